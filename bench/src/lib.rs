@@ -1,0 +1,1 @@
+//! Benchmarks of Watershed beside a hand-written loop.

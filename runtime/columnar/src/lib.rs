@@ -1,0 +1,1 @@
+//! The Arrow container of Watershed, with its operation column.

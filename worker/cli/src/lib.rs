@@ -1,0 +1,1 @@
+//! The watershed command line: run, scale, validate and explain jobs.

@@ -1,0 +1,1 @@
+//! The StreamJob specification and its validation.

@@ -1,0 +1,1 @@
+//! Stateful stream processing in Rust: the library a job depends on.
