@@ -9,4 +9,5 @@ pub mod container;
 pub mod env;
 pub mod error;
 pub mod key;
+pub mod protocol;
 pub mod time;

@@ -1,0 +1,112 @@
+//! The cut-over of one batch of key groups, as seen by one slot.
+//!
+//! ```text
+//!   every upstream slot ──Fence(plan)──► S and T          (each switches its routing in the same step)
+//!   S, when it has every fence ──Final──► T               (on the FIFO of the warm-up, after its last item)
+//!   S ──Drained(batch)──► every X                         (on each output channel, its local ones too; then the watermark)
+//!   T drains its gate, fires timers, releases its watermark, is Active ──Active──► coordinator
+//! ```
+//!
+//! One file a role: [`source`] (S), [`target`] (T), [`consumer`] (X), and what they share: [`hold`] (output watermarks),
+//! [`frozen`] (copies kept for recovery), [`warm`] (what the warm-up owes). A slot may play all of them at once, for different
+//! batches. The roles decide; rows, state and channels stay with the slot, which does what the effects say, in their order.
+//!
+//! A cut is never repaired: before the next manifest a crash makes every role vanish with its generation.
+
+pub mod consumer;
+pub mod frozen;
+pub mod hold;
+pub mod source;
+pub mod target;
+pub mod warm;
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::key::{GroupSet, SlotId};
+use crate::time::Time;
+
+/// One input channel of a slot: an exchange edge of the physical graph, and the slot at its other end (perhaps this one).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ChannelId {
+    /// The exchange edge. It leads into one node, the stage.
+    pub edge: u32,
+    /// The slot that sends.
+    pub from: SlotId,
+}
+
+/// What is cut: the content of a Fence, shared by all who hear of it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct CutPlan {
+    /// The batch, unique in the job's life.
+    pub batch: u64,
+    /// The assignment's version once the batch is cut: raised by one each cut, so it orders cuts.
+    pub version: u64,
+    /// The groups that move.
+    pub groups: Arc<GroupSet>,
+    /// Who has them: S.
+    pub source: SlotId,
+    /// Who gets them: T.
+    pub target: SlotId,
+}
+
+impl CutPlan {
+    /// What T writes on frames of the batch's rows.
+    #[must_use]
+    pub fn tag(&self) -> Tag {
+        Tag { version: self.version, batch: self.batch, source: self.source }
+    }
+}
+
+/// Marks a frame of T that holds rows of a moved batch. It names the source, so that a consumer that has never heard of the cut
+/// knows on whose channel to expect the Drained.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Tag {
+    /// The cut's assignment version; also the version of a sink's segment.
+    pub version: u64,
+    /// The batch.
+    pub batch: u64,
+    /// S.
+    pub source: SlotId,
+}
+
+/// One watermark a stage, sorted by stage: the F of a Final, or how far timers are to fire.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+pub struct Frontiers(Vec<(u32, Time)>);
+
+impl Frontiers {
+    /// Of a stage; a stage that is not named has promised nothing.
+    #[must_use]
+    pub fn get(&self, stage: u32) -> Time {
+        self.0.iter().find(|(s, _)| *s == stage).map_or(Time::MIN, |(_, t)| *t)
+    }
+
+    /// The stages and their watermarks.
+    pub fn iter(&self) -> impl Iterator<Item = (u32, Time)> + '_ {
+        self.0.iter().copied()
+    }
+
+    /// Lowers the value of a stage to `time`, or sets it.
+    fn lower(&mut self, stage: u32, time: Time) {
+        match self.0.binary_search_by_key(&stage, |(s, _)| *s) {
+            Ok(i) => {
+                if let Some((_, t)) = self.0.get_mut(i) {
+                    *t = time.min(*t);
+                }
+            }
+            Err(i) => self.0.insert(i, (stage, time)),
+        }
+    }
+}
+
+impl FromIterator<(u32, Time)> for Frontiers {
+    /// The minimum, where a stage comes twice.
+    fn from_iter<I: IntoIterator<Item = (u32, Time)>>(iter: I) -> Self {
+        let mut all = Self::default();
+        for (stage, time) in iter {
+            all.lower(stage, time);
+        }
+        all
+    }
+}

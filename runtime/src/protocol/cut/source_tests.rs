@@ -1,0 +1,65 @@
+//! S: (fences so far, watermarks) → (complete?, batch watermark, output bound).
+
+use std::sync::Arc;
+
+use super::*;
+use crate::key::{GroupSet, KeySpace, SlotId};
+
+fn plan() -> Arc<CutPlan> {
+    let groups = Arc::new(GroupSet::new(KeySpace::default()));
+    Arc::new(CutPlan { batch: 1, version: 1, groups, source: SlotId(0), target: SlotId(1) })
+}
+
+fn ch(edge: u32, from: u16) -> ChannelId {
+    ChannelId { edge, from: SlotId(from) }
+}
+
+fn cut(channels: &[(ChannelId, u32)]) -> SourceCut {
+    SourceCut::new(plan(), channels, RuleSet::ALL)
+}
+
+/// Watermarks of the channels from slots 0 and 1.
+fn at(w0: i64, w1: i64) -> impl Fn(ChannelId) -> Time {
+    move |c| Time(if c.from.0 == 0 { w0 } else { w1 })
+}
+
+#[test]
+fn a_fenced_channel_stands_still_for_the_batch() {
+    let mut s = cut(&[(ch(7, 0), 3), (ch(7, 1), 3)]);
+    assert_eq!(s.batch_watermark(3, at(5, 9)), Time(5));
+    assert_eq!(s.fence(ch(7, 0), at(5, 9)).unwrap(), None);
+    assert_eq!(s.batch_watermark(3, at(20, 9)), Time(5));
+    assert_eq!(s.output_bound(3, Time(9), at(20, 9)), Time(5));
+    assert!(s.active());
+    assert_eq!(s.waiting().unwrap(), "batch 1 waits at its source for the fence of slot 1 on edge 7");
+}
+
+#[test]
+fn the_last_fence_completes_with_the_minimum_of_the_fenced_values() {
+    let mut s = cut(&[(ch(7, 0), 3), (ch(7, 1), 3)]);
+    assert_eq!(s.fence(ch(7, 1), at(5, 9)).unwrap(), None);
+    let done = s.fence(ch(7, 0), at(12, 30)).unwrap().unwrap();
+    assert_eq!(done.frontiers.get(3), Time(9));
+    assert!(!s.active());
+    assert_eq!(s.output_bound(3, Time(12), at(12, 30)), Time(9));
+    s.put_drained();
+    assert_eq!(s.output_bound(3, Time(12), at(12, 30)), Time(12));
+    assert_eq!(s.waiting(), None);
+}
+
+#[test]
+fn one_final_waits_for_every_stage() {
+    let mut s = cut(&[(ch(7, 0), 3), (ch(8, 0), 4), (ch(8, 1), 4)]);
+    assert_eq!(s.fence(ch(7, 0), at(5, 9)).unwrap(), None);
+    assert_eq!(s.fence(ch(8, 1), at(6, 9)).unwrap(), None);
+    let done = s.fence(ch(8, 0), at(7, 9)).unwrap().unwrap();
+    assert_eq!((done.frontiers.get(3), done.frontiers.get(4)), (Time(5), Time(7)));
+}
+
+#[test]
+fn a_fence_that_nobody_can_have_sent_is_a_defect() {
+    let mut s = cut(&[(ch(7, 0), 3), (ch(7, 1), 3)]);
+    assert_eq!(s.fence(ch(9, 0), at(0, 0)).unwrap_err().kind(), crate::error::Kind::Broken);
+    assert_eq!(s.fence(ch(7, 0), at(0, 0)).unwrap(), None);
+    assert!(s.fence(ch(7, 0), at(0, 0)).is_err());
+}

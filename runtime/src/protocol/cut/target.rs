@@ -1,0 +1,232 @@
+//! Role T: the slot that gets a batch.
+//!
+//! ```text
+//!  Waiting ──fence──► Gating ──Final──► Draining ──gate empty──► Firing ──timers fired──► Active
+//!     └──────────────Final──────────────────▲ └──────◄── rows came meanwhile ──┘
+//! ```
+//!
+//! Laws. A row of the batch is gated from the first fence until T is Active, and rows that arrive while the gate drains or timers
+//! fire join its tail (I1, I3). The gate drains under F, the watermark that S gave the batch, so that no gated row is late; only
+//! then do timers fire up to T's own watermark; only then is the output watermark, held since the first word of the cut, released
+//! (I6). T need not have every fence, and a fence after Final is ignored: it would gate for ever.
+//!
+//! When Final is the first word, gate and hold live only while it is being worked off: the gate is empty, so the slot reports
+//! [`TargetCut::gate_empty`] at once, no fence has come, so its own watermark is at most F, and nothing is held up. That is what makes it
+//! safe to apply Final and to fire timers in slices.
+
+use std::sync::Arc;
+
+use super::{CutPlan, Frontiers, Tag};
+use crate::error::{Error, Result};
+use crate::protocol::rules::RuleSet;
+use crate::time::Time;
+
+/// The state of one batch at its target.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct TargetCut {
+    plan: Arc<CutPlan>,
+    phase: TargetPhase,
+    /// The batch's watermark a stage, from Final on: F, later how far timers have fired.
+    frontiers: Frontiers,
+    /// T may stop tagging at the first barrier after the cut.
+    tagging: bool,
+    rules: RuleSet,
+}
+
+/// Where a batch is at its target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TargetPhase {
+    /// Nothing has been heard of the cut.
+    Waiting,
+    /// A fence came: rows of the batch go to the gate.
+    Gating,
+    /// Final is applied: the gate is being worked off under F, row by row.
+    Draining,
+    /// The gate was empty: the batch's timers fire up to the slot's own watermark.
+    Firing,
+    /// The batch is this slot's like any other.
+    Active,
+}
+
+/// What the slot is to do, in the order given.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[must_use]
+pub enum TargetEffect {
+    /// Drop an older frozen copy of the groups ([`super::frozen::FrozenCopies::superseded`]).
+    DropFrozen,
+    /// Gate the batch's rows from now on and return their credits.
+    StartGate,
+    /// Hold the output watermark of every moving stage ([`super::hold::Holds::start`]).
+    StartHold,
+    /// Apply Final: check counts and digest, install values and timers, mark the named entries dirty, issue pending calls again.
+    /// Then drain the gate, and report [`TargetCut::gate_empty`] as soon as it is empty (at once, if it is).
+    Apply,
+    /// Fire the batch's timers up to these watermarks; report [`TargetCut::timers_fired`].
+    FireTimers {
+        /// The slot's own watermark a stage.
+        upto: Frontiers,
+    },
+    /// Release the hold of this batch ([`super::hold::Holds::release`]) and send the watermark that then holds.
+    ReleaseHold,
+    /// Tell the coordinator that the cut is over.
+    ReportActive,
+}
+
+impl TargetCut {
+    /// A batch that is to come.
+    #[must_use]
+    pub fn new(plan: Arc<CutPlan>, rules: RuleSet) -> Self {
+        Self { plan, phase: TargetPhase::Waiting, frontiers: Frontiers::default(), tagging: false, rules }
+    }
+
+    /// What is cut.
+    #[must_use]
+    pub fn plan(&self) -> &Arc<CutPlan> {
+        &self.plan
+    }
+
+    /// Where the batch is.
+    #[must_use]
+    pub fn phase(&self) -> TargetPhase {
+        self.phase
+    }
+
+    /// Whether a row of the batch that arrives now goes to the tail of the gate.
+    #[must_use]
+    pub fn gates(&self) -> bool {
+        match self.phase {
+            TargetPhase::Waiting | TargetPhase::Active => false,
+            TargetPhase::Gating => self.rules.gate(),
+            TargetPhase::Draining | TargetPhase::Firing => self.rules.gate() && self.rules.gate_tail(),
+        }
+    }
+
+    /// Whether this slot has the batch's state: its rows, out of the gate, and its timers may touch it (I1).
+    #[must_use]
+    pub fn active(&self) -> bool {
+        matches!(self.phase, TargetPhase::Draining | TargetPhase::Firing | TargetPhase::Active)
+    }
+
+    /// A fence of the batch has come, in whatever channel.
+    pub fn fence(&mut self) -> Vec<TargetEffect> {
+        match self.phase {
+            TargetPhase::Waiting => {
+                self.phase = TargetPhase::Gating;
+                self.start()
+            }
+            TargetPhase::Active if !self.rules.late_fence_ignored() => {
+                self.phase = TargetPhase::Gating;
+                self.start()
+            }
+            TargetPhase::Gating | TargetPhase::Draining | TargetPhase::Firing | TargetPhase::Active => Vec::new(),
+        }
+    }
+
+    /// Final has come, with its F a stage.
+    ///
+    /// # Errors
+    /// `Broken` for a second Final.
+    pub fn final_(&mut self, frontiers: Frontiers) -> Result<Vec<TargetEffect>> {
+        let mut effects = match self.phase {
+            TargetPhase::Waiting => self.start(),
+            TargetPhase::Gating => Vec::new(),
+            TargetPhase::Draining | TargetPhase::Firing | TargetPhase::Active => {
+                return Err(Error::broken("I1", format!("a second Final of batch {} came", self.plan.batch)));
+            }
+        };
+        self.phase = TargetPhase::Draining;
+        self.frontiers = frontiers;
+        self.tagging = true;
+        effects.push(TargetEffect::Apply);
+        Ok(effects)
+    }
+
+    /// The last gated row has been worked off. `own` tells the slot's own watermark at a stage.
+    pub fn gate_empty(&mut self, own: impl Fn(u32) -> Time) -> Vec<TargetEffect> {
+        if self.phase != TargetPhase::Draining {
+            return Vec::new();
+        }
+        self.phase = TargetPhase::Firing;
+        self.frontiers = self.frontiers.iter().map(|(stage, f)| (stage, own(stage).max(f))).collect();
+        let fire = TargetEffect::FireTimers { upto: self.frontiers.clone() };
+        if self.rules.timers_then_release() { vec![fire] } else { vec![TargetEffect::ReleaseHold, fire] }
+    }
+
+    /// The timers have fired; `gate_empty` tells whether no row has come to the gate meanwhile.
+    pub fn timers_fired(&mut self, gate_empty: bool) -> Vec<TargetEffect> {
+        match self.phase {
+            TargetPhase::Firing if gate_empty => {
+                self.phase = TargetPhase::Active;
+                vec![TargetEffect::ReleaseHold, TargetEffect::ReportActive]
+            }
+            // Those rows came behind the watermark that has fired, so they are not late under it.
+            TargetPhase::Firing => {
+                self.phase = TargetPhase::Draining;
+                Vec::new()
+            }
+            TargetPhase::Waiting | TargetPhase::Gating | TargetPhase::Draining | TargetPhase::Active => Vec::new(),
+        }
+    }
+
+    /// The watermark under which the batch's rows are worked on at `stage`, if the slot's own is `own`.
+    #[must_use]
+    pub fn batch_watermark(&self, stage: u32, own: Time) -> Time {
+        match self.phase {
+            TargetPhase::Draining | TargetPhase::Firing if self.rules.drain_under_final() => self.frontiers.get(stage),
+            TargetPhase::Waiting | TargetPhase::Gating | TargetPhase::Draining | TargetPhase::Firing | TargetPhase::Active => own,
+        }
+    }
+
+    /// What to write on frames of the batch's rows; such rows go into frames of their own. A key group would not be enough for X:
+    /// rows may have been re-keyed.
+    #[must_use]
+    pub fn tag(&self) -> Option<Tag> {
+        self.tagging.then(|| self.plan.tag())
+    }
+
+    /// A barrier has aligned at this slot: the batch is over, its tag is no longer needed and all its fences have come.
+    ///
+    /// # Errors
+    /// `Broken` while the cut is open (I9).
+    pub fn barrier(&mut self) -> Result<()> {
+        match self.phase {
+            TargetPhase::Active => {
+                self.tagging = false;
+                Ok(())
+            }
+            TargetPhase::Waiting | TargetPhase::Gating | TargetPhase::Draining | TargetPhase::Firing => {
+                Err(Error::broken("I9", format!("a barrier aligned while batch {} is {:?}", self.plan.batch, self.phase)))
+            }
+        }
+    }
+
+    /// For whom T waits (I13).
+    #[must_use]
+    pub fn waiting(&self) -> Option<String> {
+        let (batch, source) = (self.plan.batch, self.plan.source.0);
+        match self.phase {
+            TargetPhase::Waiting => {
+                Some(format!("batch {batch} waits at its target for the first fence or the Final of slot {source}"))
+            }
+            TargetPhase::Gating => Some(format!("batch {batch} waits at its target for the Final of slot {source}")),
+            TargetPhase::Draining | TargetPhase::Firing => {
+                Some(format!("batch {batch} drains at its target, slot {}", self.plan.target.0))
+            }
+            TargetPhase::Active => None,
+        }
+    }
+
+    fn start(&self) -> Vec<TargetEffect> {
+        let mut effects = Vec::with_capacity(4);
+        effects.push(TargetEffect::DropFrozen);
+        effects.push(TargetEffect::StartGate);
+        if self.rules.hold_output() {
+            effects.push(TargetEffect::StartHold);
+        }
+        effects
+    }
+}
+
+#[cfg(test)]
+#[path = "target_tests.rs"]
+mod tests;

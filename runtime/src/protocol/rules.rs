@@ -1,0 +1,174 @@
+//! The rules of the protocols, one name each, and a switch for each that only mutants have.
+//!
+//! A rule that can be removed without anything failing is not needed, or not tested. So every rule below has a name; under the
+//! feature `mutants` the roles consult a [`RuleSet`] handed to them, and the model checker and the simulator remove one rule at a
+//! time and must then find a counterexample (`docs/mutants.md` is the table). Without the feature [`RuleSet`] has no size and
+//! each of its functions is the constant `true`: production pays nothing and cannot be misconfigured.
+
+/// Makes [`Rules`], its names and the functions of [`RuleSet`] from one list.
+macro_rules! rules {
+    ($($(#[doc = $doc:literal])+ $name:ident => $fails:literal;)*) => {
+        /// Which rules hold; one switch a rule.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub struct Rules { $($(#[doc = $doc])+ pub $name: bool,)* }
+
+        impl Rules {
+            /// All rules hold: the protocol as it is.
+            pub const ALL: Self = Self { $($name: true),* };
+            /// Every rule: its name, its text, and what fails without it.
+            pub const TABLE: &'static [(&'static str, &'static str, &'static str)] =
+                &[$((stringify!($name), concat!($($doc),+), $fails)),*];
+
+            /// All rules but the named one; `None` if there is no such rule.
+            #[must_use]
+            pub fn without(name: &str) -> Option<Self> {
+                let mut rules = Self::ALL;
+                match name {
+                    $(stringify!($name) => rules.$name = false,)*
+                    _ => return None,
+                }
+                Some(rules)
+            }
+        }
+
+        #[cfg(not(feature = "mutants"))]
+        impl RuleSet { $($(#[doc = $doc])+ #[inline(always)] #[must_use] pub const fn $name(self) -> bool { true })* }
+
+        #[cfg(feature = "mutants")]
+        impl RuleSet { $($(#[doc = $doc])+ #[inline] #[must_use] pub const fn $name(self) -> bool { self.0.$name })* }
+    };
+}
+
+/// What the roles consult. Without the feature `mutants`: nothing, and every answer is `true`.
+#[cfg(not(feature = "mutants"))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub struct RuleSet;
+
+/// What the roles consult: the rules that hold in this run.
+#[cfg(feature = "mutants")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct RuleSet(Rules);
+
+#[cfg(not(feature = "mutants"))]
+impl RuleSet {
+    /// All rules hold.
+    pub const ALL: Self = Self;
+}
+
+#[cfg(feature = "mutants")]
+impl RuleSet {
+    /// All rules hold.
+    pub const ALL: Self = Self(Rules::ALL);
+
+    /// The given rules hold.
+    #[must_use]
+    pub const fn new(rules: Rules) -> Self {
+        Self(rules)
+    }
+}
+
+#[cfg(feature = "mutants")]
+impl Default for RuleSet {
+    fn default() -> Self {
+        Self::ALL
+    }
+}
+
+rules! {
+    // S, the source of a batch.
+    /// S goes on until it has every fence of every stage's inputs.
+    source_continues => "I1: a row sent before the fence reaches a frozen S";
+    /// At S the watermark of a fenced channel stands still for the batch.
+    freeze_at_source => "I6: timers fire early, gated rows are late";
+    /// The frozen value of a channel is taken at that channel's own fence, not once at the first.
+    freeze_per_channel => "I6: F is too low, timers that S has fired or emitted past fire again or late";
+    /// S's output watermark stays at or below the batch's until it has put Drained on its channels.
+    source_holds_watermark => "I6: rows that X sets aside become late";
+    /// One Final a batch for all stages of the slot, after the last fence of the last stage.
+    one_final => "I1: the first stage's new owner sends to a second stage that is frozen";
+    /// Drained goes onto each output channel before the watermark it releases.
+    drained_then_watermark => "I6: rows that X sets aside become late";
+    /// S keeps its undo images after Final.
+    undo_stays => "I2: a crash before the next manifest finds no state to go back to";
+    /// Frozen state is dropped only with a manifest that carries the cut.
+    frozen_with_table => "I2: a crash finds no state to go back to";
+    /// Final names every entry dirty since the last barrier, and they are T's dirty entries from then on.
+    dirty_moves => "I2: the next manifest lacks them";
+    /// Base, stream and Final together cover every write since the manifest that T warmed up from.
+    final_covers => "I2: a dirty entry of an aligned but unpublished epoch is lost";
+    // T, its target.
+    /// T gates rows of the batch from the first fence until it is Active.
+    gate => "I1: rows reach a group that T does not have yet";
+    /// Rows that arrive while the gate drains or timers fire join the gate's tail.
+    gate_tail => "I3: a row overtakes an older one of its key";
+    /// Gated rows have given their credits back.
+    gate_credits => "I12: with two stages, deadlock";
+    /// The gate drains under Final's watermark.
+    drain_under_final => "I6: gated rows are late";
+    /// T's output watermark is held from the first fence on.
+    hold_output => "I6: output below an emitted watermark";
+    /// The hold of the output watermark is counted by batch.
+    hold_by_batch => "I6: the first batch that ends releases the watermark of the others";
+    /// A fence that comes after Final starts no gate.
+    late_fence_ignored => "I12: T gates for ever";
+    /// The batch's timers fire before the output watermark is released.
+    timers_then_release => "I6: a timer's output is below an emitted watermark";
+    /// The first word of a cut drops an older frozen copy of its groups, whether or not its publication has been heard of.
+    fence_implies_publication => "I1: two copies of a group, and a late Published drops the wrong one";
+    // X, a consumer.
+    /// X sets tagged rows of T aside until S's Drained has come on this edge.
+    drained_at_consumer => "I3: X sees T's effect before S's";
+    /// A tag waits for its own Drained, not for those of other batches.
+    tag_waits_for_its_own => "I6: rows stay set aside after their S has released its watermark, and become late";
+    /// Rows set aside and then released go before any later item of their edge.
+    released_first => "I3, I6: a later row of T or S's released watermark overtakes them";
+    /// Rows set aside have given their credits back.
+    set_aside_credits => "I12: deadlock";
+    // The coordinator and the channels.
+    /// I9, first half: no barrier is injected while a cut is open.
+    no_barrier_in_cut => "I2: the manifest has neither or both owners' writes";
+    /// I9, second half: no cut starts while a barrier is aligning.
+    no_cut_in_alignment => "I2: the manifest has neither or both owners' writes";
+    /// An alignment ends when every stage of every slot has aligned, sinks included.
+    align_all => "I2: rows are set aside at X across a barrier";
+    /// A cut is open until its target has reported Active.
+    cut_ends_at_active => "I2: a barrier finds rows in the gate";
+    /// I11: a group is cut only while the last published manifest carries its previous cut.
+    previous_cut_published => "I2: a crash finds no state to go back to";
+    /// Manifest e carries the table as of barrier e, not as of its publication.
+    table_at_barrier => "I2: recovery restores the owner that did not write the files";
+    /// Control items bypass credits.
+    control_bypass => "I12: deadlock";
+    /// In one epoch a sink commits the segments of a group in assignment-version order.
+    commit_in_version_order => "I3: the new owner's output is overwritten by the old owner's";
+    // The manifest log.
+    /// A coordinator claims a Term before it publishes anything.
+    term_first => "I10: two coordinators publish in turns";
+    /// After an ambiguous put the slot is read back, and only the same uid is success.
+    read_back => "I7: an epoch is taken for published that is not";
+    /// A writer never tries again at the following slot.
+    never_next_slot => "I10: a deposed coordinator publishes behind its successor";
+    /// Sinks commit only after the manifest exists.
+    commit_after_manifest => "I7: output of an epoch that never was";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_rule_can_be_removed_alone() {
+        for (name, text, fails) in Rules::TABLE {
+            assert!(!text.is_empty() && !fails.is_empty());
+            let without = Rules::without(name).unwrap();
+            assert_ne!(without, Rules::ALL, "{name}");
+        }
+        assert_eq!(Rules::without("no such rule"), None);
+    }
+
+    #[cfg(not(feature = "mutants"))]
+    #[test]
+    fn production_pays_nothing() {
+        assert_eq!(size_of::<RuleSet>(), 0);
+    }
+}
