@@ -10,4 +10,5 @@ pub mod env;
 pub mod error;
 pub mod key;
 pub mod protocol;
+pub mod state;
 pub mod time;

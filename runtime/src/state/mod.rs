@@ -1,0 +1,30 @@
+//! Keyed state: typed tables, their epochs, their moves, and the files they are stored in.
+//!
+//! Reading order: [`key`] (what a key is), [`table`] (the calls of a hot operator), `epochs` (dirty lists and undo images),
+//! `encode` (a delta while the next epoch already runs), `moving` and `absorbing` (the two ends of a move of key groups),
+//! [`erased`] (all of it without types, for slots).
+//!
+//! Nothing here does I/O, reads a clock or knows a protocol: a table answers for *one* slot's share of *one* operator state, and
+//! gives bytes to whoever asks.
+
+mod absorbing;
+pub mod codec;
+pub mod desc;
+mod encode;
+mod epochs;
+pub mod erased;
+mod groups;
+mod index;
+pub mod key;
+mod moving;
+mod settle;
+mod slab;
+pub mod table;
+mod ttl;
+
+pub use codec::EncodedRun;
+pub use desc::StateDesc;
+pub use erased::ErasedTable;
+pub use key::{Plain, StateKey, StateValue, Windowed};
+pub use moving::ShipFinal;
+pub use table::{Slot, Table};

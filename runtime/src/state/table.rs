@@ -1,0 +1,380 @@
+//! The calls of a hot operator: get, update, modify, insert, remove.
+//!
+//! One flat table per operator state; key groups are a logical partition in it. A read-modify-write is one look-up in the
+//! index, one entry, one comparison (was this entry already written in this epoch?) and the caller's closure. Everything
+//! that has to happen at the first write of an epoch, for a delta under way, for a move, and for expiry hides behind that one
+//! comparison.
+//!
+//! Refused: any access to a key group that is not active here (I1). A missing entry means "default" only in a group this slot
+//! owns; anywhere else it would be silent loss, so it is an error, on a cold path.
+//!
+//! Memory: 48 bytes an entry of two `u64`s, 8 to 16 in the index, 4 in the list of its group.
+
+use std::fmt;
+
+use super::absorbing::Arrivals;
+use super::codec::put_item;
+use super::desc::StateDesc;
+use super::epochs::{Epochs, Old};
+use super::groups::Groups;
+use super::index::{Index, remix};
+use super::key::{StateKey, StateValue};
+use super::moving::{Frozen, Moves};
+use super::slab::{Entry, Slab};
+use super::ttl::Ttl;
+use crate::error::{Error, Result};
+use crate::key::{GroupSet, KeyGroup, KeySpace};
+
+/// Names an entry without its key, until the entry is removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Slot(pub u32);
+
+/// The stamp no entry has: makes every write take the slow path.
+const NEVER: u32 = u32::MAX;
+
+/// The keyed state of one operator on one slot.
+pub struct Table<K, V> {
+    pub(super) desc: StateDesc,
+    pub(super) space: KeySpace,
+    pub(super) active: GroupSet,
+    pub(super) index: Index,
+    pub(super) slab: Slab<K, V>,
+    pub(super) groups: Groups,
+    pub(super) epochs: Epochs<V>,
+    /// The running epoch's stamp, or [`NEVER`] where each write has to note its time.
+    hot: u32,
+    pub(super) ttl: Ttl,
+    pub(super) moves: Moves,
+    pub(super) frozen: Vec<Frozen>,
+    pub(super) arrivals: Arrivals,
+    /// Groups whose entries nobody needs; freed by and by.
+    pub(super) garbage: Vec<KeyGroup>,
+    /// Bytes and number of items encoded lately: how large values are, for budgets.
+    pub(super) measured: (u64, u64),
+    /// Where the incremental expiry goes on.
+    pub(super) hand: u32,
+}
+
+impl<K, V> fmt::Debug for Table<K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Table").field("name", &self.desc.name).field("live", &self.groups.live).finish_non_exhaustive()
+    }
+}
+
+impl<K: StateKey, V: StateValue> Table<K, V> {
+    /// An empty table with no active group.
+    #[must_use]
+    pub fn new(desc: StateDesc, space: KeySpace) -> Self {
+        let mut table = Self {
+            ttl: Ttl::new(desc.ttl_micros),
+            desc,
+            space,
+            active: GroupSet::new(space),
+            index: Index::new(),
+            slab: Slab::new(),
+            groups: Groups::new(space.groups()),
+            epochs: Epochs::new(),
+            hot: NEVER,
+            moves: Moves::default(),
+            frozen: Vec::new(),
+            arrivals: Arrivals::new(),
+            garbage: Vec::new(),
+            measured: (0, 0),
+            hand: 0,
+        };
+        table.hot_stamp();
+        table
+    }
+
+    /// The present of expiring entries. Cheap; once a batch is enough.
+    pub fn set_now(&mut self, micros: i64) {
+        self.ttl.set_now(micros);
+    }
+
+    pub(super) fn hot_stamp(&mut self) {
+        self.hot = if self.ttl.on() { NEVER } else { self.epochs.current.stamp };
+    }
+
+    #[inline]
+    fn check(&self, hash: u64) -> Result<()> {
+        if self.active.contains_hash(hash) { Ok(()) } else { Err(self.inactive(hash)) }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn inactive(&self, hash: u64) -> Error {
+        let group = self.space.group(hash).0;
+        self.broken("I1", format!("key group {group} is accessed but not active here"))
+    }
+
+    #[cold]
+    pub(super) fn broken(&self, law: &str, what: String) -> Error {
+        Error::broken(law, what).at(format!("state `{}`", self.desc.name))
+    }
+
+    #[inline]
+    pub(super) fn find(&self, hash: u64, sub: u64, mut eq: impl FnMut(&K) -> bool) -> Option<u32> {
+        self.index.find(remix(hash, sub), |slot| self.slab.get(slot).is_some_and(|e| eq(&e.key)))
+    }
+
+    /// The value of a key.
+    #[inline]
+    pub fn get(&self, hash: u64, sub: u64, eq: impl FnMut(&K) -> bool) -> Result<Option<&V>> {
+        self.check(hash)?;
+        Ok(self.find(hash, sub, eq).and_then(|slot| self.slab.get(slot)).and_then(|e| self.present(e)))
+    }
+
+    #[inline]
+    fn present<'a>(&self, entry: &'a Entry<K, V>) -> Option<&'a V> {
+        entry.value.as_ref().filter(|_| !self.ttl.expired(entry.touched))
+    }
+
+    /// Changes the value of a key, after making one if there is none. `f` runs in both cases.
+    #[inline]
+    pub fn update<R>(
+        &mut self,
+        hash: u64,
+        sub: u64,
+        eq: impl FnMut(&K) -> bool,
+        make: impl FnOnce() -> (K, V),
+        f: impl FnOnce(&mut V) -> R,
+    ) -> Result<R> {
+        self.update_slot(hash, sub, eq, make, f).map(|(_, r)| r)
+    }
+
+    /// Like [`Self::update`], and says where the entry is.
+    #[inline]
+    pub fn update_slot<R>(
+        &mut self,
+        hash: u64,
+        sub: u64,
+        eq: impl FnMut(&K) -> bool,
+        make: impl FnOnce() -> (K, V),
+        f: impl FnOnce(&mut V) -> R,
+    ) -> Result<(Slot, R)> {
+        self.check(hash)?;
+        let Some(slot) = self.find(hash, sub, eq) else {
+            let (key, mut value) = make();
+            let result = f(&mut value);
+            return Ok((Slot(self.create(hash, key, value)), result));
+        };
+        if let Some(entry) = self.slab.get_mut(slot)
+            && entry.stamp == self.hot
+            && let Some(value) = &mut entry.value
+        {
+            return Ok((Slot(slot), f(value)));
+        }
+        if !self.ready(slot)? {
+            self.put_value(slot, Some(make().1));
+        }
+        match self.slab.get_mut(slot).and_then(|e| e.value.as_mut()) {
+            Some(value) => Ok((Slot(slot), f(value))),
+            None => Err(self.broken("I1", "an entry in the index has no value".into())),
+        }
+    }
+
+    /// Changes the value of a key if there is one.
+    #[inline]
+    pub fn modify<R>(&mut self, hash: u64, sub: u64, eq: impl FnMut(&K) -> bool, f: impl FnOnce(&mut V) -> R) -> Result<Option<R>> {
+        self.check(hash)?;
+        match self.find(hash, sub, eq) {
+            Some(slot) => self.modify_found(slot, f),
+            None => Ok(None),
+        }
+    }
+
+    /// Changes the value at a slot if there is one.
+    #[inline]
+    pub fn modify_at<R>(&mut self, slot: Slot, f: impl FnOnce(&mut V) -> R) -> Result<Option<R>> {
+        match self.slab.get(slot.0).map(|e| e.hash) {
+            Some(hash) => self.check(hash)?,
+            None => return Ok(None),
+        }
+        self.modify_found(slot.0, f)
+    }
+
+    #[inline]
+    fn modify_found<R>(&mut self, slot: u32, f: impl FnOnce(&mut V) -> R) -> Result<Option<R>> {
+        let Some(entry) = self.slab.get_mut(slot) else { return Ok(None) };
+        if entry.value.is_none() {
+            return Ok(None);
+        }
+        if entry.stamp != self.hot && !self.ready(slot)? {
+            self.bury(slot);
+            return Ok(None);
+        }
+        Ok(self.slab.get_mut(slot).and_then(|e| e.value.as_mut()).map(f))
+    }
+
+    /// Sets the value of a key; the former one comes back.
+    pub fn insert(&mut self, hash: u64, key: K, value: V) -> Result<Option<V>> {
+        self.check(hash)?;
+        let Some(slot) = self.find(hash, key.sub(), |k| *k == key) else {
+            self.create(hash, key, value);
+            return Ok(None);
+        };
+        if self.ready(slot)? {
+            return Ok(self.slab.get_mut(slot).and_then(|e| e.value.replace(value)));
+        }
+        self.put_value(slot, Some(value));
+        Ok(None)
+    }
+
+    /// Removes a key; its value comes back.
+    pub fn remove(&mut self, hash: u64, sub: u64, eq: impl FnMut(&K) -> bool) -> Result<Option<V>> {
+        self.check(hash)?;
+        match self.find(hash, sub, eq) {
+            Some(slot) => self.remove_found(slot),
+            None => Ok(None),
+        }
+    }
+
+    /// Key, value and hash of an entry.
+    #[inline]
+    pub fn at(&self, slot: Slot) -> Result<Option<(&K, &V, u64)>> {
+        let Some(entry) = self.slab.get(slot.0) else { return Ok(None) };
+        self.check(entry.hash)?;
+        Ok(self.present(entry).map(|v| (&entry.key, v, entry.hash)))
+    }
+
+    /// Removes an entry; key and value come back.
+    pub fn remove_at(&mut self, slot: Slot) -> Result<Option<(K, V)>> {
+        let Some(entry) = self.slab.get(slot.0) else { return Ok(None) };
+        self.check(entry.hash)?;
+        let key = entry.key.clone();
+        Ok(self.remove_found(slot.0)?.map(|v| (key, v)))
+    }
+
+    fn remove_found(&mut self, slot: u32) -> Result<Option<V>> {
+        let Some(entry) = self.slab.get(slot) else { return Ok(None) };
+        if entry.value.is_none() {
+            return Ok(None);
+        }
+        let expired = self.ttl.expired(entry.touched);
+        let value = self.take(slot)?;
+        Ok(value.filter(|_| !expired))
+    }
+
+    /// Takes the value out of a live entry and leaves what has to be left.
+    pub(super) fn take(&mut self, slot: u32) -> Result<Option<V>> {
+        self.touch(slot)?;
+        let value = self.slab.get_mut(slot).and_then(|e| e.value.take());
+        if value.is_some()
+            && let Some(entry) = self.slab.get(slot)
+        {
+            self.groups.died(self.space.group(entry.hash), remix(entry.hash, entry.key.sub()));
+            self.bury(slot);
+        }
+        Ok(value)
+    }
+
+    /// Makes an entry ready to be written; `false` if it has no value (a tombstone, or one that has just expired).
+    #[inline(never)]
+    fn ready(&mut self, slot: u32) -> Result<bool> {
+        let expired = self.slab.get(slot).is_some_and(|e| e.value.is_some() && self.ttl.expired(e.touched));
+        self.touch(slot)?;
+        if expired {
+            self.put_value(slot, None);
+        }
+        Ok(self.slab.get(slot).is_some_and(|e| e.value.is_some()))
+    }
+
+    fn create(&mut self, hash: u64, key: K, value: V) -> u32 {
+        let slot = self.place(hash, key, Some(value), self.ttl.now);
+        let group = self.space.group(hash);
+        self.record(slot, group, Old::Fresh);
+        self.moves.created(group, slot);
+        slot
+    }
+
+    /// Puts an entry that is not in the table into it, on no list of any epoch.
+    pub(super) fn place(&mut self, hash: u64, key: K, value: Option<V>, touched: u32) -> u32 {
+        let (group, mixed) = (self.space.group(hash), remix(hash, key.sub()));
+        if value.is_some() {
+            self.groups.born(group, mixed);
+        }
+        let slot = self.slab.insert(Entry::new(hash, 0, touched, key, value));
+        self.index.insert(mixed, slot);
+        let place = self.groups.push(group, slot);
+        if let Some(entry) = self.slab.get_mut(slot) {
+            entry.set_place(place);
+        }
+        slot
+    }
+
+    /// Takes an entry without a value out of everything.
+    pub(super) fn free(&mut self, slot: u32) {
+        let Some(entry) = self.slab.remove(slot) else { return };
+        let group = self.space.group(entry.hash);
+        let mixed = remix(entry.hash, entry.key.sub());
+        if entry.value.is_some() {
+            self.groups.died(group, mixed);
+        }
+        self.index.remove(mixed, slot);
+        if let Some(moved) = self.groups.remove(group, entry.place())
+            && let Some(other) = self.slab.get_mut(moved)
+        {
+            other.set_place(entry.place());
+        }
+        if entry.sent() && !entry.shipped() && let Some(tombs) = self.moves.tombs(group) {
+            // Encoding a key that was encoded before cannot fail; if it does, the digest at the target says so.
+            let _ = put_item(tombs, entry.hash, &entry.key, None::<&V>, None);
+        }
+    }
+
+    /// All live entries of a group.
+    pub fn group(&self, group: KeyGroup) -> Result<impl Iterator<Item = (Slot, &K, &V, u64)>> {
+        if !self.active.contains(group) {
+            return Err(self.broken("I1", format!("key group {} is listed but not active here", group.0)));
+        }
+        Ok(self.group_entries(group))
+    }
+
+    fn group_entries(&self, group: KeyGroup) -> impl Iterator<Item = (Slot, &K, &V, u64)> {
+        let slots = self.groups.get(group).map(|g| g.slots.as_slice()).unwrap_or_default();
+        slots.iter().filter_map(|slot| {
+            let e = self.slab.get(*slot)?;
+            Some((Slot(*slot), &e.key, self.present(e)?, e.hash))
+        })
+    }
+
+    /// All live entries of the active groups, group by group.
+    pub fn iter(&self) -> impl Iterator<Item = (Slot, &K, &V, u64)> {
+        self.active.iter().flat_map(|g| self.group_entries(g))
+    }
+
+    /// Removes up to the next expired entries among `budget` cells, going round. How many were removed.
+    pub fn expire(&mut self, budget: usize) -> Result<usize> {
+        let mut removed = 0;
+        if !self.ttl.on() || self.slab.cells() == 0 {
+            return Ok(0);
+        }
+        for _ in 0..budget.min(self.slab.cells() as usize) {
+            self.hand = (self.hand + 1) % self.slab.cells();
+            let expired = |e: &Entry<K, V>| e.value.is_some() && self.ttl.expired(e.touched) && self.active.contains_hash(e.hash);
+            if self.slab.get(self.hand).is_some_and(expired) {
+                self.take(self.hand)?;
+                removed += 1;
+            }
+        }
+        Ok(removed)
+    }
+
+    /// The groups this slot may access.
+    #[must_use]
+    pub fn active(&self) -> &GroupSet {
+        &self.active
+    }
+
+    /// Live entries, frozen and arriving ones included.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.groups.live as usize
+    }
+
+    /// Whether there is no entry.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.groups.live == 0
+    }
+}
