@@ -1,0 +1,122 @@
+//! What a job runs: SQL, or an image with a program of one's own.
+//!
+//! SQL remembers where each of its lines stood in the file, so that an error of the SQL planner is reported where the user's cursor
+//! should go, not in coordinates of a string nobody sees.
+
+use granit_parser::ScalarStyle;
+
+use crate::problem::Position;
+use crate::yaml::tree::{Node, Value};
+
+/// What a job runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Program {
+    /// SQL, run by the stock worker.
+    Sql {
+        /// The text.
+        text: SqlText,
+        /// Another build of the stock worker than this version's.
+        image: Option<String>,
+        /// Further arguments of the worker.
+        args: Vec<String>,
+    },
+    /// A program of one's own.
+    Image {
+        /// The image.
+        image: String,
+        /// Its arguments.
+        args: Vec<String>,
+    },
+}
+
+/// SQL text that knows where it came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SqlText {
+    pub(crate) text: String,
+    pub(crate) origin: Origin,
+}
+
+/// Where a place of the SQL stands in the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The position in the file.
+    pub position: Position,
+    /// Whether it is the very place. Where the text was folded or escaped, it is where the text begins instead.
+    pub exact: bool,
+}
+
+/// Where the lines of a text stood in the file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// Where each line begins.
+    Lines(Vec<Position>),
+    /// Where the first line begins; the others follow as lines of their own, from their first column.
+    Whole(Position),
+    /// Only the beginning is known.
+    Start(Position),
+}
+
+impl SqlText {
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Where a line and column of the text (from one, in characters) stand in the file.
+    #[must_use]
+    pub fn place(&self, line: u32, column: u32) -> Place {
+        let (line, column) = (line.max(1), column.max(1));
+        match &self.origin {
+            Origin::Lines(lines) => match lines.get(line as usize - 1).or(lines.last()) {
+                Some(start) => {
+                    let position = Position { line: start.line, column: start.column.saturating_add(column - 1) };
+                    Place { position, exact: line as usize <= lines.len() }
+                }
+                None => Place { position: Position::START, exact: false },
+            },
+            Origin::Whole(start) if line == 1 => {
+                Place { position: Position { line: start.line, column: start.column.saturating_add(column - 1) }, exact: true }
+            }
+            Origin::Whole(start) => {
+                Place { position: Position { line: start.line.saturating_add(line - 1), column }, exact: true }
+            }
+            Origin::Start(start) => Place { position: *start, exact: false },
+        }
+    }
+}
+
+impl Origin {
+    /// Finds where the lines of a scalar stood: exact for a literal block (`|`) and for what stands in one line as it is.
+    pub(crate) fn of(node: &Node, source: &str) -> Self {
+        let Value::Scalar { text, style, .. } = &node.value else { return Self::Start(node.at) };
+        match style {
+            ScalarStyle::Literal => Self::literal(node.at, text, source),
+            ScalarStyle::Plain => Self::inline(node, 0, text, source),
+            ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted => Self::inline(node, 1, text, source),
+            ScalarStyle::Folded => Self::Start(Position { line: node.at.line.saturating_add(1), column: 1 }),
+        }
+    }
+
+    fn inline(node: &Node, quote: u32, text: &str, source: &str) -> Self {
+        let as_it_is = source.get(node.offset + quote as usize..).is_some_and(|rest| rest.starts_with(text));
+        if as_it_is && !text.contains(['\n', '\r']) {
+            return Self::Lines(vec![Position { line: node.at.line, column: node.at.column.saturating_add(quote) }]);
+        }
+        Self::Start(node.at)
+    }
+
+    /// The content of a literal block begins in the line after its header, every line indented alike.
+    fn literal(at: Position, text: &str, source: &str) -> Self {
+        let mut lines = Vec::new();
+        let below = source.lines().skip(at.line as usize);
+        for (i, (of_text, of_source)) in text.lines().zip(below).enumerate() {
+            let line = at.line as usize + 1 + i;
+            match of_source.strip_suffix(of_text) {
+                Some(indent) => lines.push(Position::new(line, indent.chars().count() + 1)),
+                None => return Self::Start(at),
+            }
+        }
+        if lines.is_empty() { Self::Start(at) } else { Self::Lines(lines) }
+    }
+}

@@ -1,0 +1,135 @@
+//! `spec`: the program, its size, and where each other concern is said.
+//!
+//! Defaults are written into the schema, so that the API server fills them in and `kubectl explain` shows them. Fields without a
+//! default are optional on purpose: absent means something of its own there.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    EnvVar, Health, LocalReference, NetworkPolicy, PodDisruptionBudget, Rescale, Resources, RestoreFrom, Snapshots, Tls, UnmatchedState,
+    Update,
+};
+
+/// What a job does and how it is kept.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Spec {
+    /// How many workers. To stop a job, use `suspend`.
+    #[schemars(range(min = 1, max = 32768))]
+    pub replicas: i64,
+    /// Takes a final snapshot and stops every worker; false starts them again from it.
+    pub suspend: bool,
+    /// The program in SQL. Exactly one of `sql` and `image` says what runs; with `sql`, `image` names another stock worker.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 131_072))]
+    pub sql: Option<String>,
+    /// The image that holds a program of one's own, or another build of the stock worker.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
+    /// When the image is pulled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image_pull_policy: Option<PullPolicy>,
+    /// Secrets to pull the image with.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub image_pull_secrets: Vec<LocalReference>,
+    /// Arguments of the program.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub args: Vec<String>,
+    /// Environment variables of the workers.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub env: Vec<EnvVar>,
+    /// ConfigMaps and Secrets whose keys become environment variables, as in a container.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("items" = {"type": "object", "x-kubernetes-preserve-unknown-fields": true}))]
+    pub env_from: Vec<serde_json::Map<String, serde_json::Value>>,
+    /// What a worker may use of its node.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resources: Option<Resources>,
+    /// The account the pods run under; cloud identity lives here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub service_account_name: Option<String>,
+    /// `metadata` and `spec` of a pod, merged by name under what the operator sets.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-kubernetes-preserve-unknown-fields" = true))]
+    pub pod_template: Option<serde_json::Map<String, serde_json::Value>>,
+    /// Slots (engine threads) of a worker.
+    #[schemars(range(min = 1, max = 256))]
+    pub threads_per_worker: i64,
+    /// Slices of the key space, a power of two; the most slots the job can ever have. Cannot be changed.
+    #[schemars(range(min = 256, max = 32768))]
+    pub key_groups: i64,
+    /// How a changed job replaces the running one.
+    pub update: Update,
+    /// How a job changes its number of workers.
+    pub rescale: Rescale,
+    /// Where snapshots are kept, how often they are taken and how long they live.
+    pub snapshots: Snapshots,
+    /// Where the very first start, or one under a new `restoreNonce`, takes its state from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub restore_from: Option<RestoreFrom>,
+    /// Change it to restore from `restoreFrom` once more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub restore_nonce: Option<i64>,
+    /// Change it to restart the job.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub restart_nonce: Option<i64>,
+    /// Change it to take a snapshot now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub snapshot_nonce: Option<i64>,
+    /// What a restore does with state that no operator of the program asks for.
+    pub unmatched_state: UnmatchedState,
+    /// When a job that keeps failing is given up, and when one that makes no snapshots is restarted.
+    pub health: Health,
+    /// How many workers may be down by intent.
+    pub pod_disruption_budget: PodDisruptionBudget,
+    /// Whether the operator keeps a network policy for the job.
+    pub network_policy: NetworkPolicy,
+    /// The Secret with the certificates that workers and coordinator show one another.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<Tls>,
+}
+
+impl Default for Spec {
+    fn default() -> Self {
+        Self {
+            replicas: 1,
+            suspend: false,
+            sql: None,
+            image: None,
+            image_pull_policy: None,
+            image_pull_secrets: Vec::new(),
+            args: Vec::new(),
+            env: Vec::new(),
+            env_from: Vec::new(),
+            resources: None,
+            service_account_name: None,
+            pod_template: None,
+            threads_per_worker: 1,
+            key_groups: 4096,
+            update: Update::default(),
+            rescale: Rescale::default(),
+            snapshots: Snapshots::default(),
+            restore_from: None,
+            restore_nonce: None,
+            restart_nonce: None,
+            snapshot_nonce: None,
+            unmatched_state: UnmatchedState::default(),
+            health: Health::default(),
+            pod_disruption_budget: PodDisruptionBudget::default(),
+            network_policy: NetworkPolicy::default(),
+            tls: None,
+        }
+    }
+}
+
+/// When an image is pulled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum PullPolicy {
+    /// At every start.
+    Always,
+    /// Where the node has none.
+    IfNotPresent,
+    /// Never.
+    Never,
+}
