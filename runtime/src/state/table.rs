@@ -129,6 +129,16 @@ impl<K: StateKey, V: StateValue> Table<K, V> {
         entry.value.as_ref().filter(|_| !self.ttl.expired(entry.touched))
     }
 
+    /// Brings what the next access of a key will need into the cache, without waiting for it.
+    ///
+    /// Called for the next few dozen rows before they are applied one by one, it lets their cache misses overlap; a row's own
+    /// first-write branch would otherwise stop the processor from looking ahead. Worth it for tables larger than the cache.
+    #[inline]
+    pub fn warm(&self, hash: u64, sub: u64) {
+        let slot = self.index.find(remix(hash, sub), |_| true);
+        std::hint::black_box(slot.and_then(|slot| self.slab.get(slot)).map_or(0, |e| e.stamp));
+    }
+
     /// Changes the value of a key, after making one if there is none. `f` runs in both cases.
     #[inline]
     pub fn update<R>(

@@ -1,0 +1,227 @@
+//! A slot's nodes from the graph, and putting stored state back into them.
+
+use std::collections::VecDeque;
+
+use crate::env::SplitId;
+use crate::error::{Error, Kind, Result};
+use crate::graph::{Graph, NodeId, NodeIndex, Path, Role};
+use crate::key::SlotId;
+use crate::protocol::cut::consumer::Consumer;
+use crate::protocol::rules::RuleSet;
+use crate::state::codec::Item;
+use crate::time::Time;
+
+use super::node::{Body, Channel, EdgeIn, NodeState, Out};
+use super::route::Exchange;
+use super::sink::SinkState;
+use super::source::SourceState;
+use super::{Moving, Slot, SlotConfig};
+
+impl Slot {
+    /// A slot that owns what the assignment says, with empty state; see [`Slot::restore`] and [`Slot::start`].
+    pub fn new(config: SlotConfig) -> Result<Self> {
+        let SlotConfig { id, term, graph, assignment, members, epoch, window, segment, waker } = config;
+        let space = assignment.space();
+        let mut nodes = Vec::new();
+        for (i, node) in graph.nodes().iter().enumerate() {
+            let body = match &node.role {
+                Role::Source { source, event_time } => {
+                    Body::Source(Box::new(SourceState::new(node.id, source.clone(), event_time.clone())))
+                }
+                Role::Operator { make, keyed } => Body::Operator { op: make(space)?, keyed: *keyed },
+                Role::Sink(sink) => Body::Sink(SinkState::new(node.id, sink.open(id.0, term)?)),
+            };
+            let channels = input_channels(&graph, i, &members, id);
+            nodes.push(NodeState {
+                body,
+                channels,
+                outs: Vec::new(),
+                edges: exchange_inputs(&graph, i),
+                parts: VecDeque::new(),
+                drained: Vec::new(),
+                keyed_inputs: graph.edges().iter().filter(|e| e.to.0 == i && e.path == Path::Local && after_keyed(&graph, e.from.0)).count(),
+                own: Time::MIN,
+                emitted: Time::MIN,
+                quiet: false,
+                turn: 0,
+                unfinished: None,
+                urgent: false,
+                tag: None,
+                rows_in: 0,
+                rows_out: 0,
+                late: 0,
+            });
+        }
+        let senders = connect(&graph, &mut nodes, &members, window);
+        let fed_by = (0..graph.edges().len()).map(|e| sources_of(&graph, e)).collect();
+        let mut slot = Self {
+            id,
+            graph,
+            assignment,
+            members,
+            nodes,
+            senders,
+            fed_by,
+            epoch,
+            segment,
+            now: 0,
+            waker,
+            woken: false,
+            ended: false,
+            failed: false,
+            stirred: false,
+            turn: 0,
+            aligning: None,
+            sealing: VecDeque::new(),
+            moving: Moving::new(),
+            shipped: Vec::new(),
+            emitted: Vec::new(),
+        };
+        slot.each_table(|_, t| t.begin_epoch(epoch))?;
+        Ok(slot)
+    }
+
+    /// Puts one stored entry of a table back. Later ones win, so files are restored oldest first.
+    pub fn restore(&mut self, table: u64, item: &Item<'_>) -> Result<()> {
+        self.each_table(|id, t| if id == table { t.absorb_item(item) } else { Ok(()) })
+    }
+
+    /// The slot owns its groups from now on. `watermarks` are the stored ones of stages: then everything is as it was at the
+    /// manifest's barrier.
+    pub fn start(&mut self, watermarks: &[(NodeId, Time)]) -> Result<()> {
+        let owned = self.assignment.groups_of(self.id);
+        self.each_table(|_, t| {
+            t.activate(&owned);
+            Ok(())
+        })?;
+        for (id, time) in watermarks {
+            if let Some(NodeIndex(i)) = self.graph.find(*id) {
+                let node = self.node(i);
+                node.own = *time;
+                for c in &mut node.channels {
+                    c.watermark = *time;
+                }
+            }
+        }
+        for node in &mut self.nodes {
+            if let Body::Operator { op, .. } = &mut node.body {
+                op.after_absorb(&owned);
+            }
+        }
+        Ok(())
+    }
+
+    /// Calls `visit` with each table and its id.
+    pub(super) fn each_table(&mut self, mut visit: impl FnMut(u64, &mut dyn crate::state::ErasedTable) -> Result<()>) -> Result<()> {
+        let mut result = Ok(());
+        for (node, shape) in self.nodes.iter_mut().zip(self.graph.nodes()) {
+            if let Body::Operator { op, .. } = &mut node.body {
+                op.tables(&mut |t| {
+                    if result.is_ok() {
+                        let id = shape.id.table(&t.desc().name);
+                        result = visit(id, t);
+                    }
+                });
+            }
+        }
+        result
+    }
+
+    /// More splits to read.
+    pub(super) fn take_splits(&mut self, node: NodeIndex, splits: Vec<(SplitId, Vec<u8>, Time)>) -> Result<()> {
+        let now = self.now;
+        let NodeState { body: Body::Source(source), .. } = self.node(node.0) else {
+            return Err(Error::new(Kind::Broken, "splits were given to a node that is not a source"));
+        };
+        let (moved, n) = (source.expecting > 0, splits.len());
+        source.add(splits, now);
+        source.arrived(n);
+        let lowest = source.rewind.take();
+        if let Some(w) = lowest.filter(|_| moved) {
+            self.rewind(node.0, w);
+        }
+        self.source_watermark(node.0);
+        Ok(())
+    }
+
+    /// A split came from another slot at a barrier, with an older watermark: what this source has promised since is void for it. The
+    /// receivers took the same step when they aligned, so no promise that anybody relied on is broken (I6).
+    fn rewind(&mut self, i: usize, w: Time) {
+        let node = self.node(i);
+        node.emitted = node.emitted.min(w);
+        if !matches!(node.body, Body::Source(_)) {
+            node.own = node.own.min(w);
+        }
+        let mut next = Vec::new();
+        for o in &mut node.outs {
+            match o {
+                Out::Exchange { exchange, .. } => exchange.rewind(w),
+                Out::Local { node, channel, .. } => next.push((*node, *channel)),
+            }
+        }
+        for (n, c) in next {
+            if let Some(channel) = self.node(n).channels.get_mut(c) {
+                channel.watermark = channel.watermark.min(w);
+            }
+            if !matches!(self.node(n).body, Body::Operator { keyed: true, .. }) {
+                self.rewind(n, w);
+            }
+        }
+    }
+}
+
+fn input_channels(graph: &Graph, node: usize, members: &[SlotId], me: SlotId) -> Vec<Channel> {
+    let mut channels = Vec::new();
+    for (e, edge) in graph.edges().iter().enumerate().filter(|(_, e)| e.to.0 == node) {
+        match edge.path {
+            Path::Local => channels.push(Channel::new(e as u32, me, edge.input, false, true)),
+            Path::Exchange => channels.extend(members.iter().map(|m| Channel::new(e as u32, *m, edge.input, true, true))),
+        }
+    }
+    channels
+}
+
+fn exchange_inputs(graph: &Graph, node: usize) -> Vec<EdgeIn> {
+    let inputs = graph.edges().iter().enumerate().filter(|(_, e)| e.to.0 == node && e.path == Path::Exchange);
+    inputs.map(|(e, _)| EdgeIn { edge: e as u32, consumer: Consumer::new(RuleSet::ALL), aside: Vec::new() }).collect()
+}
+
+/// Whether what a node emits was made by a keyed node of the same slot.
+fn after_keyed(graph: &Graph, node: usize) -> bool {
+    match graph.nodes().get(node).map(|n| &n.role) {
+        Some(Role::Operator { keyed: true, .. }) => true,
+        Some(Role::Operator { keyed: false, .. }) => {
+            graph.edges().iter().any(|e| e.to.0 == node && e.path == Path::Local && after_keyed(graph, e.from.0))
+        }
+        Some(Role::Source { .. } | Role::Sink(_)) | None => false,
+    }
+}
+
+fn connect(graph: &Graph, nodes: &mut [NodeState], members: &[SlotId], window: u32) -> Vec<(usize, usize)> {
+    let mut senders = Vec::new();
+    for (e, edge) in graph.edges().iter().enumerate() {
+        let channel = nodes.get(edge.to.0).and_then(|n| n.channels.iter().position(|c| c.edge == e as u32)).unwrap_or(0);
+        let out = match edge.path {
+            Path::Local => Out::Local { output: edge.output, node: edge.to.0, channel },
+            Path::Exchange => Out::Exchange { output: edge.output, exchange: Box::new(Exchange::new(e as u32, members, window)) },
+        };
+        let from = nodes.get_mut(edge.from.0).expect("edges join nodes of the graph");
+        senders.push((edge.from.0, from.outs.len()));
+        from.outs.push(out);
+    }
+    senders
+}
+
+/// The sources whose rows reach an edge without passing a keyed node.
+fn sources_of(graph: &Graph, edge: usize) -> Vec<NodeId> {
+    let Some(edge) = graph.edges().get(edge) else { return Vec::new() };
+    let Some(node) = graph.nodes().get(edge.from.0) else { return Vec::new() };
+    match &node.role {
+        Role::Source { .. } => vec![node.id],
+        Role::Operator { keyed: true, .. } | Role::Sink(_) => Vec::new(),
+        Role::Operator { keyed: false, .. } => {
+            let into = graph.edges().iter().enumerate().filter(|(_, e)| e.to == edge.from).map(|(i, _)| i);
+            into.flat_map(|e| sources_of(graph, e)).collect()
+        }
+    }
+}

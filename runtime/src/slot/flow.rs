@@ -1,0 +1,465 @@
+//! Taking one item through one node.
+//!
+//! A node takes nothing while a call of its operator is unfinished, while parts of the last item are left, or while what it emits
+//! would have nowhere to go. What an operator emits is routed when its call returns: to the next node's queue, or to the builders of
+//! an exchange.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use crate::container::Batch;
+use crate::env::Segment;
+use crate::error::{Error, Result};
+use crate::frame::Item;
+use crate::key::SlotId;
+use crate::operator::{Context, Flow, Watermarks};
+use crate::protocol::cut::Tag;
+use crate::protocol::cut::consumer::Verdict;
+use crate::time::Time;
+
+use super::node::{Body, Out, Part, Then};
+use super::source::Turn;
+use super::{Event, Outbox, READ_ROWS, Report, Slot};
+
+/// A call of an operator.
+pub(super) enum Call<'a> {
+    Batch(u8, Batch),
+    Watermark(&'a Watermarks),
+    Flush,
+    Idle,
+    Resume,
+}
+
+impl Slot {
+    /// Whether everything the node may emit has somewhere to go.
+    fn outputs_open(&self, i: usize) -> bool {
+        let Some(node) = self.nodes.get(i) else { return false };
+        let next_free = |n: &usize, c: &usize| {
+            self.nodes.get(*n).is_some_and(|n| n.unfinished.is_none() && n.channels.get(*c).is_some_and(|c| c.queue.is_empty()))
+        };
+        node.exchanges_open()
+            && node.outs.iter().all(|o| match o {
+                Out::Local { node, channel, .. } => next_free(node, channel),
+                Out::Exchange { .. } => true,
+            })
+    }
+
+    /// Whether a node can take a call now.
+    pub(super) fn free(&self, i: usize) -> bool {
+        self.outputs_open(i) && self.nodes.get(i).is_some_and(|n| n.unfinished.is_none() && n.parts.is_empty())
+    }
+
+    /// Lets a node do one thing, if it can. True if it did.
+    pub(super) fn run_node(&mut self, i: usize, out: &mut dyn Outbox) -> Result<bool> {
+        let node = self.node(i);
+        let idle = node.unfinished.is_none() && node.parts.is_empty();
+        if idle && !matches!(node.body, Body::Source(_)) && !node.has_item() {
+            return Ok(false);
+        }
+        if !self.outputs_open(i) {
+            return Ok(false);
+        }
+        if self.node(i).unfinished.is_some() {
+            self.resume(i, out)?;
+            return Ok(true);
+        }
+        if let Some(part) = self.node(i).parts.pop_front() {
+            self.take_part(i, part, out)?;
+            return Ok(true);
+        }
+        let waker = self.waker.clone();
+        match &mut self.node(i).body {
+            Body::Source(_) => return self.read(i, out),
+            Body::Sink(sink) if !sink.open(&waker) => return Ok(false),
+            Body::Operator { .. } | Body::Sink(_) => {}
+        }
+        if self.take_released(i, out)? {
+            return Ok(true);
+        }
+        let node = self.node(i);
+        let n = node.channels.len();
+        let Some(c) = (0..n).map(|k| (node.turn + k) % n).find(|c| node.channels.get(*c).is_some_and(|c| c.ready())) else {
+            return Ok(false);
+        };
+        node.turn = c + 1;
+        let Some(item) = node.channels.get_mut(c).and_then(|c| c.queue.pop_front()) else { return Ok(false) };
+        self.take_item(i, c, item, out)?;
+        Ok(true)
+    }
+
+    fn read(&mut self, i: usize, out: &mut dyn Outbox) -> Result<bool> {
+        let (now, waker) = (self.now, self.waker.clone());
+        let Body::Source(source) = &mut self.node(i).body else { return Ok(false) };
+        if !source.readable() {
+            return Ok(false);
+        }
+        match source.read(READ_ROWS, now, &waker)? {
+            Turn::Rows(batch) => {
+                self.stirred = true;
+                self.node(i).rows_in += batch.len() as u64;
+                self.emit(i, 0, batch, None)?;
+                self.source_watermark(i);
+                Ok(true)
+            }
+            Turn::Finished(split) => {
+                let id = source.id;
+                out.report(Report::SplitFinished(id, split));
+                self.source_watermark(i);
+                Ok(true)
+            }
+            Turn::Nothing => Ok(false),
+        }
+    }
+
+    /// The watermark of a source node follows from its splits.
+    pub(super) fn source_watermark(&mut self, i: usize) {
+        let now = self.now;
+        let node = self.node(i);
+        let Body::Source(source) = &mut node.body else { return };
+        if source.expecting > 0 {
+            return;
+        }
+        match source.watermark(now) {
+            Some(w) if w > node.emitted || node.quiet => {
+                node.own = w;
+                self.forward_watermark(i, w, false);
+            }
+            Some(_) => {}
+            None => self.forward_quiet(i),
+        }
+    }
+
+    fn take_item(&mut self, i: usize, c: usize, item: Item, out: &mut dyn Outbox) -> Result<()> {
+        match item {
+            Item::Data(batch, tag) => self.take_data(i, c, batch, tag, out),
+            Item::Watermark(w) => {
+                if let Some(channel) = self.node(i).channels.get_mut(c) {
+                    channel.watermark = channel.watermark.max(w);
+                    channel.quiet = false;
+                }
+                self.advance(i, out)
+            }
+            Item::Quiet => {
+                if let Some(channel) = self.node(i).channels.get_mut(c) {
+                    channel.quiet = true;
+                }
+                self.advance(i, out)
+            }
+            Item::Barrier(barrier) => self.take_barrier(i, c, &barrier, out),
+            Item::Fence(plan) => self.take_fence(i, c, &plan, out),
+            Item::Drained(plan) => self.take_drained(i, c, &plan),
+        }
+    }
+
+    fn take_data(&mut self, i: usize, c: usize, batch: Batch, tag: Option<Tag>, out: &mut dyn Outbox) -> Result<()> {
+        let node = self.node(i);
+        let Some(channel) = node.channels.get_mut(c) else { return Ok(()) };
+        channel.quiet = false;
+        let (edge, from, port, exchanged) = (channel.edge, channel.from, channel.port, channel.exchanged);
+        if exchanged {
+            self.give_credit(edge, from, batch.len(), out);
+            if tag.is_some() {
+                let node = self.node(i);
+                let Some(input) = node.edges.iter_mut().find(|e| e.edge == edge) else { return Ok(()) };
+                if input.consumer.offer(tag) == Verdict::SetAside {
+                    input.set_aside(tag, c, batch);
+                    if let Some(channel) = node.channels.get_mut(c) {
+                        channel.aside += 1;
+                    }
+                    return Ok(());
+                }
+            }
+        }
+        self.take_rows(i, port, batch, tag, out)
+    }
+
+    /// Rows set aside whose wait is over go before anything else of their edge (I3).
+    fn take_released(&mut self, i: usize, out: &mut dyn Outbox) -> Result<bool> {
+        let node = self.node(i);
+        let mut found = None;
+        for input in node.edges.iter_mut().filter(|e| !e.aside.is_empty()) {
+            let Some(tag) = input.consumer.next_released() else { continue };
+            let Some((c, batch)) = input.take_aside(tag) else {
+                return Err(Error::broken("I3", "a released frame is not where it was set aside"));
+            };
+            input.consumer.took(tag);
+            found = Some((c, batch, tag));
+            break;
+        }
+        let Some((c, batch, tag)) = found else { return Ok(false) };
+        let Some(channel) = node.channels.get_mut(c) else { return Ok(false) };
+        channel.aside -= 1;
+        let port = channel.port;
+        self.take_rows(i, port, batch, Some(tag), out)?;
+        Ok(true)
+    }
+
+    /// Rows for the node itself: parts by the cuts they belong to, then one call a part.
+    fn take_rows(&mut self, i: usize, port: u8, batch: Batch, tag: Option<Tag>, out: &mut dyn Outbox) -> Result<()> {
+        self.stirred = true;
+        let receives = self.moving.receives();
+        let node = self.node(i);
+        node.rows_in += batch.len() as u64;
+        match node.body {
+            Body::Operator { keyed: true, .. } if receives => {
+                self.split_rows(i, port, batch);
+                match self.node(i).parts.pop_front() {
+                    Some(part) => self.take_part(i, part, out),
+                    None => Ok(()),
+                }
+            }
+            Body::Operator { keyed: true, .. } => self.take_part(i, Part { port, batch, tag: None }, out),
+            Body::Operator { keyed: false, .. } | Body::Sink(_) | Body::Source(_) => {
+                self.take_part(i, Part { port, batch, tag }, out)
+            }
+        }
+    }
+
+    pub(super) fn take_part(&mut self, i: usize, part: Part, out: &mut dyn Outbox) -> Result<()> {
+        let (epoch, version, slot) = (self.epoch, self.segment, self.id.0);
+        let node = self.node(i);
+        if let Body::Sink(sink) = &mut node.body {
+            return sink.write(part.batch, Segment { epoch, version, slot });
+        }
+        node.tag = part.tag;
+        let flow = self.call(i, Call::Batch(part.port, part.batch))?;
+        self.after(i, flow, Then::Nothing, out)
+    }
+
+    /// Goes on with an unfinished call.
+    fn resume(&mut self, i: usize, out: &mut dyn Outbox) -> Result<()> {
+        let flow = self.call(i, Call::Resume)?;
+        let then = self.node(i).unfinished.take().unwrap_or(Then::Nothing);
+        self.after(i, flow, then, out)
+    }
+
+    /// What follows a call: if it is not finished, later.
+    pub(super) fn after(&mut self, i: usize, flow: Flow, then: Then, out: &mut dyn Outbox) -> Result<()> {
+        if flow == Flow::More {
+            self.node(i).unfinished = Some(then);
+            return Ok(());
+        }
+        match then {
+            Then::Nothing => Ok(()),
+            Then::Watermark(mut left) => match left.pop_front() {
+                Some((watermarks, tag)) => {
+                    self.node(i).tag = tag;
+                    let flow = self.call(i, Call::Watermark(&watermarks))?;
+                    self.after(i, flow, Then::Watermark(left), out)
+                }
+                None => {
+                    self.node(i).tag = None;
+                    self.promise(i);
+                    Ok(())
+                }
+            },
+            Then::Align(barrier) => self.align(i, &barrier, out),
+            Then::Fired(batch) => self.fired(i, batch, out),
+        }
+    }
+
+    /// A channel's watermark or quietness changed: the node's own may have.
+    pub(super) fn advance(&mut self, i: usize, out: &mut dyn Outbox) -> Result<()> {
+        let node = self.node(i);
+        let Some(minimum) = node.minimum() else {
+            self.forward_quiet(i);
+            return Ok(());
+        };
+        if minimum <= node.own && !node.quiet {
+            return Ok(());
+        }
+        node.own = node.own.max(minimum);
+        if !matches!(node.body, Body::Operator { .. }) {
+            self.promise(i);
+            return Ok(());
+        }
+        let mut phases = self.watermark_phases(i);
+        let Some((first, tag)) = phases.pop_front() else { return Ok(()) };
+        self.node(i).tag = tag;
+        let flow = self.call(i, Call::Watermark(&first))?;
+        self.after(i, flow, Then::Watermark(phases), out)
+    }
+
+    /// The watermarks under which timers fire now: first all groups that are not tagged, then each tagged batch for itself.
+    fn watermark_phases(&mut self, i: usize) -> VecDeque<(Watermarks, Option<Tag>)> {
+        let own = self.node(i).own;
+        let mut phases = VecDeque::with_capacity(1);
+        let mut first = self.watermarks(i);
+        for (groups, tag) in self.moving.tagged() {
+            first.moving.insert(0, (groups.clone(), Time::MIN));
+            phases.push_back((Watermarks { own: Time::MIN, moving: vec![(groups, own)] }, Some(tag)));
+        }
+        phases.push_front((first, None));
+        phases
+    }
+
+    /// Passes on what the node may promise now: its own watermark, unless a cut holds it back.
+    pub(super) fn promise(&mut self, i: usize) {
+        let w = self.bound(i);
+        let node = self.node(i);
+        if w > node.emitted || node.quiet {
+            let (w, urgent) = (w.max(node.emitted), std::mem::take(&mut node.urgent));
+            self.forward_watermark(i, w, urgent);
+        }
+    }
+
+    /// Sends a watermark downstream.
+    pub(super) fn forward_watermark(&mut self, i: usize, w: Time, urgent: bool) {
+        let id = self.id;
+        let mut shipped = std::mem::take(&mut self.shipped);
+        let node = self.node(i);
+        node.emitted = w;
+        node.quiet = false;
+        let mut local = Vec::new();
+        for o in &mut node.outs {
+            match o {
+                Out::Local { node, channel, .. } => local.push((*node, *channel)),
+                Out::Exchange { exchange, .. } => exchange.watermark(w, urgent, id, &mut shipped),
+            }
+        }
+        self.shipped = shipped;
+        for (n, c) in local {
+            self.queue(n, c, Item::Watermark(w));
+        }
+    }
+
+    /// Tells downstream that nothing is to be expected for now. Never while groups of this slot move: a quiet channel bounds
+    /// nobody's watermark.
+    fn forward_quiet(&mut self, i: usize) {
+        if self.node(i).quiet || self.moving.open() {
+            return;
+        }
+        let id = self.id;
+        let mut shipped = std::mem::take(&mut self.shipped);
+        let node = self.node(i);
+        node.quiet = true;
+        let mut local = Vec::new();
+        for o in &mut node.outs {
+            match o {
+                Out::Local { node, channel, .. } => local.push((*node, *channel)),
+                Out::Exchange { exchange, .. } => exchange.set_quiet(id, &mut shipped),
+            }
+        }
+        self.shipped = shipped;
+        for (n, c) in local {
+            self.queue(n, c, Item::Quiet);
+        }
+    }
+
+    /// A control item on every output of a node, behind everything it has emitted.
+    pub(super) fn forward_control(&mut self, i: usize, mut item: impl FnMut() -> Item) {
+        let id = self.id;
+        let mut shipped = std::mem::take(&mut self.shipped);
+        let mut local = Vec::new();
+        for o in &mut self.node(i).outs {
+            match o {
+                Out::Local { node, channel, .. } => local.push((*node, *channel)),
+                Out::Exchange { exchange, .. } => exchange.control(id, &mut shipped, &mut item),
+            }
+        }
+        self.shipped = shipped;
+        for (n, c) in local {
+            self.queue(n, c, item());
+        }
+    }
+
+    fn queue(&mut self, node: usize, channel: usize, item: Item) {
+        if let Some(c) = self.node(node).channels.get_mut(channel) {
+            c.queue.push_back(item);
+        }
+    }
+
+    /// Calls the operator and routes what it emitted.
+    pub(super) fn call(&mut self, i: usize, call: Call<'_>) -> Result<Flow> {
+        let own;
+        let watermarks = match &call {
+            Call::Watermark(w) => *w,
+            Call::Batch(..) | Call::Flush | Call::Idle | Call::Resume => {
+                own = self.watermarks(i);
+                &own
+            }
+        };
+        let (now, space) = (self.now, self.assignment.space());
+        let timed = matches!(call, Call::Watermark(_) | Call::Resume);
+        let mut emitted = std::mem::take(&mut self.emitted);
+        let node = self.nodes.get_mut(i).expect("node numbers come from the graph");
+        let Body::Operator { op, .. } = &mut node.body else { return Ok(Flow::Done) };
+        let mut cx = Context::new(watermarks, now, space, &mut emitted, &mut node.late);
+        let flow = match call {
+            Call::Batch(port, batch) => op.on_batch(port, batch, &mut cx),
+            Call::Watermark(_) => op.on_watermark(&mut cx),
+            Call::Flush => op.on_flush(&mut cx),
+            Call::Idle => op.on_idle(&mut cx),
+            Call::Resume => op.resume(&mut cx),
+        };
+        let flow = flow.map_err(|e| match self.graph.nodes().get(i) {
+            Some(n) => e.at(n.name.clone()),
+            None => e,
+        })?;
+        let node = self.node(i);
+        node.urgent |= timed && !emitted.is_empty();
+        let tag = node.tag;
+        for (output, batch) in emitted.drain(..) {
+            self.emit(i, output, batch, tag)?;
+        }
+        self.emitted = emitted;
+        Ok(flow)
+    }
+
+    /// Routes one batch that a node emitted on one of its outputs.
+    fn emit(&mut self, i: usize, output: u8, batch: Batch, tag: Option<Tag>) -> Result<()> {
+        let id = self.id;
+        let mut shipped = std::mem::take(&mut self.shipped);
+        let node = self.nodes.get_mut(i).expect("node numbers come from the graph");
+        node.rows_out += batch.len() as u64;
+        let of = |o: &Out| match o {
+            Out::Local { output, .. } | Out::Exchange { output, .. } => *output,
+        };
+        let mut local = None;
+        match node.outs.iter_mut().find(|o| of(o) == output) {
+            Some(Out::Local { node, channel, .. }) => local = Some((*node, *channel, batch)),
+            Some(Out::Exchange { exchange, .. }) => exchange.push(batch, tag, &self.assignment, id, &mut shipped),
+            // A side output that nobody reads.
+            None => {}
+        }
+        self.shipped = shipped;
+        if let Some((n, c, batch)) = local {
+            self.queue(n, c, Item::Data(batch, tag));
+        }
+        Ok(())
+    }
+
+    fn give_credit(&mut self, edge: u32, from: SlotId, rows: usize, out: &mut dyn Outbox) {
+        let rows = u32::try_from(rows).unwrap_or(u32::MAX);
+        if from == self.id {
+            self.credit(edge, from, rows);
+        } else {
+            out.send(from, Event::Credit { edge, from: self.id, rows });
+        }
+    }
+
+    /// The slot has nothing else to do: what an operator holds back may go.
+    pub(super) fn idle_node(&mut self, i: usize) -> Result<bool> {
+        if !matches!(self.node(i).body, Body::Operator { .. }) || self.node(i).unfinished.is_some() || !self.outputs_open(i) {
+            return Ok(false);
+        }
+        let before = self.node(i).rows_out;
+        self.node(i).tag = None;
+        if self.call(i, Call::Idle)? == Flow::More {
+            self.node(i).unfinished = Some(Then::Nothing);
+        }
+        Ok(self.node(i).rows_out > before)
+    }
+
+    /// Flushes a node and goes on with the barrier.
+    pub(super) fn flush(&mut self, i: usize, barrier: Arc<super::Barrier>, out: &mut dyn Outbox) -> Result<()> {
+        self.node(i).tag = None;
+        let flow = if matches!(self.node(i).body, Body::Operator { .. }) { self.call(i, Call::Flush)? } else { Flow::Done };
+        self.after(i, flow, Then::Align(barrier), out)
+    }
+
+    /// The node's place, for messages.
+    pub(super) fn name(&self, i: usize) -> &str {
+        self.graph.nodes().get(i).map_or("", |n| n.name.as_str())
+    }
+}

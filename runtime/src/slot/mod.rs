@@ -1,0 +1,380 @@
+//! A slot: one thread's share of a job, run to completion, sharing nothing.
+//!
+//! A slot is driven from outside: [`Slot::handle`] takes an [`Event`], [`Slot::run`] works for a bounded number of steps and says
+//! whether there is more. It never waits. What it wants to say goes to an [`Outbox`]. So a thread with a queue, and a simulator that
+//! holds all slots of a job in one thread, drive exactly the same code.
+//!
+//! Scheduling is law I12: of all nodes that can run, the most downstream one runs. A node can run when it has an item and everything
+//! it may emit has somewhere to go; then no wait can close a circle, because what is furthest downstream can always run.
+//!
+//! | file | what |
+//! |---|---|
+//! | `event` | what comes in and what goes out |
+//! | `node`, `source`, `sink` | the receiving end of a node; reading splits; writing |
+//! | `route` | the sending end of an exchange: builders and credits |
+//! | `flow` | taking one item through one node |
+//! | `epoch` | barriers: alignment, membership, encoding, sealing |
+//! | `moving` | the three roles in a cut-over |
+
+mod build;
+mod epoch;
+mod event;
+mod flow;
+mod moving;
+mod node;
+pub mod route;
+mod sink;
+mod source;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::task::Waker;
+
+use crate::container::Batch;
+use crate::error::{Error, Result};
+use crate::frame::Frame;
+use crate::graph::{Graph, NodeId, NodeIndex, Path};
+use crate::key::{Assignment, SlotId};
+use crate::time::Time;
+
+pub use event::{Barrier, Bulk, Command, EpochPart, Event, Outbox, Report, SplitMove, SplitState, Status};
+use moving::Moving;
+use node::{Body, NodeState, Out};
+use route::Shipped;
+
+/// Steps a call of [`Slot::run`] takes before it looks at the world again.
+const STEPS: usize = 32;
+/// While an epoch is being encoded, every so many steps go to it.
+const ENCODE_EVERY: usize = 4;
+/// While a warm-up is under way, every so many steps go to it.
+const WARM_EVERY: usize = 4;
+/// Rows asked of a split at once.
+const READ_ROWS: usize = 4096;
+
+/// What a slot begins with.
+#[derive(Debug)]
+pub struct SlotConfig {
+    /// Its number.
+    pub id: SlotId,
+    /// The coordinator's term: part of every staged name.
+    pub term: u64,
+    /// The job.
+    pub graph: Arc<Graph>,
+    /// Who owns what.
+    pub assignment: Assignment,
+    /// All slots that take part, this one included.
+    pub members: Vec<SlotId>,
+    /// The epoch that begins now.
+    pub epoch: u64,
+    /// Rows that may be under way on each channel.
+    pub window: u32,
+    /// Higher than every output segment in the manifest.
+    pub segment: u64,
+    /// Wakes whoever runs this slot.
+    pub waker: Waker,
+}
+
+/// One engine thread's share of a job.
+pub struct Slot {
+    id: SlotId,
+    graph: Arc<Graph>,
+    assignment: Assignment,
+    members: Vec<SlotId>,
+    nodes: Vec<NodeState>,
+    /// For each edge, the sending node and its output's index.
+    senders: Vec<(usize, usize)>,
+    /// For each edge, the sources whose rows reach it without passing keyed state.
+    fed_by: Vec<Vec<NodeId>>,
+    epoch: u64,
+    segment: u64,
+    now: i64,
+    waker: Waker,
+    woken: bool,
+    ended: bool,
+    failed: bool,
+    /// A batch went somewhere since the operators were last told that the slot is idle.
+    stirred: bool,
+    turn: usize,
+    aligning: Option<epoch::Aligning>,
+    sealing: VecDeque<epoch::Sealing>,
+    moving: Moving,
+    shipped: Shipped,
+    emitted: Vec<(u8, Batch)>,
+}
+
+impl std::fmt::Debug for Slot {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Slot").field("id", &self.id).field("epoch", &self.epoch).finish_non_exhaustive()
+    }
+}
+
+/// A look at a node, for metrics and dumps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeStats {
+    /// The node.
+    pub id: NodeId,
+    /// Rows in, rows out, late rows.
+    pub rows_in: u64,
+    /// Rows it emitted.
+    pub rows_out: u64,
+    /// Rows it dropped as late or sent to its side output.
+    pub late: u64,
+    /// The node's watermark.
+    pub watermark: Time,
+    /// Items waiting in its channels.
+    pub queued: usize,
+    /// Entries and bytes of its keyed state.
+    pub entries: u64,
+    /// Bytes of its keyed state.
+    pub bytes: u64,
+    /// Source progress: done, of.
+    pub progress: (u64, u64),
+}
+
+impl Slot {
+    /// The slot's number.
+    #[must_use]
+    pub fn id(&self) -> SlotId {
+        self.id
+    }
+
+    /// The table as this slot's routers use it now.
+    #[must_use]
+    pub fn assignment(&self) -> &Assignment {
+        &self.assignment
+    }
+
+    /// The epoch being filled.
+    #[must_use]
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// A source, a sink or a timer of this slot called its waker.
+    pub fn wake(&mut self) {
+        self.woken = true;
+        for node in &mut self.nodes {
+            if let Body::Source(s) = &mut node.body {
+                s.wake();
+            }
+        }
+    }
+
+    /// Takes an event. Cheap: frames are queued, commands noted; work is done by [`Slot::run`].
+    pub fn handle(&mut self, event: Event, now: i64, out: &mut dyn Outbox) {
+        if self.failed {
+            return;
+        }
+        self.now = self.now.max(now);
+        if let Err(e) = self.take_event(event, out) {
+            self.fail(e, out);
+        }
+        self.send_shipped(out);
+    }
+
+    fn fail(&mut self, error: Error, out: &mut dyn Outbox) {
+        self.failed = true;
+        out.report(Report::Failed(error));
+    }
+
+    fn take_event(&mut self, event: Event, out: &mut dyn Outbox) -> Result<()> {
+        match event {
+            Event::Frame(frame) => {
+                self.deliver(frame);
+                Ok(())
+            }
+            Event::Credit { edge, from, rows } => {
+                self.credit(edge, from, rows);
+                Ok(())
+            }
+            Event::Bulk(bulk) => self.take_bulk(bulk, out),
+            Event::Command(command) => self.take_command(command, out),
+        }
+    }
+
+    fn take_command(&mut self, command: Command, out: &mut dyn Outbox) -> Result<()> {
+        match command {
+            Command::Splits(node, splits) => self.take_splits(node, splits),
+            Command::EndOfSource(NodeIndex(i)) => {
+                if let Some(NodeState { body: Body::Source(s), .. }) = self.nodes.get_mut(i) {
+                    s.end();
+                }
+                self.source_watermark(i);
+                Ok(())
+            }
+            Command::Barrier(barrier) => self.inject(&barrier, out),
+            Command::Published { epoch, version } => self.published(epoch, version),
+            Command::Warm(plan) => self.start_warm(plan),
+            Command::Cut(plan) => self.start_cut(&plan, out),
+            Command::Window(rows) => {
+                for node in &mut self.nodes {
+                    for o in &mut node.outs {
+                        if let Out::Exchange { exchange, .. } = o {
+                            exchange.set_window(rows);
+                        }
+                    }
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Works until there is nothing to do or [`STEPS`] steps are done.
+    pub fn run(&mut self, now: i64, out: &mut dyn Outbox) -> Status {
+        if self.failed {
+            return Status::Idle(None);
+        }
+        self.now = self.now.max(now);
+        match self.run_steps(out) {
+            Ok(status) => status,
+            Err(e) => {
+                self.fail(e, out);
+                Status::Idle(None)
+            }
+        }
+    }
+
+    fn run_steps(&mut self, out: &mut dyn Outbox) -> Result<Status> {
+        for step in 0..STEPS {
+            let encoded = step % ENCODE_EVERY == 0 && self.seal_some(out)?;
+            let worked = self.step(out)?;
+            self.send_shipped(out);
+            if !worked && !encoded && !self.seal_some(out)? && !self.rest(out)? {
+                return Ok(Status::Idle(self.next_timeout()));
+            }
+        }
+        Ok(Status::Busy)
+    }
+
+    /// The most downstream node that can run does one thing.
+    fn step(&mut self, out: &mut dyn Outbox) -> Result<bool> {
+        // Rows of a moving batch wait: its gate and its Final go before new rows.
+        if self.moving.open() && (self.finish_cuts(out)? || self.drain_some(out)?) {
+            return Ok(true);
+        }
+        self.turn = self.turn.wrapping_add(1);
+        if self.turn.is_multiple_of(WARM_EVERY) && self.warm_some(out)? {
+            return Ok(true);
+        }
+        for i in (0..self.nodes.len()).rev() {
+            if self.run_node(i, out)? {
+                return Ok(true);
+            }
+        }
+        self.warm_some(out)
+    }
+
+    /// Nothing can run: operators give up what they hold back, builders ship what they have.
+    fn rest(&mut self, out: &mut dyn Outbox) -> Result<bool> {
+        let mut worked = false;
+        if std::mem::take(&mut self.stirred) {
+            for i in 0..self.nodes.len() {
+                worked |= self.idle_node(i)?;
+            }
+        }
+        for node in &mut self.nodes {
+            for o in &mut node.outs {
+                if let Out::Exchange { exchange, .. } = o {
+                    exchange.ship_all(false, self.id, &mut self.shipped);
+                }
+            }
+        }
+        for i in 0..self.nodes.len() {
+            if matches!(self.node(i).body, Body::Source(_)) {
+                self.source_watermark(i);
+            }
+        }
+        worked |= self.send_shipped(out);
+        self.report_end(out);
+        Ok(worked)
+    }
+
+    fn report_end(&mut self, out: &mut dyn Outbox) {
+        let done = |n: &NodeState| !matches!(n.body, Body::Sink(_)) || n.own == Time::MAX;
+        if !self.ended && self.nodes.iter().all(done) {
+            self.ended = true;
+            out.report(Report::Ended);
+        }
+    }
+
+    fn next_timeout(&self) -> Option<i64> {
+        let of = |n: &NodeState| match &n.body {
+            Body::Source(s) => s.next_timeout(self.now),
+            Body::Operator { .. } | Body::Sink(_) => None,
+        };
+        self.nodes.iter().filter_map(of).min()
+    }
+
+    fn node(&mut self, i: usize) -> &mut NodeState {
+        self.nodes.get_mut(i).expect("node numbers come from the graph")
+    }
+
+    /// A frame goes into its channel's queue.
+    fn deliver(&mut self, frame: Frame) {
+        let Some(edge) = self.graph.edges().get(frame.edge as usize).copied() else { return };
+        let node = self.node(edge.to.0);
+        let c = node.channel(frame.edge, edge.input, frame.from);
+        if let Some(channel) = node.channels.get_mut(c) {
+            channel.queue.push_back(frame.item);
+        }
+    }
+
+    fn credit(&mut self, edge: u32, from: SlotId, rows: u32) {
+        let (id, Some((node, o))) = (self.id, self.senders.get(edge as usize).copied()) else { return };
+        let mut shipped = std::mem::take(&mut self.shipped);
+        if let Some(Out::Exchange { exchange, .. }) = self.node(node).outs.get_mut(o) {
+            exchange.credit(from, rows, id, &mut shipped);
+        }
+        self.shipped = shipped;
+    }
+
+    /// Frames to other slots leave; those to this slot go straight into their channels. True if any came here.
+    fn send_shipped(&mut self, out: &mut dyn Outbox) -> bool {
+        if self.shipped.is_empty() {
+            return false;
+        }
+        let mut here = false;
+        let mut shipped = std::mem::take(&mut self.shipped);
+        for (to, frame) in shipped.drain(..) {
+            if to == self.id {
+                here = true;
+                self.deliver(frame);
+            } else {
+                out.send(to, Event::Frame(frame));
+            }
+        }
+        self.shipped = shipped;
+        here
+    }
+
+    /// Each node's numbers.
+    pub fn stats(&mut self) -> Vec<NodeStats> {
+        let ids: Vec<NodeId> = self.graph.nodes().iter().map(|n| n.id).collect();
+        let stats = |(node, id): (&mut NodeState, NodeId)| {
+            let (mut entries, mut bytes) = (0, 0);
+            if let Body::Operator { op, .. } = &mut node.body {
+                op.tables(&mut |t| {
+                    entries += t.entries() as u64;
+                    bytes += t.bytes() as u64;
+                });
+            }
+            NodeStats {
+                id,
+                rows_in: node.rows_in,
+                rows_out: node.rows_out,
+                late: node.late,
+                watermark: if matches!(node.body, Body::Source(_)) { node.emitted } else { node.own },
+                queued: node.channels.iter().map(|c| c.queue.len()).sum(),
+                entries,
+                bytes,
+                progress: if let Body::Source(s) = &node.body { s.progress() } else { (0, 0) },
+            }
+        };
+        self.nodes.iter_mut().zip(ids).map(stats).collect()
+    }
+
+    /// Whether the edge is an exchange.
+    fn exchanged(&self, edge: u32) -> bool {
+        self.graph.edges().get(edge as usize).is_some_and(|e| e.path == Path::Exchange)
+    }
+}

@@ -1,0 +1,202 @@
+//! The receiving end: a node's input channels, in what order their items are taken, and how they make one watermark.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use crate::container::Batch;
+use crate::frame::Item;
+use crate::key::SlotId;
+use crate::operator::{Operator, Watermarks};
+use crate::protocol::cut::Tag;
+use crate::protocol::cut::consumer::Consumer;
+use crate::time::Time;
+
+use super::event::Barrier;
+use super::route::Exchange;
+use super::source::SourceState;
+use super::sink::SinkState;
+
+/// One input channel of a node.
+#[derive(Debug)]
+pub(super) struct Channel {
+    /// The exchange edge it belongs to, or the local edge.
+    pub(super) edge: u32,
+    /// The sender.
+    pub(super) from: SlotId,
+    /// The node's input port.
+    pub(super) port: u8,
+    /// Whether rows on it cost credits (not on local edges).
+    pub(super) exchanged: bool,
+    /// Items not taken yet.
+    pub(super) queue: VecDeque<Item>,
+    /// How many frames of it are set aside at its edge (see [`EdgeIn`]).
+    pub(super) aside: usize,
+    /// What its sender has promised.
+    pub(super) watermark: Time,
+    /// Left out of the minimum until it speaks again.
+    pub(super) quiet: bool,
+    /// Its barrier has come; it waits for the others'.
+    pub(super) aligned: bool,
+    /// It takes part (a new slot's channel exists before the barrier at which it joins).
+    pub(super) joined: bool,
+}
+
+/// What to do when the call an operator has not finished is finished.
+#[derive(Debug)]
+pub(super) enum Then {
+    /// Nothing more.
+    Nothing,
+    /// Fire what is due under these watermarks too, each under its tag; then pass the node's watermark on.
+    Watermark(VecDeque<(Watermarks, Option<Tag>)>),
+    /// Go on with the barrier.
+    Align(Arc<Barrier>),
+    /// The timers of this batch have fired here.
+    Fired(u64),
+}
+
+/// A part of a batch, ready for the operator.
+#[derive(Debug)]
+pub(super) struct Part {
+    pub(super) port: u8,
+    pub(super) batch: Batch,
+    pub(super) tag: Option<Tag>,
+}
+
+/// An exchange edge as its consumer sees it: which tagged frames must wait (role X of a cut).
+#[derive(Debug)]
+pub(super) struct EdgeIn {
+    pub(super) edge: u32,
+    pub(super) consumer: Consumer,
+    /// Frames set aside, by tag, in the order in which they came, with the index of their channel.
+    pub(super) aside: Vec<(Tag, VecDeque<(usize, Batch)>)>,
+}
+
+/// What a node is made of.
+pub(super) enum Body {
+    Source(Box<SourceState>),
+    Operator { op: Box<dyn Operator>, keyed: bool },
+    Sink(SinkState),
+}
+
+/// Where an output leads.
+#[derive(Debug)]
+pub(super) enum Out {
+    /// To the channel with this index of another node of this slot.
+    Local { output: u8, node: usize, channel: usize },
+    /// To other slots.
+    Exchange { output: u8, exchange: Box<Exchange> },
+}
+
+/// A node of one slot.
+pub(super) struct NodeState {
+    pub(super) body: Body,
+    pub(super) channels: Vec<Channel>,
+    pub(super) outs: Vec<Out>,
+    /// Its exchange inputs, by edge.
+    pub(super) edges: Vec<EdgeIn>,
+    /// Parts of the item taken last that the operator has not had yet.
+    pub(super) parts: VecDeque<Part>,
+    /// How many Drained of each open batch have come on local inputs.
+    pub(super) drained: Vec<(u64, usize)>,
+    /// How many local inputs carry what a keyed node made.
+    pub(super) keyed_inputs: usize,
+    /// The node's own watermark: the minimum of its channels, never falling.
+    pub(super) own: Time,
+    /// What it has promised downstream.
+    pub(super) emitted: Time,
+    /// Whether it has said downstream that nothing is to be expected.
+    pub(super) quiet: bool,
+    /// The next channel to look at.
+    pub(super) turn: usize,
+    /// An unfinished call, and what follows it.
+    pub(super) unfinished: Option<Then>,
+    /// Rows were emitted because event time moved on: nobody should wait for them.
+    pub(super) urgent: bool,
+    /// Rows emitted in the call under way belong to this cut.
+    pub(super) tag: Option<Tag>,
+    /// Rows in and out, late rows: for metrics.
+    pub(super) rows_in: u64,
+    pub(super) rows_out: u64,
+    pub(super) late: u64,
+}
+
+impl NodeState {
+    /// The least watermark of the joined channels that are not quiet; `None` if all are quiet.
+    pub(super) fn minimum(&self) -> Option<Time> {
+        self.channels.iter().filter(|c| c.joined && !c.quiet).map(|c| c.watermark).min()
+    }
+
+    /// Whether there may be something to take.
+    pub(super) fn has_item(&self) -> bool {
+        self.channels.iter().any(Channel::ready) || self.edges.iter().any(|e| !e.aside.is_empty())
+    }
+
+    /// Whether every joined channel has had its barrier.
+    pub(super) fn all_aligned(&self) -> bool {
+        self.channels.iter().filter(|c| c.joined).all(|c| c.aligned)
+    }
+
+    /// The channel of an edge from a slot; made, not yet joined, if it does not exist.
+    pub(super) fn channel(&mut self, edge: u32, port: u8, from: SlotId) -> usize {
+        if let Some(i) = self.channels.iter().position(|c| c.edge == edge && c.from == from) {
+            return i;
+        }
+        self.channels.push(Channel::new(edge, from, port, true, false));
+        self.channels.len() - 1
+    }
+
+    /// Whether everything it emits can go somewhere at once.
+    pub(super) fn exchanges_open(&self) -> bool {
+        self.outs.iter().all(|o| match o {
+            Out::Exchange { exchange, .. } => exchange.open(),
+            Out::Local { .. } => true,
+        })
+    }
+}
+
+impl Channel {
+    pub(super) fn new(edge: u32, from: SlotId, port: u8, exchanged: bool, joined: bool) -> Self {
+        Self {
+            edge,
+            from,
+            port,
+            exchanged,
+            queue: VecDeque::new(),
+            aside: 0,
+            watermark: Time::MIN,
+            quiet: false,
+            aligned: false,
+            joined,
+        }
+    }
+
+    /// Whether its next item may be taken now.
+    pub(super) fn ready(&self) -> bool {
+        self.joined && !self.aligned && !self.queue.is_empty() && !(self.blocked_by_aside())
+    }
+
+    /// A barrier or fence waits until the rows set aside before it have been taken: they belong before it.
+    fn blocked_by_aside(&self) -> bool {
+        self.aside > 0 && matches!(self.queue.front(), Some(Item::Barrier(_) | Item::Fence(_)))
+    }
+}
+
+impl EdgeIn {
+    pub(super) fn set_aside(&mut self, tag: Option<Tag>, channel: usize, batch: Batch) {
+        let Some(tag) = tag else { return };
+        match self.aside.iter_mut().find(|(t, _)| *t == tag) {
+            Some((_, frames)) => frames.push_back((channel, batch)),
+            None => self.aside.push((tag, VecDeque::from([(channel, batch)]))),
+        }
+    }
+
+    pub(super) fn take_aside(&mut self, tag: Tag) -> Option<(usize, Batch)> {
+        let at = self.aside.iter().position(|(t, _)| *t == tag)?;
+        let (_, frames) = self.aside.get_mut(at)?;
+        let taken = frames.pop_front();
+        if frames.is_empty() {
+            self.aside.remove(at);
+        }
+        taken
+    }
+}

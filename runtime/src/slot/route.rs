@@ -1,0 +1,230 @@
+//! The sending end of an exchange: one builder and one credit account for each destination.
+//!
+//! Emitting never blocks (I12): rows go into builders, and a builder ships when it is full, when control follows it, or when the
+//! slot has nothing else to do. A destination without credits keeps its builder; the node that feeds it is not run until
+//! credits come back. Control ships what lies before it even without credits (the account goes below zero): that keeps the order and
+//! bounds the overdraft to one builder.
+//!
+//! A watermark that comes while a builder holds little waits for the next shipment: at full speed a watermark a batch would cut
+//! frames to a fraction of their size.
+
+use crate::container::Batch;
+use crate::frame::{Frame, Item};
+use crate::key::{Assignment, SlotId};
+use crate::protocol::cut::Tag;
+use crate::time::Time;
+
+/// Rows in a full frame.
+pub const FRAME_ROWS: usize = 4096;
+/// Bytes in a full frame.
+pub const FRAME_BYTES: usize = 256 << 10;
+/// A watermark takes the rows before it along when there are at least this many.
+const WORTH_SHIPPING: usize = 512;
+
+/// One destination of an exchange.
+#[derive(Debug)]
+struct Dest {
+    live: bool,
+    /// Rows that may still be sent; below zero after control overdrew it.
+    credits: i64,
+    /// The watermark last sent, and whether the channel was last said to be quiet.
+    sent: Time,
+    quiet: bool,
+}
+
+/// The sending end of one exchange edge.
+#[derive(Debug)]
+pub struct Exchange {
+    edge: u32,
+    dests: Vec<Dest>,
+    builders: Vec<Option<Batch>>,
+    tag: Option<Tag>,
+    watermark: Time,
+    quiet: bool,
+    window: i64,
+    scratch: Vec<u16>,
+}
+
+/// Where shipped frames go.
+pub type Shipped = Vec<(SlotId, Frame)>;
+
+impl Exchange {
+    /// An exchange to `members`, with `window` rows of credit for each.
+    #[must_use]
+    pub fn new(edge: u32, members: &[SlotId], window: u32) -> Self {
+        let mut x = Self {
+            edge,
+            dests: Vec::new(),
+            builders: Vec::new(),
+            tag: None,
+            watermark: Time::MIN,
+            quiet: false,
+            window: i64::from(window),
+            scratch: Vec::new(),
+        };
+        x.set_members(members, SlotId(0), &mut Vec::new());
+        x
+    }
+
+    /// Whether every destination can still take a frame.
+    #[must_use]
+    pub fn open(&self) -> bool {
+        self.dests.iter().zip(&self.builders).all(|(d, b)| d.credits > 0 || b.as_ref().is_none_or(|b| b.len() < FRAME_ROWS))
+    }
+
+    /// Whether anything waits in a builder.
+    #[must_use]
+    pub fn pending(&self) -> bool {
+        self.builders.iter().any(Option::is_some)
+    }
+
+    /// Rows waiting in builders.
+    #[must_use]
+    pub fn waiting_rows(&self) -> usize {
+        self.builders.iter().flatten().map(|b| b.len()).sum()
+    }
+
+    /// Takes a batch: each row goes to the slot that owns its group.
+    pub fn push(&mut self, batch: Batch, tag: Option<Tag>, table: &Assignment, me: SlotId, out: &mut Shipped) {
+        if tag != self.tag {
+            self.ship_all(true, me, out);
+            self.tag = tag;
+        }
+        let mut live = self.dests.iter().enumerate().filter(|(_, d)| d.live).map(|(i, _)| i);
+        if let (Some(only), None) = (live.next(), live.next()) {
+            // One destination: nothing to look up and nothing to copy.
+            match self.builders.get_mut(only) {
+                Some(Some(builder)) => {
+                    if let Err(batch) = builder.append(batch) {
+                        self.ship(only, true, me, out);
+                        if let Some(b) = self.builders.get_mut(only) {
+                            *b = Some(batch);
+                        }
+                    }
+                }
+                Some(empty) => *empty = Some(batch),
+                None => {}
+            }
+        } else {
+            self.scratch.clear();
+            self.scratch.extend(batch.hashes().iter().map(|h| table.slot_of_hash(*h).0));
+            batch.scatter(&self.scratch, &mut self.builders);
+        }
+        for d in 0..self.dests.len() {
+            let full = self.builders.get(d).is_some_and(|b| b.as_ref().is_some_and(|b| b.len() >= FRAME_ROWS || b.byte_size() >= FRAME_BYTES));
+            if full {
+                self.ship(d, false, me, out);
+            }
+        }
+    }
+
+    /// Ships one builder, and the watermark behind it.
+    fn ship(&mut self, d: usize, force: bool, me: SlotId, out: &mut Shipped) {
+        let (Some(dest), Some(builder)) = (self.dests.get_mut(d), self.builders.get_mut(d)) else { return };
+        let to = SlotId(d as u16);
+        if let Some(batch) = builder.take_if(|_| force || dest.credits > 0) {
+            dest.credits -= batch.len() as i64;
+            dest.quiet = false;
+            out.push((to, Frame { edge: self.edge, from: me, item: Item::Data(batch, self.tag) }));
+        }
+        if builder.is_none() && dest.live {
+            if self.watermark > dest.sent {
+                dest.sent = self.watermark;
+                dest.quiet = false;
+                out.push((to, Frame { edge: self.edge, from: me, item: Item::Watermark(self.watermark) }));
+            }
+            if self.quiet && !dest.quiet {
+                dest.quiet = true;
+                out.push((to, Frame { edge: self.edge, from: me, item: Item::Quiet }));
+            }
+        }
+    }
+
+    /// Ships every builder that has credits; all of them with `force`.
+    pub fn ship_all(&mut self, force: bool, me: SlotId, out: &mut Shipped) {
+        for d in 0..self.dests.len() {
+            self.ship(d, force, me, out);
+        }
+    }
+
+    /// A watermark for all destinations. `urgent`: rows were emitted because of it, nobody should wait for them.
+    pub fn watermark(&mut self, w: Time, urgent: bool, me: SlotId, out: &mut Shipped) {
+        self.watermark = self.watermark.max(w);
+        self.quiet = false;
+        for d in 0..self.dests.len() {
+            let rows = self.builders.get(d).and_then(Option::as_ref).map_or(0, |b| b.len());
+            if rows == 0 || rows >= WORTH_SHIPPING || urgent || w == Time::MAX {
+                self.ship(d, urgent || w == Time::MAX, me, out);
+            }
+        }
+    }
+
+    /// The watermark may be lower from here on: a split with an older one came to this slot at the barrier just sent.
+    pub fn rewind(&mut self, w: Time) {
+        self.watermark = self.watermark.min(w);
+        for d in &mut self.dests {
+            d.sent = d.sent.min(w);
+        }
+    }
+
+    /// Nothing is to be expected for now.
+    pub fn set_quiet(&mut self, me: SlotId, out: &mut Shipped) {
+        self.quiet = true;
+        self.ship_all(true, me, out);
+    }
+
+    /// A control item to every destination, behind everything emitted so far.
+    pub fn control(&mut self, me: SlotId, out: &mut Shipped, mut item: impl FnMut() -> Item) {
+        self.ship_all(true, me, out);
+        for (d, dest) in self.dests.iter().enumerate() {
+            if dest.live {
+                out.push((SlotId(d as u16), Frame { edge: self.edge, from: me, item: item() }));
+            }
+        }
+    }
+
+    /// A control item to one destination, behind everything emitted to it so far, its watermark included.
+    pub fn control_to(&mut self, to: SlotId, item: Item, me: SlotId, out: &mut Shipped) {
+        self.ship(usize::from(to.0), true, me, out);
+        out.push((to, Frame { edge: self.edge, from: me, item }));
+    }
+
+    /// Credits came back. True if the account was empty before.
+    pub fn credit(&mut self, from: SlotId, rows: u32, me: SlotId, out: &mut Shipped) {
+        let Some(dest) = self.dests.get_mut(usize::from(from.0)) else { return };
+        dest.credits += i64::from(rows);
+        let full = self.builders.get(usize::from(from.0)).and_then(Option::as_ref).is_some_and(|b| b.len() >= FRAME_ROWS);
+        if full {
+            self.ship(usize::from(from.0), false, me, out);
+        }
+    }
+
+    /// Another window of credit for each destination: accounts move by the difference.
+    pub fn set_window(&mut self, window: u32) {
+        let delta = i64::from(window) - self.window;
+        self.window = i64::from(window);
+        for d in &mut self.dests {
+            d.credits += delta;
+        }
+    }
+
+    /// Another set of destinations, at a barrier (so every builder is empty). New ones get the present watermark first.
+    pub fn set_members(&mut self, members: &[SlotId], me: SlotId, out: &mut Shipped) {
+        let n = members.iter().map(|m| usize::from(m.0) + 1).max().unwrap_or(0).max(self.dests.len());
+        while self.dests.len() < n {
+            self.dests.push(Dest { live: false, credits: 0, sent: Time::MIN, quiet: false });
+            self.builders.push(None);
+        }
+        for d in 0..n {
+            let live = members.contains(&SlotId(d as u16));
+            if let Some(dest) = self.dests.get_mut(d) {
+                if live && !dest.live {
+                    *dest = Dest { live, credits: self.window, sent: Time::MIN, quiet: false };
+                    self.ship(d, true, me, out);
+                } else {
+                    dest.live = live;
+                }
+            }
+        }
+    }
+}
