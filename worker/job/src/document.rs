@@ -75,7 +75,8 @@ fn parse(file: &str, text: &str) -> Result<Document, Refusal> {
 pub fn parse_sql(file: &str, text: &str) -> Result<Document, Refusal> {
     let stem = file.rsplit(['/', '\\']).next().and_then(|name| name.split('.').next()).unwrap_or_default();
     let Some(name) = JobName::suggest(stem) else {
-        let why = Why::new("a job is named after its file, and this name has no letter").advise("rename the file, such as `clicks.sql`");
+        let why = Why::new("a job is named after its file, and this name has no letter")
+            .advise("rename the file, such as `clicks.sql`");
         return Err(Refusal::one(file, why.at(Position::START, "")));
     };
     let manifest = StreamJob {
@@ -107,7 +108,8 @@ pub fn parse_manifest(file: &str, text: &str) -> Result<Document, Refusal> {
     let mut problems = notes.problems.into_inner();
     match judged {
         Ok(mut job) if problems.is_empty() => {
-            if let (Program::Sql { text: SqlText { text: _, origin }, .. }, Some(sql)) = (&mut job.program, node.find("spec.sql")) {
+            if let (Program::Sql { text: SqlText { text: _, origin }, .. }, Some(sql)) = (&mut job.program, node.find("spec.sql"))
+            {
                 *origin = Origin::of(sql, text);
             }
             Ok(Document { kubernetes_only: kubernetes_only(&job, node), job, notices })
@@ -135,7 +137,9 @@ fn choose(documents: &[tree::Node]) -> Result<(&tree::Node, Vec<Problem>), Probl
                         .at(node.at, ""));
                 }
             },
-            Header::Other(kind) => notices.push(Why::new(format!("the document of kind {kind} is not read here")).at(node.at, "")),
+            Header::Other(kind) => {
+                notices.push(Why::new(format!("the document of kind {kind} is not read here")).at(node.at, ""))
+            }
         }
     }
     match job {
@@ -181,7 +185,9 @@ fn header(node: &tree::Node) -> Result<Header, Problem> {
                 .at(version_at, "apiVersion"))
         }
         "StreamSnapshot" => Ok(Header::Other(kind)),
-        _ => Err(Why::new(format!("`{}` is not a kind of {GROUP}", shown(&kind))).advise(format!("write `{KIND}`")).at(kind_at, "kind")),
+        _ => Err(Why::new(format!("`{}` is not a kind of {GROUP}", shown(&kind)))
+            .advise(format!("write `{KIND}`"))
+            .at(kind_at, "kind")),
     }
 }
 

@@ -12,7 +12,8 @@ use crate::manifest::StreamJob;
 /// The JSON schema of a `StreamJob` manifest.
 #[must_use]
 pub fn schema() -> Value {
-    let mut schema = schemars::generate::SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<StreamJob>().to_value();
+    let mut schema =
+        schemars::generate::SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<StreamJob>().to_value();
     close(&mut schema);
     schema
 }
@@ -21,7 +22,8 @@ pub fn schema() -> Value {
 fn close(schema: &mut Value) {
     match schema {
         Value::Object(fields) => {
-            let named = fields.get("properties").is_some_and(Value::is_object) && fields.get("type").is_some_and(|t| *t == json!("object"));
+            let named = fields.get("properties").is_some_and(Value::is_object)
+                && fields.get("type").is_some_and(|t| *t == json!("object"));
             if named {
                 fields.entry("additionalProperties").or_insert(Value::Bool(false));
             }

@@ -13,7 +13,8 @@ pub(crate) fn within(value: i64, least: i64, most: i64, unit: &str) -> Result<i6
         return Ok(value);
     }
     let near = value.clamp(least, most);
-    Err(Why::new(format!("{value} is out of range: {least} to {most}{unit}")).advise(format!("the nearest value allowed is {near}")))
+    Err(Why::new(format!("{value} is out of range: {least} to {most}{unit}"))
+        .advise(format!("the nearest value allowed is {near}")))
 }
 
 /// As [`within`], as a `u32`.
@@ -36,7 +37,8 @@ impl Replicas {
     /// Judges a number of workers.
     pub fn new(value: i64) -> Result<Self, Why> {
         match value {
-            0 => Err(Why::new("a job has at least one worker").advise("to stop the job with a final snapshot, set `spec.suspend: true`")),
+            0 => Err(Why::new("a job has at least one worker")
+                .advise("to stop the job with a final snapshot, set `spec.suspend: true`")),
             _ => count(value, 1, 32_768).map(Self),
         }
     }

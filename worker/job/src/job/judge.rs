@@ -5,8 +5,8 @@
 
 use super::bounds::{count, seconds};
 use super::{
-    Cadence, EpochPeriod, Health, Job, JobName, KeyGroups, Nonces, Origin, Pod, Program, Replicas, Rescale, Restore, Retention, Schedule,
-    Snapshots, SqlText, Storage, ThreadsPerWorker, Update,
+    Cadence, EpochPeriod, Health, Job, JobName, KeyGroups, Nonces, Origin, Pod, Program, Replicas, Rescale, Restore, Retention,
+    Schedule, Snapshots, SqlText, Storage, ThreadsPerWorker, Update,
 };
 use crate::manifest::{self, Spec, StreamJob};
 use crate::problem::{Position, Why};
@@ -54,8 +54,16 @@ impl Job {
         let (suspend, unmatched_state) = (spec.suspend, spec.unmatched_state);
         let pod = pod(spec, &mut faults);
         // What could not be judged is absent and has left a fault; what could be judged may have left one too.
-        let (Some(name), Some(size), Some(program), Some(update), Some(rescale), Some(snapshots), Some(restore_from), Some(health)) =
-            (name, size, program, update, rescale, snapshots, restore_from, health)
+        let (
+            Some(name),
+            Some(size),
+            Some(program),
+            Some(update),
+            Some(rescale),
+            Some(snapshots),
+            Some(restore_from),
+            Some(health),
+        ) = (name, size, program, update, rescale, snapshots, restore_from, health)
         else {
             return Err(faults.0);
         };
@@ -148,8 +156,8 @@ fn health(health: &manifest::Health, faults: &mut Faults) -> Option<Health> {
 }
 
 fn snapshots(snapshots: &manifest::Snapshots, faults: &mut Faults) -> Option<Snapshots> {
-    let epoch_period =
-        faults.take("spec.snapshots.epochPeriodMilliseconds", EpochPeriod::from_milliseconds(snapshots.epoch_period_milliseconds));
+    let epoch_period = faults
+        .take("spec.snapshots.epochPeriodMilliseconds", EpochPeriod::from_milliseconds(snapshots.epoch_period_milliseconds));
     let storage = match snapshots.storage.as_ref().map(Storage::judge).transpose() {
         Ok(storage) => Some(storage),
         Err((field, why)) => {
@@ -159,7 +167,8 @@ fn snapshots(snapshots: &manifest::Snapshots, faults: &mut Faults) -> Option<Sna
     };
     let cadence = cadence(snapshots, faults);
     let max_count = faults.take("spec.snapshots.retention.maxCount", count(snapshots.retention.max_count, 1, 10_000));
-    let max_age = faults.take("spec.snapshots.retention.maxAgeSeconds", seconds(snapshots.retention.max_age_seconds, 60, 315_360_000));
+    let max_age =
+        faults.take("spec.snapshots.retention.maxAgeSeconds", seconds(snapshots.retention.max_age_seconds, 60, 315_360_000));
     Some(Snapshots {
         storage: storage?,
         epoch_period: epoch_period?,
@@ -173,7 +182,10 @@ fn snapshots(snapshots: &manifest::Snapshots, faults: &mut Faults) -> Option<Sna
 fn cadence(snapshots: &manifest::Snapshots, faults: &mut Faults) -> Option<Cadence> {
     match (snapshots.period_seconds, &snapshots.schedule) {
         (Some(_), Some(_)) => {
-            faults.add("spec.snapshots.schedule", Why::new("both `schedule` and `periodSeconds` are given").advise("keep one of them"));
+            faults.add(
+                "spec.snapshots.schedule",
+                Why::new("both `schedule` and `periodSeconds` are given").advise("keep one of them"),
+            );
             None
         }
         (period, None) => {
@@ -184,9 +196,12 @@ fn cadence(snapshots: &manifest::Snapshots, faults: &mut Faults) -> Option<Caden
         }
         (None, Some(schedule)) => {
             let time_zone = snapshots.time_zone.clone();
-            let legal = |zone: &str| !zone.is_empty() && zone.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '/' | '_' | '-' | '+'));
+            let legal = |zone: &str| {
+                !zone.is_empty() && zone.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '/' | '_' | '-' | '+'))
+            };
             if time_zone.as_ref().is_some_and(|zone| !legal(zone)) {
-                faults.add("spec.snapshots.timeZone", Why::new("not the name of a time zone").advise("write it as `Europe/Paris`"));
+                faults
+                    .add("spec.snapshots.timeZone", Why::new("not the name of a time zone").advise("write it as `Europe/Paris`"));
             }
             let schedule = faults.take("spec.snapshots.schedule", Schedule::new(schedule))?;
             Some(Cadence::At { schedule, time_zone })

@@ -24,7 +24,9 @@ impl JobName {
         if name.is_empty() {
             return Err(Why::new("a job needs a name").advise("add `metadata.name`"));
         }
-        if suggestion.as_ref().is_some_and(|s| s.0 == name) {
+        let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        let legal = name.starts_with(|c: char| c.is_ascii_lowercase()) && !name.ends_with('-') && name.chars().all(inner);
+        if legal && name.len() <= MOST {
             return Ok(Self(name.to_owned()));
         }
         let shown: String = name.chars().take(80).collect();
@@ -44,7 +46,6 @@ impl JobName {
                 c @ '0'..='9' if !name.is_empty() => name.push(c),
                 '0'..='9' => {}
                 _ if name.is_empty() || name.ends_with('-') => {}
-                '-' => name.push('-'),
                 _ => name.push('-'),
             }
             if name.len() == MOST {

@@ -68,7 +68,7 @@ impl SqlText {
     pub fn place(&self, line: u32, column: u32) -> Place {
         let (line, column) = (line.max(1), column.max(1));
         match &self.origin {
-            Origin::Lines(lines) => match lines.get(line as usize - 1).or(lines.last()) {
+            Origin::Lines(lines) => match lines.get(line as usize - 1).or_else(|| lines.last()) {
                 Some(start) => {
                     let position = Position { line: start.line, column: start.column.saturating_add(column - 1) };
                     Place { position, exact: line as usize <= lines.len() }
@@ -94,7 +94,7 @@ impl Origin {
             ScalarStyle::Literal => Self::literal(node.at, text, source),
             ScalarStyle::Plain => Self::inline(node, 0, text, source),
             ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted => Self::inline(node, 1, text, source),
-            ScalarStyle::Folded => Self::Start(Position { line: node.at.line.saturating_add(1), column: 1 }),
+            ScalarStyle::Folded => Self::Start(node.at),
         }
     }
 
@@ -106,12 +106,13 @@ impl Origin {
         Self::Start(node.at)
     }
 
-    /// The content of a literal block begins in the line after its header, every line indented alike.
+    /// The lines of a literal block stand as they are, indented. The parser gives the place of the first line that is not empty.
     fn literal(at: Position, text: &str, source: &str) -> Self {
         let mut lines = Vec::new();
-        let below = source.lines().skip(at.line as usize);
-        for (i, (of_text, of_source)) in text.lines().zip(below).enumerate() {
-            let line = at.line as usize + 1 + i;
+        let empty = text.lines().take_while(|line| line.is_empty()).count();
+        let above = (at.line as usize).saturating_sub(empty + 1);
+        for (i, (of_text, of_source)) in text.lines().zip(source.lines().skip(above)).enumerate() {
+            let line = above + 1 + i;
             match of_source.strip_suffix(of_text) {
                 Some(indent) => lines.push(Position::new(line, indent.chars().count() + 1)),
                 None => return Self::Start(at),

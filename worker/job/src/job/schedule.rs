@@ -73,7 +73,8 @@ fn legal(part: &str, least: u32, most: u32, words: &[&str]) -> bool {
         at.map(|i| i + least).or_else(digits).filter(|n| (least..=most).contains(n))
     };
     let (range, step) = part.split_once('/').map_or((part, None), |(range, step)| (range, Some(step)));
-    let step_is_legal = step.is_none_or(|s| s.bytes().all(|b| b.is_ascii_digit()) && s.parse::<u32>().is_ok_and(|n| n >= 1 && n <= most.max(1)));
+    let step_is_legal =
+        step.is_none_or(|s| s.bytes().all(|b| b.is_ascii_digit()) && s.parse::<u32>().is_ok_and(|n| n >= 1 && n <= most.max(1)));
     let range_is_legal = range == "*"
         || match range.split_once('-') {
             Some((from, to)) => matches!((value(from), value(to)), (Some(from), Some(to)) if from <= to),
@@ -91,7 +92,21 @@ mod tests {
         for good in ["0 3 * * *", "*/15 0-6,22 1 jan-jun mon-fri", " 5  4 31 12 7 ", "@hourly", "0-30/5 * * * *"] {
             assert!(Schedule::new(good).is_ok(), "{good}");
         }
-        for bad in ["", "* * * *", "60 * * * *", "* 24 * * *", "* * 0 * *", "* * * 13 *", "* * * * 8", "5-1 * * * *", "*/0 * * * *", "@hourlz", "a * * * *", "1- * * * *", "+1 * * * *"] {
+        for bad in [
+            "",
+            "* * * *",
+            "60 * * * *",
+            "* 24 * * *",
+            "* * 0 * *",
+            "* * * 13 *",
+            "* * * * 8",
+            "5-1 * * * *",
+            "*/0 * * * *",
+            "@hourlz",
+            "a * * * *",
+            "1- * * * *",
+            "+1 * * * *",
+        ] {
             assert!(Schedule::new(bad).is_err(), "{bad}");
         }
     }

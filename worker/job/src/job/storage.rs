@@ -157,9 +157,12 @@ impl Prefix {
     /// Judges a prefix; slashes at the ends are dropped.
     pub fn new(prefix: Option<&str>) -> Result<Self, Why> {
         let prefix = prefix.unwrap_or_default().trim_matches('/');
-        let illegal = |segment: &str| segment.is_empty() || segment == "." || segment == ".." || segment.chars().any(char::is_control);
+        let illegal =
+            |segment: &str| segment.is_empty() || segment == "." || segment == ".." || segment.chars().any(char::is_control);
         if !prefix.is_empty() && prefix.split('/').any(illegal) {
-            return Err(Why::new("not a prefix: it has an empty segment, `.`, `..` or a control character").advise("write it as `a/b/c`"));
+            return Err(
+                Why::new("not a prefix: it has an empty segment, `.`, `..` or a control character").advise("write it as `a/b/c`")
+            );
         }
         if prefix.len() > 512 {
             return Err(Why::new(format!("a prefix has at most 512 bytes, this one has {}", prefix.len())));

@@ -16,7 +16,8 @@ mod spec;
 pub use pod::{EnvVar, IntOrString, LocalReference, NetworkPolicy, NetworkPolicyMode, PodDisruptionBudget, Resources, Tls};
 pub use policy::{Health, OnRescaleFailure, OnSnapshotFailure, Rescale, RescaleStrategy, Rollback, Update, UpdateMode};
 pub use snapshots::{
-    AzureStorage, ClaimStorage, DeletionPolicy, GcsStorage, OnDelete, RestoreFrom, Retention, S3Storage, Snapshots, Storage, UnmatchedState,
+    AzureStorage, ClaimStorage, DeletionPolicy, GcsStorage, OnDelete, RestoreFrom, Retention, S3Storage, Snapshots, Storage,
+    UnmatchedState,
 };
 pub use spec::{PullPolicy, Spec};
 

@@ -7,8 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    EnvVar, Health, LocalReference, NetworkPolicy, PodDisruptionBudget, Rescale, Resources, RestoreFrom, Snapshots, Tls, UnmatchedState,
-    Update,
+    EnvVar, Health, LocalReference, NetworkPolicy, PodDisruptionBudget, Rescale, Resources, RestoreFrom, Snapshots, Tls,
+    UnmatchedState, Update,
 };
 
 /// What a job does and how it is kept.

@@ -73,8 +73,8 @@ impl serde::de::Error for Wrong {
 #[derive(Clone, Copy)]
 enum Path<'a> {
     Root,
-    Field(&'a Path<'a>, &'a str),
-    Item(&'a Path<'a>, usize),
+    Field(&'a Self, &'a str),
+    Item(&'a Self, usize),
 }
 
 impl fmt::Display for Path<'_> {
@@ -115,11 +115,15 @@ impl<'a> Reader<'a, '_> {
         let (found, advice) = match &self.node.value {
             Value::List(_) => ("a list".to_owned(), None),
             Value::Map(_) => ("fields".to_owned(), None),
-            Value::Scalar { is: Scalar::Null, .. } => ("nothing".to_owned(), Some("give a value, or leave the field out".to_owned())),
+            Value::Scalar { is: Scalar::Null, .. } => {
+                ("nothing".to_owned(), Some("give a value, or leave the field out".to_owned()))
+            }
             Value::Scalar { text, is, .. } => {
                 let shown: String = text.chars().take(40).collect();
                 let (kind, advice) = match is {
-                    Scalar::Bool(b) => (format!("`{shown}`, which YAML reads as {b}"), Some(format!("write \"{shown}\" in quotes"))),
+                    Scalar::Bool(b) => {
+                        (format!("`{shown}`, which YAML reads as {b}"), Some(format!("write \"{shown}\" in quotes")))
+                    }
                     Scalar::Int(_) | Scalar::Float(_) => {
                         (format!("the number `{shown}`"), Some(format!("write \"{shown}\" in quotes")))
                     }
@@ -309,8 +313,7 @@ impl<'a, 'p> Fields<'a, 'p> {
         let parent = self.path.to_string();
         let advice = near::advice(&parent, &key.name, known, self.notes.places);
         let shown: String = key.name.chars().take(80).collect();
-        let problem =
-            Why::new("unknown field").advise(advice).at(key.at, Path::Field(self.path, &shown).to_string());
+        let problem = Why::new("unknown field").advise(advice).at(key.at, Path::Field(self.path, &shown).to_string());
         self.notes.problems.borrow_mut().push(problem);
     }
 }
