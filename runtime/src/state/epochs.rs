@@ -106,7 +106,7 @@ pub(super) struct Epochs<V> {
     pub(super) ended: VecDeque<Epoch<V>>,
     pub(super) retired: VecDeque<Retired<V>>,
     published: u64,
-    last_stamp: u32,
+    pub(super) last_stamp: u32,
 }
 
 impl<V> Epochs<V> {

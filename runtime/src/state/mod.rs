@@ -28,3 +28,6 @@ pub use erased::ErasedTable;
 pub use key::{Plain, StateKey, StateValue, Windowed};
 pub use moving::ShipFinal;
 pub use table::{Slot, Table};
+
+#[cfg(test)]
+mod tests;

@@ -79,13 +79,12 @@ impl<K: StateKey, V: StateValue> Table<K, V> {
         }
         self.moves.clear();
         self.thaw_where(|f| f.epoch > epoch)?;
-        let mut undone = vec![self.epochs.open(epoch + 1)];
-        while self.epochs.ended.back().is_some_and(|e| e.epoch > epoch) {
-            undone.extend(self.epochs.ended.pop_back());
-        }
+        let mut youngest = self.epochs.open(epoch + 1);
         self.hot_stamp();
-        for e in &mut undone {
-            self.undo(e);
+        // Each list is played back while the older ones are still open: what they know of a tombstone matters.
+        self.undo(&mut youngest);
+        while let Some(mut e) = self.epochs.ended.pop_back_if(|e| e.epoch > epoch) {
+            self.undo(&mut e);
         }
         let arrived: Vec<_> = self.arrivals.extract_if(.., |(at, _)| *at > epoch).collect();
         for (_, groups) in arrived {
