@@ -19,7 +19,18 @@
 //! - **I14** Nothing a live reader needs is collected: readers pin.
 //!
 //! [`rules`] lists every rule that upholds them, each with a switch that exists only in mutants; [`cut`] is what one slot does in
-//! a cut-over.
+//! a cut-over. The rest is the coordinator's: [`turns`] (barrier or cut), [`epoch`] and [`merge`] (from barrier to manifest to commit), [`plan`] and
+//! [`rescale`], the log ([`manifest`], [`entry`], [`log`]), [`restart`] and [`gc`].
 
 pub mod cut;
+pub mod entry;
+pub mod epoch;
+pub mod gc;
+pub mod log;
+pub mod manifest;
+pub mod merge;
+pub mod plan;
+pub mod rescale;
+pub mod restart;
 pub mod rules;
+pub mod turns;

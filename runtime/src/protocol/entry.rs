@@ -1,0 +1,100 @@
+//! One object of the manifest log: its name, its bytes, and what to say about bytes that this version cannot read.
+//!
+//! Every entry carries a `uid` of its own, drawn by whoever writes it: after an ambiguous put it tells "mine" from "somebody
+//! else's". It also carries the slot of the last manifest before it, so that a reader at the tail is one step from the state.
+
+use serde::{Deserialize, Serialize};
+
+use super::manifest::{FORMAT, Manifest};
+use crate::error::{Error, Kind, Result};
+
+/// The hint: an object that holds a recent sequence number as text. Losing it costs time, never correctness.
+pub const LATEST: &str = "LATEST";
+
+/// Every so many slots an entry is kept for ever, see [`super::log`].
+pub const MILESTONE: u64 = 256;
+
+/// The name of a log slot under the job's root.
+#[must_use]
+pub fn name(seq: u64) -> String {
+    format!("manifest/{seq:020}.json")
+}
+
+/// A log entry.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// The format of the whole object.
+    pub format: u32,
+    /// The version of Watershed that wrote it.
+    pub written_by: String,
+    /// Its place in the log.
+    pub seq: u64,
+    /// The term of its writer.
+    pub term: u64,
+    /// Drawn anew for each entry.
+    pub uid: String,
+    /// The log slot of the last manifest before this entry.
+    pub last_manifest: Option<u64>,
+    /// What it says.
+    #[serde(flatten)]
+    pub body: Body,
+}
+
+/// What an entry says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Body {
+    /// A coordinator claims the term in the entry.
+    Term,
+    /// A manifest.
+    Epoch {
+        /// It.
+        manifest: Box<Manifest>,
+    },
+}
+
+impl Entry {
+    /// The bytes to put.
+    pub fn encode(&self) -> Result<Vec<u8>> {
+        serde_json::to_vec_pretty(self).map_err(|e| Error::broken("I5", "a log entry cannot be written as JSON").because(e))
+    }
+
+    /// Reads the entry that was stored at `seq`.
+    pub fn decode(seq: u64, bytes: &[u8]) -> Result<Self> {
+        #[derive(Deserialize)]
+        struct Head {
+            format: u32,
+            #[serde(default)]
+            written_by: String,
+        }
+        let damaged = |e: serde_json::Error| {
+            Error::new(Kind::Corrupt, "this log entry is not what Watershed writes")
+                .at(name(seq))
+                .advise("restore the object from a copy, or start the job from a named snapshot")
+                .because(e)
+        };
+        let head: Head = serde_json::from_slice(bytes).map_err(damaged)?;
+        if head.format > FORMAT {
+            let what =
+                format!("written by version {} in format {}; this version reads up to {FORMAT}", head.written_by, head.format);
+            return Err(Error::new(Kind::Invalid, what)
+                .at(name(seq))
+                .advise(format!("run the job with version {} or newer", head.written_by)));
+        }
+        let entry: Self = serde_json::from_slice(bytes).map_err(damaged)?;
+        if entry.seq != seq {
+            let what = format!("the entry says that it is number {}", entry.seq);
+            return Err(Error::new(Kind::Corrupt, what).at(name(seq)).advise("log objects must not be copied or renamed"));
+        }
+        Ok(entry)
+    }
+
+    /// The log slot of the last manifest up to and with this entry.
+    #[must_use]
+    pub fn manifest_at(&self) -> Option<u64> {
+        match self.body {
+            Body::Term => self.last_manifest,
+            Body::Epoch { .. } => Some(self.seq),
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! The coordinator's epochs: (what slots report, what the log says) → effects.
+
+use super::*;
+use crate::env::SinkHandle;
+use crate::key::{GroupSet, KeyGroup, KeySpace};
+use crate::protocol::manifest::Table;
+use EpochEffect as E;
+
+const SPACE: KeySpace = KeySpace { seed: 0, bits: 8 };
+const A: SlotId = SlotId(0);
+const B: SlotId = SlotId(1);
+
+struct World {
+    epochs: Epochs,
+    turns: Turns,
+    now: u64,
+}
+
+fn world(slots: &[SlotId]) -> World {
+    let table = Assignment::even(SPACE, slots.len() as u16);
+    let origin = Manifest::origin(1, vec![], &table, slots.to_vec());
+    let pace = Pace { interval_micros: 10, max_in_flight: 2 };
+    World { epochs: Epochs::new(pace, 1, origin, 0, RuleSet::ALL), turns: Turns::new(table, RuleSet::ALL), now: 0 }
+}
+
+fn part(handle: Option<u64>) -> Part {
+    let handles = handle.iter().map(|v| SinkHandle { sink: 9, version: *v, data: vec![] }).collect();
+    Part { handles, changed: true, ..Part::default() }
+}
+
+impl World {
+    fn tick(&mut self) -> Option<Inject> {
+        self.now += 10;
+        match self.epochs.tick(self.now, &mut self.turns).unwrap() {
+            Some(E::Inject(i)) => Some(i),
+            None => None,
+            Some(other) => panic!("{other:?}"),
+        }
+    }
+
+    fn align(&mut self, epoch: u64, slots: &[SlotId]) {
+        for s in slots {
+            self.epochs.aligned(epoch, *s, &mut self.turns);
+        }
+    }
+
+    fn upload(&mut self, epoch: u64, slot: SlotId, part: Part) -> Vec<EpochEffect> {
+        self.epochs.uploaded(epoch, slot, part, &mut self.turns).unwrap()
+    }
+}
+
+fn publishes(effects: &[EpochEffect]) -> Vec<u64> {
+    effects.iter().filter_map(|e| if let E::Publish(m) = e { Some(m.epoch) } else { None }).collect()
+}
+
+#[test]
+fn an_epoch_goes_from_barrier_to_commit() {
+    let mut w = world(&[A, B]);
+    assert_eq!(w.tick().unwrap().members, [A, B]);
+    assert_eq!(w.epochs.waiting().unwrap(), "epoch 1 waits for slot 0, 1 to align");
+    w.align(1, &[A]);
+    assert!(w.tick().is_none(), "still aligning");
+    w.align(1, &[B]);
+    assert_eq!(w.upload(1, B, part(Some(4))), []);
+    assert_eq!(w.epochs.waiting().unwrap(), "epoch 1 waits for the upload of slot 0");
+    let effects = w.upload(1, A, part(Some(3)));
+    assert_eq!(publishes(&effects), [1]);
+    let effects = w.epochs.published(5, &mut w.turns).unwrap();
+    let [E::Published { epoch: 1, version: 0 }, E::Commit { through: 1, handles }] = effects.as_slice() else {
+        panic!("{effects:?}")
+    };
+    assert_eq!(handles.iter().map(|h| h.handle.version).collect::<Vec<_>>(), [3, 4], "I3: in version order");
+    assert_eq!(w.epochs.committed(), []);
+    assert_eq!((w.epochs.last().committed_through[&9], w.epochs.last().handles.len()), (1, 0));
+}
+
+#[test]
+fn epochs_publish_in_order_and_few_are_in_flight() {
+    let mut w = world(&[A]);
+    for e in 1..=2 {
+        assert_eq!(w.tick().unwrap().epoch, e);
+        w.align(e, &[A]);
+    }
+    assert!(w.tick().is_none(), "two are in flight");
+    assert_eq!(w.upload(2, A, part(Some(0))), []);
+    assert_eq!(publishes(&w.upload(1, A, part(Some(0)))), [1]);
+    let effects = w.epochs.published(1, &mut w.turns).unwrap();
+    assert_eq!(publishes(&effects), [2]);
+    let E::Publish(second) = effects.last().unwrap() else { panic!() };
+    assert_eq!(second.handles.iter().map(|h| h.epoch).collect::<Vec<_>>(), [1, 2], "the first is not committed yet");
+    assert_eq!(w.epochs.committed(), [], "nothing to commit before the second is published");
+    let effects = w.epochs.published(2, &mut w.turns).unwrap();
+    assert!(matches!(&effects[1], E::Commit { through: 2, handles } if handles.len() == 1), "{effects:?}");
+}
+
+#[test]
+fn an_epoch_without_change_publishes_nothing_but_a_moved_table_does() {
+    let mut w = world(&[A]);
+    w.tick().unwrap();
+    w.align(1, &[A]);
+    assert_eq!(w.upload(1, A, Part::default()), [E::Published { epoch: 1, version: 0 }]);
+    let groups = Arc::new(GroupSet::of(SPACE, [KeyGroup(0)]));
+    w.turns.cut(1, groups, A, B).unwrap();
+    assert!(w.tick().is_none(), "I9: a cut is open");
+    let other = GroupSet::of(SPACE, [KeyGroup(1)]);
+    assert_eq!(w.turns.cut_waits(&other).unwrap(), "a barrier is due, which goes first");
+    w.turns.active(1);
+    assert_eq!(w.tick().unwrap().epoch, 2);
+    w.align(2, &[A]);
+    assert_eq!(publishes(&w.upload(2, A, Part::default())), [2]);
+}
+
+#[test]
+fn a_manifest_carries_the_table_as_of_its_barrier() {
+    let mut w = world(&[A, B]);
+    w.tick().unwrap();
+    w.align(1, &[A, B]);
+    let before: Table = (&**w.turns.table()).into();
+    w.turns.cut(1, Arc::new(GroupSet::of(SPACE, [KeyGroup(0)])), A, B).unwrap();
+    w.upload(1, A, part(None));
+    let effects = w.upload(1, B, part(None));
+    let [E::Publish(m)] = effects.as_slice() else { panic!("{effects:?}") };
+    assert_eq!(m.table, before);
+    w.epochs.published(1, &mut w.turns).unwrap();
+    assert_eq!(w.turns.published_version(), 0, "the cut is not durable yet");
+}
+
+#[test]
+fn members_change_at_a_barrier_that_the_old_ones_align() {
+    let mut w = world(&[A]);
+    w.epochs.change_members([A, B].into());
+    let i = w.tick().unwrap();
+    assert_eq!((i.members, i.next_members), (vec![A], Some(vec![A, B])));
+    w.align(1, &[A]);
+    assert_eq!(w.tick().unwrap().members, [A, B]);
+}
+
+#[test]
+fn the_last_epoch_is_done_when_its_output_is_committed() {
+    for bounded in [false, true] {
+        let mut w = world(&[A, B]);
+        if bounded {
+            w.epochs.ended(A);
+            assert!(!w.tick().unwrap().last);
+            w.align(1, &[A, B]);
+            w.upload(1, A, Part::default());
+            w.upload(1, B, Part::default());
+            w.epochs.ended(B);
+        } else {
+            w.epochs.stop();
+        }
+        let last = w.tick().unwrap();
+        assert!(last.last && w.tick().is_none());
+        w.align(last.epoch, &[A, B]);
+        w.upload(last.epoch, A, part(Some(0)));
+        w.upload(last.epoch, B, Part::default());
+        let effects = w.epochs.published(1, &mut w.turns).unwrap();
+        assert!(matches!(effects.as_slice(), [E::Published { .. }, E::Commit { .. }]), "{effects:?}");
+        assert_eq!(w.epochs.committed(), [E::Done { epoch: last.epoch }]);
+        assert!(w.epochs.last().last && w.tick().is_none());
+    }
+}
+
+#[test]
+fn handles_of_the_manifest_are_committed_again_at_the_start() {
+    let mut w = world(&[A]);
+    let mut origin = w.epochs.last().clone();
+    origin.handles.push(HandleEntry { epoch: 0, slot: A, handle: SinkHandle { sink: 9, version: 0, data: vec![1] } });
+    w.epochs = Epochs::new(Pace::default(), 2, origin, 0, RuleSet::ALL);
+    assert!(matches!(w.epochs.start().as_slice(), [E::Commit { through: 0, handles }] if handles.len() == 1));
+    assert_eq!(w.epochs.committed(), []);
+    assert_eq!(w.epochs.start(), []);
+}
+
+#[test]
+fn adopted_epochs_keep_the_floor_of_collection_at_their_own_term() {
+    let mut w = world(&[A]);
+    let table = Arc::clone(w.turns.table());
+    w.epochs = Epochs::new(Pace::default(), 2, w.epochs.last().clone(), 0, RuleSet::ALL);
+    assert_eq!(w.epochs.floor(), (2, 1));
+    w.epochs.adopt(Flight::new(1, 1, table, [A].into(), [A].into(), false));
+    assert_eq!(w.epochs.floor(), (1, 1));
+    assert_eq!(publishes(&w.upload(1, A, part(None))), [1]);
+}

@@ -1,0 +1,192 @@
+//! The manifest: everything that a job is at one barrier, as one JSON object.
+//!
+//! Law (I5): it names only complete, immutable files, and each key group, split and sink segment has exactly one owner in it. It is
+//! JSON because people read it when something is wrong; it carries no rows, so its size is a matter of files and splits.
+//! Fields are only ever added, with a default; a change that an older reader would misread raises [`FORMAT`].
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::env::{Position, SinkHandle, SplitId};
+use crate::error::{Error, Kind, Result};
+use crate::graph::NodeShape;
+use crate::key::{Assignment, GroupSet, KeyGroup, KeySpace, SlotId};
+use crate::time::Time;
+
+/// The format this version writes, and the newest it reads.
+pub const FORMAT: u32 = 1;
+
+/// The table key group → slot, run-length coded.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Table {
+    /// Raised by each cut.
+    pub version: u64,
+    /// The key space.
+    pub space: KeySpace,
+    /// (groups, slot) in group order.
+    pub runs: Vec<(u32, SlotId)>,
+}
+
+impl From<&Assignment> for Table {
+    fn from(a: &Assignment) -> Self {
+        Self { version: a.version, space: a.space(), runs: a.runs() }
+    }
+}
+
+impl Table {
+    /// The full table; `Corrupt` if the runs do not add up.
+    pub fn assignment(&self) -> Result<Assignment> {
+        Assignment::from_runs(self.space, self.version, &self.runs)
+            .ok_or_else(|| Error::new(Kind::Corrupt, "the runs of the assignment do not add up to the number of key groups"))
+    }
+}
+
+/// Which groups a file may hold entries of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Groups {
+    /// Any, as far as the file's own footer says.
+    All,
+    /// These runs: (first group, number of groups).
+    Runs(Vec<(u16, u16)>),
+}
+
+impl Groups {
+    /// The runs of a set.
+    #[must_use]
+    pub fn of(set: &GroupSet) -> Self {
+        let mut runs: Vec<(u16, u16)> = Vec::new();
+        for KeyGroup(g) in set.iter() {
+            match runs.last_mut() {
+                Some((first, n)) if u32::from(*first) + u32::from(*n) == u32::from(g) => *n += 1,
+                _ => runs.push((g, 1)),
+            }
+        }
+        Self::Runs(runs)
+    }
+
+    /// Whether `group` may be in it.
+    #[must_use]
+    pub fn contains(&self, group: KeyGroup) -> bool {
+        match self {
+            Self::All => true,
+            Self::Runs(runs) => runs.iter().any(|(first, n)| group.0 >= *first && group.0 - first < *n),
+        }
+    }
+}
+
+/// One immutable object with state.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StateFile {
+    /// Its name under the job's root.
+    pub name: String,
+    /// Its size.
+    pub bytes: u64,
+    /// The first epoch whose writes are in it; 0 makes it a base.
+    pub from_epoch: u64,
+    /// The last one.
+    pub to_epoch: u64,
+    /// How many entries, deletions included.
+    pub entries: u64,
+    /// Whose.
+    pub groups: Groups,
+}
+
+/// How far one split has been read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SplitEntry {
+    /// The split.
+    pub split: SplitId,
+    /// Where to read on.
+    #[serde(with = "crate::error::hex")]
+    pub position: Position,
+    /// Its own watermark.
+    pub watermark: Time,
+    /// Nothing is left in it.
+    #[serde(default)]
+    pub finished: bool,
+}
+
+/// One source node.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceEntry {
+    /// Every split known.
+    pub splits: Vec<SplitEntry>,
+    /// No other split will ever appear.
+    #[serde(default)]
+    pub discovery_complete: bool,
+}
+
+/// Staged output of one epoch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HandleEntry {
+    /// The epoch whose output it is.
+    pub epoch: u64,
+    /// The slot that staged it.
+    pub slot: SlotId,
+    /// What to commit.
+    pub handle: SinkHandle,
+}
+
+/// An epoch of a job.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// The barrier.
+    pub epoch: u64,
+    /// The term under which the barrier was injected: the term in the names of its files.
+    pub injected_term: u64,
+    /// The log slot of the manifest before it.
+    pub parent: Option<u64>,
+    /// The job: a hash of its text or program.
+    pub fingerprint: u64,
+    /// The graph, node by node.
+    pub graph: Vec<NodeShape>,
+    /// The table **as of the barrier**, not as of the publication.
+    pub table: Table,
+    /// The state.
+    pub files: Vec<StateFile>,
+    /// The sources, by node id.
+    pub sources: BTreeMap<u64, SourceEntry>,
+    /// The watermark of each stage, by node id.
+    pub watermarks: BTreeMap<u64, Time>,
+    /// Staged output not known to be committed, of this epoch and of earlier ones.
+    pub handles: Vec<HandleEntry>,
+    /// By sink: every epoch up to this one is committed.
+    pub committed_through: BTreeMap<u64, u64>,
+    /// The slots that take part from the next epoch on.
+    pub members: Vec<SlotId>,
+    /// The job reads nothing after it: it was stopped here, or has ended.
+    #[serde(default)]
+    pub last: bool,
+}
+
+impl Manifest {
+    /// What a job starts from that has no manifest yet: epoch 0, nothing read.
+    #[must_use]
+    pub fn origin(fingerprint: u64, graph: Vec<NodeShape>, table: &Assignment, members: Vec<SlotId>) -> Self {
+        Self {
+            epoch: 0,
+            injected_term: 0,
+            parent: None,
+            fingerprint,
+            graph,
+            table: table.into(),
+            files: Vec::new(),
+            sources: BTreeMap::new(),
+            watermarks: BTreeMap::new(),
+            handles: Vec::new(),
+            committed_through: BTreeMap::new(),
+            members,
+            last: false,
+        }
+    }
+
+    /// The handles in the order in which to commit them: by sink, epoch, assignment version (I3), slot.
+    #[must_use]
+    pub fn handles_in_order(&self) -> Vec<HandleEntry> {
+        let mut all = self.handles.clone();
+        all.sort_by_key(|h| (h.handle.sink, h.epoch, h.handle.version, h.slot));
+        all
+    }
+}
