@@ -1,0 +1,41 @@
+//! Files: as a source of lines and as an exactly-once sink.
+//!
+//! ```text
+//! paths ──► splits (path@offset) ──► cutter (whole lines) ──► chunks (I/O thread → slot) ──► reader ──► rows
+//!                                                     rows ──► writer (segments) ──► staged files ──► commit (hard link)
+//! ```
+//!
+//! Reading order: [`source`] and [`cutter`] (the law of splits), then [`sink`] and [`commit`] (the law of commits).
+
+pub(crate) mod chunks;
+pub(crate) mod commit;
+pub(crate) mod cutter;
+mod malformed;
+mod paths;
+pub(crate) mod reader;
+pub mod sink;
+pub mod source;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+pub use sink::FileSink;
+pub use source::FileSource;
+
+use std::io::ErrorKind;
+use std::path::Path;
+
+use watershed_runtime::error::{Error, Kind};
+
+/// An I/O error on a path, with what was tried and what to do.
+pub(crate) fn io_error(doing: &str, path: &Path, error: std::io::Error) -> Error {
+    let advice = match error.kind() {
+        ErrorKind::NotFound => "check the path; a relative path is taken from the directory in which the job was started",
+        ErrorKind::PermissionDenied => "give the user who runs the job access to this path",
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "free space on this disk, then start the job again: nothing that was committed is lost",
+        ErrorKind::ReadOnlyFilesystem => "choose a path on a file system that can be written",
+        _ => "mend the disk or the path, then start the job again",
+    };
+    Error::new(Kind::Unavailable, format!("cannot {doing}: {error}")).at(path.display().to_string()).advise(advice).because(error)
+}
