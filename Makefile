@@ -1,0 +1,83 @@
+# The list of verbs. Whatever runs the project's checks calls these and nothing else, so that a person can run the same at a desk.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.ONESHELL:
+.PHONY: help build test test-quick lint fmt fmt-check tidy unit bench sim sim-short model fuzz doc deny run-example ci
+
+CARGO ?= cargo
+# Seeds of a simulation: SEEDS=FROM..TO. `make test` takes few, `make sim` many.
+SEEDS ?= 0..100000
+SHORT_SEEDS ?= 0..500
+# Seconds of each fuzz target.
+SECONDS ?= 60
+FUZZ_TOOLCHAIN ?= nightly
+EXAMPLE ?= examples/word-count.yaml
+
+help: ## This list.
+	@sed -nE 's/^([a-z-]+):[^#]*## (.*)$$/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+build: ## The command line, optimised: target/release/watershed.
+	$(CARGO) build --locked --release -p watershed-cli
+
+test: fmt-check lint unit sim-short ## Everything a change must pass: format, lints, house rules, tests, a short simulation.
+
+test-quick: ## What compiles within seconds: engine, protocols, manifests, house rules; no SQL.
+	$(CARGO) test --locked -p watershed-runtime -p watershed-job -p watershed-tidy
+
+unit: ## Every test of the workspace, with the short fuzz runs among them.
+	$(CARGO) test --locked --workspace
+
+lint: ## Clippy over everything, warnings denied.
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+
+fmt: ## Formats the code.
+	$(CARGO) fmt --all
+
+fmt-check: ## Whether the code is formatted.
+	$(CARGO) fmt --all --check
+
+tidy: ## The house rules alone: arrows between crates, sizes, texts.
+	$(CARGO) test --locked -p watershed-tidy
+
+sim: ## Many seeded runs of whole jobs under crashes, delays and lying storage: SEEDS=FROM..TO.
+	$(CARGO) run --locked --release -p watershed-sim -- --seeds $(SEEDS)
+
+sim-short: ## A few of those runs: SHORT_SEEDS=FROM..TO.
+	$(CARGO) run --locked --release -p watershed-sim -- --seeds $(SHORT_SEEDS)
+
+model: ## The exhaustive model of the cut-over, over the production step functions.
+	$(CARGO) test --locked --release -p watershed-sim --test model -- --nocapture
+
+bench: ## The table of benchmarks; writes target/bench/summary.json.
+	$(CARGO) run --locked --release -p watershed-bench
+
+fuzz: ## Each fuzz target for SECONDS=n seconds; needs cargo-fuzz and a nightly toolchain.
+	@if ! $(CARGO) fuzz --version >/dev/null 2>&1; then
+	  echo "cargo-fuzz is missing: cargo install cargo-fuzz" >&2
+	  exit 1
+	fi
+	for target in $$(cd fuzz && $(CARGO) +$(FUZZ_TOOLCHAIN) fuzz list); do
+	  echo "fuzz $$target for $(SECONDS) s"
+	  dictionary="fuzz/dictionaries/$$target.dict"
+	  arguments="-max_total_time=$(SECONDS) -timeout=10 -rss_limit_mb=2048"
+	  if [ -f "$$dictionary" ]; then arguments="$$arguments -dict=$$dictionary"; fi
+	  mkdir -p "fuzz/corpus/$$target" "fuzz/seeds/$$target"
+	  $(CARGO) +$(FUZZ_TOOLCHAIN) fuzz run "$$target" "fuzz/corpus/$$target" "fuzz/seeds/$$target" -- $$arguments
+	done
+
+doc: ## The documentation of every crate, broken links denied.
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps
+
+deny: ## Licences, sources and advisories of dependencies, where cargo-deny is installed.
+	@if $(CARGO) deny --version >/dev/null 2>&1; then
+	  $(CARGO) deny check
+	else
+	  echo "cargo-deny is not installed: licences and sources were not checked"
+	fi
+
+run-example: ## Runs EXAMPLE=examples/word-count.yaml on the data beside it.
+	$(CARGO) run --locked --release -p watershed-cli -- run $(EXAMPLE)
+
+ci: test doc deny ## What runs before a release.
