@@ -10,6 +10,7 @@ use watershed_runtime::error::Result;
 use watershed_runtime::key::{GroupSet, Key, KeySpace};
 use watershed_runtime::state::{EncodedRun, Plain, StateDesc, Table};
 
+const WARM: usize = 32;
 type Counts = Table<Plain<u64>, u64>;
 
 fn bump(table: &mut Counts, hash: u64, key: u64) -> Result<()> {
@@ -17,14 +18,21 @@ fn bump(table: &mut Counts, hash: u64, key: u64) -> Result<()> {
 }
 
 /// Runs `rounds` RMWs and rolls an epoch each `every`; nanoseconds each for the writes alone, and with all epoch work.
-fn run(table: &mut Counts, keys: &[(u64, u64)], rounds: usize, every: usize) -> Result<(f64, f64)> {
+fn run(table: &mut Counts, keys: &[(u64, u64)], rounds: usize, every: usize, warm: bool) -> Result<(f64, f64)> {
     let (mut writes, begin) = (0.0, Instant::now());
     let (mut next, mut done) = (keys.iter().cycle(), 0);
     while done < rounds {
         let n = every.min(rounds - done);
         let at = Instant::now();
-        for (hash, key) in next.by_ref().take(n) {
-            bump(table, *hash, *key)?;
+        for chunk in 0..n.div_ceil(WARM) {
+            let rows = next.clone().take(WARM.min(n - chunk * WARM));
+            if warm {
+                rows.clone().for_each(|(hash, _)| table.warm(*hash, 0));
+            }
+            for (hash, key) in rows {
+                bump(table, *hash, *key)?;
+            }
+            next.by_ref().take(WARM.min(n - chunk * WARM)).for_each(drop);
         }
         writes += at.elapsed().as_secs_f64();
         done += n;
@@ -55,12 +63,18 @@ fn main() -> Result<()> {
         x
     };
     let order: Vec<(u64, u64)> = (0..4 * keys).map(|_| random() % keys as u64).map(|k| (k.hash(space), k)).collect();
-    let (fill, _) = run(&mut table, &order, 2 * keys, usize::MAX)?;
-    let (hot, _) = run(&mut table, &order, 10 * keys, usize::MAX)?;
-    let (rolling, all) = run(&mut table, &order, 10 * keys, every)?;
+    let (fill, _) = run(&mut table, &order, 2 * keys, usize::MAX, false)?;
+    let (hot, _) = run(&mut table, &order, 10 * keys, usize::MAX, false)?;
+    let (warmed, _) = run(&mut table, &order, 10 * keys, usize::MAX, true)?;
+    let (rolling, all) = run(&mut table, &order, 10 * keys, every, false)?;
+    let (rolling2, all2) = run(&mut table, &order, 10 * keys, every, true)?;
     println!("keys {keys}, bytes a key {}", table.bytes() / keys);
     println!("fill      {fill:7.1} ns an RMW (half of them creates)");
     println!("hot       {hot:7.1} ns an RMW");
-    println!("epochs    {rolling:7.1} ns an RMW, a new epoch each {every}; {all:.1} ns with encode, publish and sweep on the same thread");
+    println!("warmed    {warmed:7.1} ns an RMW");
+    println!("epochs+warm    {rolling2:7.1} ns an RMW, all {all2:.1}");
+    println!(
+        "epochs    {rolling:7.1} ns an RMW, a new epoch each {every}; {all:.1} ns with encode, publish and sweep on the same thread"
+    );
     Ok(())
 }

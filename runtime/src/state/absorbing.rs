@@ -79,7 +79,9 @@ impl<K: StateKey, V: StateValue> Table<K, V> {
         }
         if (entries, digest) != (last.entries, last.digest) {
             let (e, d, we, wd) = (entries, digest, last.entries, last.digest);
-            return Err(self.broken("I2", format!("a move brought {e} entries (digest {d:016x}), its source had {we} ({wd:016x})")));
+            return Err(
+                self.broken("I2", format!("a move brought {e} entries (digest {d:016x}), its source had {we} ({wd:016x})"))
+            );
         }
         for name in Frames::new(&last.names) {
             self.mark_arrived(&name?)?;
@@ -149,4 +151,3 @@ impl<K: StateKey, V: StateValue> Table<K, V> {
         spent
     }
 }
-

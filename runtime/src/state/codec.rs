@@ -236,7 +236,8 @@ mod tests {
         put_item(&mut out, 7, &"k", Some(&9u64), Some(5)).unwrap();
         put_item(&mut out, 8, &"l", None::<&u64>, Some(5)).unwrap();
         let items: Vec<_> = Frames::new(&out).collect::<Result<_>>().unwrap();
-        let shown: Vec<_> = items.iter().map(|i| (i.hash, i.key::<String>().unwrap(), i.time, i.value.map(<[u8]>::to_vec))).collect();
+        let shown: Vec<_> =
+            items.iter().map(|i| (i.hash, i.key::<String>().unwrap(), i.time, i.value.map(<[u8]>::to_vec))).collect();
         assert_eq!(shown, [(7, "k".into(), Some(5), Some(vec![9])), (8, "l".into(), None, None)]);
     }
 

@@ -54,9 +54,12 @@ pub fn check_restored(place: &str, stored: &[StateDesc], job: &[StateDesc]) -> R
         };
         if !s.reads(j) {
             let shape = |d: &StateDesc| format!("{} -> {} (version {})", d.key, d.value, d.version);
-            return Err(Error::new(Kind::Invalid, format!("state `{}` was stored as {} but the job has {}", s.name, shape(s), shape(j)))
-                .at(place)
-                .advise("give the changed state a new name, or start without the snapshot"));
+            return Err(Error::new(
+                Kind::Invalid,
+                format!("state `{}` was stored as {} but the job has {}", s.name, shape(s), shape(j)),
+            )
+            .at(place)
+            .advise("give the changed state a new name, or start without the snapshot"));
         }
     }
     Ok(())
@@ -76,7 +79,10 @@ mod tests {
     #[test]
     fn a_lost_or_retyped_state_is_named() {
         assert_eq!(check("n", StateDesc::of::<u64, u64>("n").expiring(5)), "ok");
-        assert_eq!(check("n", StateDesc::of::<u64, u64>("m")), "node 7: the snapshot holds state `n`, which the job no longer has");
+        assert_eq!(
+            check("n", StateDesc::of::<u64, u64>("m")),
+            "node 7: the snapshot holds state `n`, which the job no longer has"
+        );
         let e = check("n", StateDesc::of::<u64, String>("n"));
         assert_eq!(e, "node 7: state `n` was stored as u64 -> u64 (version 1) but the job has u64 -> String (version 1)");
     }

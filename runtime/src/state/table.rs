@@ -185,7 +185,13 @@ impl<K: StateKey, V: StateValue> Table<K, V> {
 
     /// Changes the value of a key if there is one.
     #[inline]
-    pub fn modify<R>(&mut self, hash: u64, sub: u64, eq: impl FnMut(&K) -> bool, f: impl FnOnce(&mut V) -> R) -> Result<Option<R>> {
+    pub fn modify<R>(
+        &mut self,
+        hash: u64,
+        sub: u64,
+        eq: impl FnMut(&K) -> bool,
+        f: impl FnOnce(&mut V) -> R,
+    ) -> Result<Option<R>> {
         self.check(hash)?;
         match self.find(hash, sub, eq) {
             Some(slot) => self.modify_found(slot, f),
@@ -326,7 +332,10 @@ impl<K: StateKey, V: StateValue> Table<K, V> {
         {
             other.set_place(entry.place());
         }
-        if entry.sent() && !entry.shipped() && let Some(tombs) = self.moves.tombs(group) {
+        if entry.sent()
+            && !entry.shipped()
+            && let Some(tombs) = self.moves.tombs(group)
+        {
             // Encoding a key that was encoded before cannot fail; if it does, the digest at the target says so.
             let _ = put_item(tombs, entry.hash, &entry.key, None::<&V>, None);
         }

@@ -1,0 +1,99 @@
+//! Merges neighbouring files into one: of each key the newest item stays.
+//!
+//! Streams: of every input one block is decompressed at a time. With the base among the inputs tombstones have done their work
+//! and can go; without it they must stay. Groups that have left for another owner can be left out.
+
+use super::format::{Block, FileInfo, Index, Stored};
+use super::write::FileWriter;
+use crate::error::{Error, Kind, Result};
+use crate::key::{GroupSet, KeySpace};
+
+/// A place in one input.
+struct Cursor<'a> {
+    file: &'a [u8],
+    index: Index,
+    number: usize,
+    block: Block,
+    at: usize,
+}
+
+impl<'a> Cursor<'a> {
+    fn open(file: &'a [u8]) -> Result<Self> {
+        let mut c = Self { file, index: Index::of_file(file)?, number: 0, block: Block::default(), at: 0 };
+        c.load()?;
+        Ok(c)
+    }
+
+    fn load(&mut self) -> Result<()> {
+        self.at = 0;
+        self.block = Block::default();
+        if self.number < self.index.blocks.len() {
+            self.block = self.index.decode_block(self.number, self.index.stored(self.file, self.number))?;
+        }
+        Ok(())
+    }
+
+    fn item(&self) -> Option<Stored<'_>> {
+        self.block.item(self.at).map(|(item, _)| item)
+    }
+
+    fn advance(&mut self) -> Result<()> {
+        match self.block.item(self.at) {
+            Some((_, next)) => self.at = next,
+            None => return Ok(()),
+        }
+        if self.block.item(self.at).is_none() {
+            self.number += 1;
+            self.load()?;
+        }
+        Ok(())
+    }
+}
+
+/// One file out of `files`, oldest first. `keep` leaves out other key groups; `drop_tombstones` only if nothing older remains.
+pub fn merge(files: &[&[u8]], keep: Option<&GroupSet>, drop_tombstones: bool) -> Result<Vec<u8>> {
+    let mut cursors = files.iter().map(|f| Cursor::open(f)).collect::<Result<Vec<_>>>()?;
+    let info = covered(&cursors, drop_tombstones)?;
+    let space = KeySpace { seed: 0, bits: info.bits };
+    let mut out = FileWriter::new(info);
+    let mut equal = Vec::with_capacity(cursors.len());
+    // At most a base and sixteen deltas: looking at each is as fast as a heap.
+    while let Some(least) =
+        cursors.iter().filter_map(|c| c.item()).map(|i| (space.group(i.item.hash), i.table, i.item.name)).min()
+    {
+        equal.clear();
+        equal.extend(
+            cursors.iter().enumerate().filter(|(_, c)| c.item().is_some_and(|i| i.order(space) == least)).map(|(n, _)| n),
+        );
+        if let Some(newest) = equal.last().and_then(|n| cursors.get(*n)).and_then(Cursor::item) {
+            let wanted = keep.is_none_or(|k| k.contains(least.0)) && !(drop_tombstones && newest.item.value.is_none());
+            if wanted {
+                out.push(newest.table, least.0, newest.framed.get(4..).unwrap_or_default())?;
+            }
+        }
+        for n in &equal {
+            if let Some(c) = cursors.get_mut(*n) {
+                c.advance()?;
+            }
+        }
+    }
+    out.finish()
+}
+
+fn covered(cursors: &[Cursor<'_>], base: bool) -> Result<FileInfo> {
+    let infos = || cursors.iter().map(|c| &c.index.info);
+    let (Some(first), Some(last)) = (infos().next(), infos().next_back()) else {
+        return Err(Error::broken("I5", "a merge of no files"));
+    };
+    if infos().any(|i| i.bits != first.bits) {
+        return Err(Error::new(Kind::Corrupt, "state files of one job have different numbers of key groups"));
+    }
+    if !infos().map(|i| i.to_epoch).is_sorted() {
+        return Err(Error::broken("I5", "state files are merged out of order"));
+    }
+    let mut tables = std::collections::BTreeMap::new();
+    infos().for_each(|i| tables.extend(i.tables.iter().cloned()));
+    let level = if base { u8::MAX } else { infos().map(|i| i.level).max().unwrap_or(0).saturating_add(1).min(u8::MAX - 1) };
+    let from_epoch = infos().map(|i| i.from_epoch).min().unwrap_or(0);
+    Ok(FileInfo { bits: first.bits, from_epoch, to_epoch: last.to_epoch, level, tables: tables.into_iter().collect() })
+}
