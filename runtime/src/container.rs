@@ -30,6 +30,8 @@ pub trait Container: Any + Send + Debug {
     fn append(&mut self, other: Batch) -> Result<(), Batch>;
     /// Splits off the rows from `at` on, like [`Vec::split_off`].
     fn split_off(&mut self, at: usize) -> Batch;
+    /// A copy: an output that feeds two nodes gives each its own.
+    fn copy(&self) -> Batch;
     /// For downcasts.
     fn as_any(&self) -> &dyn Any;
     /// For downcasts.
@@ -59,9 +61,9 @@ impl<T> From<Vec<T>> for Rows<T> {
     }
 }
 
-/// What a row type must be: owned, sendable between slots, printable in a dump.
-pub trait Data: Send + Debug + 'static {}
-impl<T: Send + Debug + 'static> Data for T {}
+/// What a row type must be: owned, sendable between slots, copyable for a second reader, printable in a dump.
+pub trait Data: Clone + Send + Debug + 'static {}
+impl<T: Clone + Send + Debug + 'static> Data for T {}
 
 impl<T: Data> Rows<T> {
     /// An empty batch with room.
@@ -132,6 +134,10 @@ impl<T: Data> Container for Rows<T> {
             hashes: self.hashes.split_off(cut(self.hashes.len())),
             times: self.times.split_off(cut(self.times.len())),
         })
+    }
+
+    fn copy(&self) -> Batch {
+        Box::new(self.clone())
     }
 
     fn as_any(&self) -> &dyn Any {

@@ -48,7 +48,8 @@ impl Error {
 
     /// A broken law: always a defect of the engine.
     pub fn broken(law: &str, what: impl Into<String>) -> Self {
-        Self::new(Kind::Broken, format!("{law}: {}", what.into())).advise("this is a defect in Watershed: please report it with this message")
+        Self::new(Kind::Broken, format!("{law}: {}", what.into()))
+            .advise("this is a defect in Watershed: please report it with this message")
     }
 
     /// Says where: a file and line, a node, a field path.

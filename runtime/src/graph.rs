@@ -181,6 +181,11 @@ impl Graph {
         self.nodes.get(node.0).map_or(NodeId(0), |n| n.id)
     }
 
+    /// What a node does, to be changed while the graph is being built.
+    pub(crate) fn role_mut(&mut self, node: NodeIndex) -> Option<&mut Role> {
+        self.nodes.get_mut(node.0).map(|n| &mut n.role)
+    }
+
     /// The nodes, inputs before what they feed.
     #[must_use]
     pub fn nodes(&self) -> &[Node] {

@@ -7,6 +7,7 @@
 //! Hash → group → slot is decided by [`Assignment::slot_of_hash`] and nowhere else. (Arroyo's range formula exists three
 //! times and its copies differ by one at the borders.)
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::{Xxh3, xxh3_64_with_seed};
 
@@ -39,7 +40,8 @@ impl KeySpace {
     /// A space of `groups` key groups; `None` unless it is a power of two from 256 to 32768.
     #[must_use]
     pub fn with_groups(groups: u32) -> Option<Self> {
-        (groups.is_power_of_two() && (256..=32768).contains(&groups)).then(|| Self { seed: 0, bits: groups.trailing_zeros() as u8 })
+        (groups.is_power_of_two() && (256..=32768).contains(&groups))
+            .then(|| Self { seed: 0, bits: groups.trailing_zeros() as u8 })
     }
 
     /// How many key groups there are.
@@ -68,7 +70,7 @@ impl KeySpace {
 /// The canonical encoding: strings and byte strings as they are; integers as eight little-endian bytes of their 64-bit
 /// extension; `bool` as one byte; tuples as each part's length (four bytes, little-endian) and encoding in turn; `()` as
 /// nothing; `Option` as one byte 0, or 1 and the value.
-pub trait Key: Clone + Eq + Send + std::fmt::Debug + 'static {
+pub trait Key: Clone + Eq + Send + std::fmt::Debug + Serialize + DeserializeOwned + 'static {
     /// Appends the canonical encoding.
     fn encode(&self, out: &mut Vec<u8>);
     /// The specified hash; override only where the encoding needs no copy.

@@ -7,6 +7,7 @@
 //! Nothing in this crate reads a clock, spawns a thread, sleeps, draws a random number or touches a socket.
 
 pub mod container;
+pub mod coordinator;
 pub mod env;
 pub mod error;
 pub mod frame;
@@ -16,4 +17,5 @@ pub mod operator;
 pub mod protocol;
 pub mod slot;
 pub mod state;
+pub mod stream;
 pub mod time;

@@ -8,6 +8,15 @@
 //! Chains without an exchange between them are fused: the slot runs the most downstream node that has work, so a batch goes
 //! through the whole chain before the next one is touched, without a queue filling anywhere.
 
+#![allow(missing_debug_implementations, reason = "operators hold closures and tables of user types; a dump shows their stats instead")]
+
+pub mod aggregate;
+pub mod apply;
+pub mod combine;
+pub mod process;
+pub mod rolling;
+pub mod window;
+
 use std::sync::Arc;
 
 use crate::container::Batch;
@@ -147,9 +156,11 @@ pub trait Operator: Send {
         let _ = visit;
     }
 
-    /// Entries of these groups have come in from outside (restore or move): rebuild indexes that are not state.
-    fn after_absorb(&mut self, groups: &GroupSet) {
-        let _ = groups;
+    /// Entries of these groups have come in from outside (restore or move): rebuild indexes that are not state. Everything due at
+    /// `watermark` has fired where they come from.
+    fn after_absorb(&mut self, groups: &GroupSet, watermark: Time) -> Result<()> {
+        let _ = (groups, watermark);
+        Ok(())
     }
 
     /// These groups' entries have left or gone back in time: forget them in indexes that are not state.

@@ -113,6 +113,10 @@ rules! {
     late_fence_ignored => "I12: T gates for ever";
     /// The batch's timers fire before the output watermark is released.
     timers_then_release => "I6: a timer's output is below an emitted watermark";
+    /// The batch's timers fire up to the watermark as of the empty gate, not as of the firing.
+    fire_as_of_empty_gate => "I6: rows that come to the gate meanwhile are late";
+    /// A stage of T stops tagging at its own barrier, neither before nor after.
+    tag_ends_by_stage => "I12: a tag behind the barrier waits for a Drained that has been forgotten";
     /// The first word of a cut drops an older frozen copy of its groups, whether or not its publication has been heard of.
     fence_implies_publication => "I1: two copies of a group, and a late Published drops the wrong one";
     // X, a consumer.

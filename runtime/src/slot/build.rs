@@ -1,6 +1,7 @@
 //! A slot's nodes from the graph, and putting stored state back into them.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use crate::env::SplitId;
 use crate::error::{Error, Kind, Result};
@@ -15,18 +16,22 @@ use super::node::{Body, Channel, EdgeIn, NodeState, Out};
 use super::route::Exchange;
 use super::sink::SinkState;
 use super::source::SourceState;
+use super::event::Barrier;
 use super::{Moving, Slot, SlotConfig};
 
 impl Slot {
     /// A slot that owns what the assignment says, with empty state; see [`Slot::restore`] and [`Slot::start`].
     pub fn new(config: SlotConfig) -> Result<Self> {
-        let SlotConfig { id, term, graph, assignment, members, epoch, window, segment, waker } = config;
+        let SlotConfig { id, term, graph, assignment, members, epoch, window, segment, joins_at, waker } = config;
         let space = assignment.space();
         let mut nodes = Vec::new();
         for (i, node) in graph.nodes().iter().enumerate() {
             let body = match &node.role {
                 Role::Source { source, event_time } => {
-                    Body::Source(Box::new(SourceState::new(node.id, source.clone(), event_time.clone())))
+                    let mut state = SourceState::new(node.id, source.clone(), event_time.clone());
+                    let comes = |b: &Arc<Barrier>| b.moves.iter().filter(|m| m.node == node.id && m.to == id).count();
+                    state.expecting = joins_at.as_ref().map_or(0, comes);
+                    Body::Source(Box::new(state))
                 }
                 Role::Operator { make, keyed } => Body::Operator { op: make(space)?, keyed: *keyed },
                 Role::Sink(sink) => Body::Sink(SinkState::new(node.id, sink.open(id.0, term)?)),
@@ -105,7 +110,7 @@ impl Slot {
         }
         for node in &mut self.nodes {
             if let Body::Operator { op, .. } = &mut node.body {
-                op.after_absorb(&owned);
+                op.after_absorb(&owned, node.own)?;
             }
         }
         Ok(())

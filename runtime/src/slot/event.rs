@@ -114,6 +114,8 @@ pub enum Command {
     },
     /// Begin to send the groups' entries to the target.
     Warm(Arc<CutPlan>),
+    /// Drop a warm-up that is not needed any more.
+    Forget(u64),
     /// Switch routing and fence.
     Cut(Arc<CutPlan>),
     /// So many rows may be under way to each other slot on each edge.

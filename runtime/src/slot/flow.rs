@@ -415,15 +415,25 @@ impl Slot {
         let of = |o: &Out| match o {
             Out::Local { output, .. } | Out::Exchange { output, .. } => *output,
         };
-        let mut local = None;
-        match node.outs.iter_mut().find(|o| of(o) == output) {
-            Some(Out::Local { node, channel, .. }) => local = Some((*node, *channel, batch)),
-            Some(Out::Exchange { exchange, .. }) => exchange.push(batch, tag, &self.assignment, id, &mut shipped),
-            // A side output that nobody reads.
-            None => {}
+        // A side output that nobody reads has no reader; one that several read is copied for all but the last.
+        let readers: Vec<usize> = if let [only] = node.outs.as_slice() {
+            if of(only) == output { vec![0] } else { Vec::new() }
+        } else {
+            node.outs.iter().enumerate().filter(|(_, o)| of(o) == output).map(|(k, _)| k).collect()
+        };
+        let mut batch = Some(batch);
+        let mut local = Vec::new();
+        for (n, k) in readers.iter().enumerate() {
+            let last = n + 1 == readers.len();
+            let copy = if last { batch.take() } else { batch.as_ref().map(|b| b.copy()) };
+            match (node.outs.get_mut(*k), copy) {
+                (Some(Out::Local { node, channel, .. }), Some(b)) => local.push((*node, *channel, b)),
+                (Some(Out::Exchange { exchange, .. }), Some(b)) => exchange.push(b, tag, &self.assignment, id, &mut shipped),
+                (_, None) | (None, Some(_)) => {}
+            }
         }
         self.shipped = shipped;
-        if let Some((n, c, batch)) = local {
+        for (n, c, batch) in local {
             self.queue(n, c, Item::Data(batch, tag));
         }
         Ok(())

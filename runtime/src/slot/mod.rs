@@ -70,6 +70,8 @@ pub struct SlotConfig {
     pub window: u32,
     /// Higher than every output segment in the manifest.
     pub segment: u64,
+    /// The barrier at which it joins a running job: splits that move to it are announced there, and hold its watermark.
+    pub joins_at: Option<Arc<Barrier>>,
     /// Wakes whoever runs this slot.
     pub waker: Waker,
 }
@@ -205,6 +207,7 @@ impl Slot {
             Command::Barrier(barrier) => self.inject(&barrier, out),
             Command::Published { epoch, version } => self.published(epoch, version),
             Command::Warm(plan) => self.start_warm(plan),
+            Command::Forget(batch) => self.forget_warm(batch),
             Command::Cut(plan) => self.start_cut(&plan, out),
             Command::Window(rows) => {
                 for node in &mut self.nodes {

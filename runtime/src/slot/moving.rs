@@ -10,7 +10,7 @@ use crate::container::Batch;
 use crate::error::Result;
 use crate::frame::Item;
 use crate::key::GroupSet;
-use crate::operator::Watermarks;
+use crate::operator::{Flow, Watermarks};
 use crate::protocol::cut::frozen::FrozenCopies;
 use crate::protocol::cut::hold::Holds;
 use crate::protocol::cut::source::{Complete, SourceCut};
@@ -33,6 +33,8 @@ const WARM_BYTES: usize = 64 << 10;
 pub(super) struct Moving {
     rules: RuleSet,
     warming: VecDeque<Arc<CutPlan>>,
+    /// Batches of which something has come in.
+    arriving: Vec<Arc<CutPlan>>,
     /// Batches whose tables keep book of what the target lacks.
     shipping: Vec<u64>,
     sources: Vec<SourceCut>,
@@ -60,6 +62,7 @@ impl Moving {
             rules,
             warming: VecDeque::new(),
             shipping: Vec::new(),
+            arriving: Vec::new(),
             sources: Vec::new(),
             complete: Vec::new(),
             targets: Vec::new(),
@@ -201,6 +204,20 @@ impl Slot {
         Ok(())
     }
 
+    /// A warm-up that is not needed any more: at the source nothing more is sent, at the target what came is dropped.
+    pub(super) fn forget_warm(&mut self, batch: u64) -> Result<()> {
+        self.moving.warming.retain(|p| p.batch != batch);
+        self.moving.shipping.retain(|b| *b != batch);
+        let arrived = self.moving.arriving.iter().position(|p| p.batch == batch).map(|at| self.moving.arriving.remove(at));
+        self.each_table(|_, t| {
+            t.ship_cancel(batch);
+            if let Some(plan) = &arrived {
+                t.discard(&plan.groups);
+            }
+            Ok(())
+        })
+    }
+
     /// From here on the tables know which entries of the batch the target lacks.
     fn ship_start(&mut self, plan: &CutPlan) -> Result<()> {
         if self.moving.shipping.contains(&plan.batch) {
@@ -214,6 +231,16 @@ impl Slot {
     pub(super) fn finish_cuts(&mut self, out: &mut dyn Outbox) -> Result<bool> {
         if self.moving.complete.is_empty() || !self.keyed_nodes_rest() {
             return Ok(false);
+        }
+        // What an operator holds back of the batch was made here and must leave before Drained (I3).
+        for i in 0..self.nodes.len() {
+            if self.is_keyed(i) {
+                self.node(i).tag = None;
+                if self.call(i, Call::Flush)? == Flow::More {
+                    self.node(i).unfinished = Some(Then::Nothing);
+                    return Ok(true);
+                }
+            }
         }
         let (plan, complete) = self.moving.complete.remove(0);
         self.put_final(&plan, complete, out)?;
@@ -364,10 +391,13 @@ impl Slot {
     pub(super) fn take_bulk(&mut self, bulk: Bulk, out: &mut dyn Outbox) -> Result<()> {
         match bulk {
             Bulk::Warm { plan, tables } => {
-                self.drop_superseded(&plan)?;
+                if !self.moving.arriving.iter().any(|p| p.batch == plan.batch) {
+                    self.moving.arriving.push(plan.clone());
+                }
                 self.each_table(|id, t| tables.iter().filter(|(i, _)| *i == id).try_for_each(|(_, b)| t.absorb(b)))
             }
             Bulk::Final { plan, watermarks, tables, segment } => {
+                self.moving.arriving.retain(|p| p.batch != plan.batch);
                 self.segment = self.segment.max(segment) + 1;
                 let effects = self.receiving(&plan).cut.final_(watermarks.into_iter().collect())?;
                 self.obey(&plan, effects, Some(&tables), out)
@@ -392,9 +422,11 @@ impl Slot {
                     for (id, last) in tables.unwrap_or_default() {
                         self.each_table(|t_id, t| if t_id == *id { t.absorb_final(last, &plan.groups) } else { Ok(()) })?;
                     }
-                    for node in &mut self.nodes {
+                    let cut = self.moving.targets.iter().find(|t| t.cut.plan().batch == plan.batch);
+                    for (i, node) in self.nodes.iter_mut().enumerate() {
+                        let watermark = cut.map_or(node.own, |t| t.cut.batch_watermark(i as u32, node.own));
                         if let Body::Operator { op, keyed: true } = &mut node.body {
-                            op.after_absorb(&plan.groups);
+                            op.after_absorb(&plan.groups, watermark)?;
                         }
                     }
                 }

@@ -28,8 +28,10 @@ pub struct TargetCut {
     phase: TargetPhase,
     /// The batch's watermark a stage, from Final on: F, later how far timers have fired.
     frontiers: Frontiers,
-    /// T may stop tagging at the first barrier after the cut.
+    /// Final has come: rows of the batch that leave are tagged.
     tagging: bool,
+    /// Stages that have passed the first barrier after the cut, and tag no more.
+    passed: Vec<u32>,
     rules: RuleSet,
 }
 
@@ -61,7 +63,8 @@ pub enum TargetEffect {
     /// Apply Final: check counts and digest, install values and timers, mark the named entries dirty, issue pending calls again.
     /// Then drain the gate, and report [`TargetCut::gate_empty`] as soon as it is empty (at once, if it is).
     Apply,
-    /// Fire the batch's timers up to these watermarks; report [`TargetCut::timers_fired`].
+    /// Fire the batch's timers up to these watermarks, even if the slot's own have risen since: rows that came to the gate in
+    /// between would be late. Report [`TargetCut::timers_fired`].
     FireTimers {
         /// The slot's own watermark a stage.
         upto: Frontiers,
@@ -76,7 +79,7 @@ impl TargetCut {
     /// A batch that is to come.
     #[must_use]
     pub fn new(plan: Arc<CutPlan>, rules: RuleSet) -> Self {
-        Self { plan, phase: TargetPhase::Waiting, frontiers: Frontiers::default(), tagging: false, rules }
+        Self { plan, phase: TargetPhase::Waiting, frontiers: Frontiers::default(), tagging: false, passed: Vec::new(), rules }
     }
 
     /// What is cut.
@@ -177,23 +180,46 @@ impl TargetCut {
         }
     }
 
-    /// What to write on frames of the batch's rows; such rows go into frames of their own. A key group would not be enough for X:
-    /// rows may have been re-keyed.
+    /// What to write on frames of the batch's rows that leave `stage`; such rows go into frames of their own. A key group would not be
+    /// enough for X: rows may have been re-keyed.
+    #[must_use]
+    pub fn tag_at(&self, stage: u32) -> Option<Tag> {
+        (self.tagging && !self.passed.contains(&stage)).then(|| self.plan.tag())
+    }
+
+    /// [`TargetCut::tag_at`] for a slot with one moving stage.
     #[must_use]
     pub fn tag(&self) -> Option<Tag> {
         self.tagging.then(|| self.plan.tag())
     }
 
-    /// A barrier has aligned at this slot: the batch is over, its tag is no longer needed and all its fences have come.
+    /// A barrier has aligned at one stage: what leaves that stage from now on is not tagged. Stage by stage, because a consumer that
+    /// has aligned forgets what was drained before: a tag behind the barrier would wait for ever, and a row without one before it
+    /// would not wait at all.
+    ///
+    /// # Errors
+    /// `Broken` while the cut is open (I9).
+    pub fn stage_barrier(&mut self, stage: u32) -> Result<()> {
+        self.check_over()?;
+        if self.rules.tag_ends_by_stage() && !self.passed.contains(&stage) {
+            self.passed.push(stage);
+        }
+        Ok(())
+    }
+
+    /// A barrier has aligned at every stage of this slot: the batch is over and all its fences have come.
     ///
     /// # Errors
     /// `Broken` while the cut is open (I9).
     pub fn barrier(&mut self) -> Result<()> {
+        self.check_over()?;
+        self.tagging = false;
+        Ok(())
+    }
+
+    fn check_over(&self) -> Result<()> {
         match self.phase {
-            TargetPhase::Active => {
-                self.tagging = false;
-                Ok(())
-            }
+            TargetPhase::Active => Ok(()),
             TargetPhase::Waiting | TargetPhase::Gating | TargetPhase::Draining | TargetPhase::Firing => {
                 Err(Error::broken("I9", format!("a barrier aligned while batch {} is {:?}", self.plan.batch, self.phase)))
             }

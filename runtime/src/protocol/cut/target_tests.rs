@@ -65,8 +65,10 @@ fn tags_end_at_the_next_barrier_and_a_barrier_in_a_cut_is_a_defect() {
     let _ = t.gate_empty(|_| Time(1));
     let _ = t.timers_fired(true);
     assert_eq!(t.tag(), Some(Tag { version: 4, batch: 1, source: SlotId(0) }));
+    t.stage_barrier(3).unwrap();
+    assert_eq!((t.tag_at(3), t.tag_at(4)), (None, t.tag()), "each stage at its own barrier");
     t.barrier().unwrap();
-    assert_eq!(t.tag(), None);
+    assert_eq!((t.tag(), t.tag_at(4)), (None, None));
 }
 
 #[test]

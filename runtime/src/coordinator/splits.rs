@@ -1,0 +1,133 @@
+//! Which slot reads which split.
+//!
+//! A split is read by one slot at a time (I5). One that nobody reads is given away at once; one that is being read changes its reader
+//! only at a barrier, and the new reader gets it when the old one has said where it stopped.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::env::{Discovered, Position, SplitId};
+use crate::graph::{Graph, NodeId, NodeIndex};
+use crate::key::SlotId;
+use crate::protocol::manifest::{Manifest, SourceEntry, SplitEntry};
+use crate::protocol::plan::{SplitKey, deal};
+use crate::slot::{SplitMove, SplitState};
+use crate::time::Time;
+
+/// One split.
+#[derive(Clone, Debug)]
+struct Split {
+    reader: Option<SlotId>,
+    /// Who reads it after the barrier under way.
+    next: Option<SlotId>,
+    position: Position,
+    watermark: Time,
+    finished: bool,
+}
+
+/// All splits of all sources.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Splits {
+    splits: BTreeMap<SplitKey, Split>,
+    complete: BTreeMap<u64, bool>,
+    nodes: Vec<(NodeIndex, u64)>,
+}
+
+/// Splits for a slot: where, which, from where on.
+pub(super) type Given = (SlotId, NodeIndex, Vec<(SplitId, Position, Time)>);
+
+impl Splits {
+    pub(super) fn new(graph: &Graph, manifest: &Manifest) -> Self {
+        let nodes: Vec<(NodeIndex, u64)> = graph.sources().map(|(i, n, _)| (i, n.id.0)).collect();
+        let mut all = Self { nodes, ..Self::default() };
+        for (node, entry) in &manifest.sources {
+            all.complete.insert(*node, entry.discovery_complete);
+            for s in &entry.splits {
+                let split = Split {
+                    reader: None,
+                    next: None,
+                    position: s.position.clone(),
+                    watermark: s.watermark,
+                    finished: s.finished,
+                };
+                all.splits.insert((*node, s.split.clone()), split);
+            }
+        }
+        all
+    }
+
+    /// New splits; what the manifest must know of them.
+    pub(super) fn discovered(&mut self, graph: &Graph, node: NodeIndex, found: &Discovered) -> SourceEntry {
+        let id = graph.id(node).0;
+        let complete = self.complete.entry(id).or_default();
+        *complete |= found.complete;
+        let mut entry = SourceEntry { splits: Vec::new(), discovery_complete: *complete };
+        for split in &found.splits {
+            self.splits.entry((id, split.clone())).or_insert_with(|| {
+                let new = SplitEntry { split: split.clone(), position: Vec::new(), watermark: Time::MIN, finished: false };
+                entry.splits.push(new);
+                Split { reader: None, next: None, position: Vec::new(), watermark: Time::MIN, finished: false }
+            });
+        }
+        entry
+    }
+
+    fn open(&self) -> impl Iterator<Item = (&SplitKey, &Split)> {
+        self.splits.iter().filter(|(_, s)| !s.finished)
+    }
+
+    /// Gives splits without a reader away, evenly, leaving all others where they are.
+    pub(super) fn give(&mut self, graph: &Graph, members: &BTreeSet<SlotId>) -> Vec<Given> {
+        let mut load: BTreeMap<SlotId, usize> = members.iter().map(|m| (*m, 0)).collect();
+        for (_, s) in self.open() {
+            if let Some(n) = s.next.or(s.reader).and_then(|r| load.get_mut(&r)) {
+                *n += 1;
+            }
+        }
+        let mut given: BTreeMap<(SlotId, NodeIndex), Vec<(SplitId, Position, Time)>> = BTreeMap::new();
+        for ((node, id), split) in self.splits.iter_mut().filter(|(_, s)| !s.finished && s.reader.is_none() && s.next.is_none()) {
+            let Some((slot, n)) = load.iter_mut().min_by_key(|(s, n)| (**n, **s)) else { break };
+            let Some(place) = graph.find(NodeId(*node)) else { continue };
+            *n += 1;
+            split.reader = Some(*slot);
+            given.entry((*slot, place)).or_default().push((id.clone(), split.position.clone(), split.watermark));
+        }
+        given.into_iter().map(|((slot, node), splits)| (slot, node, splits)).collect()
+    }
+
+    /// Deals the splits over the slots that take part after a barrier: what must change its reader there.
+    pub(super) fn deal(&mut self, graph: &Graph, members: &BTreeSet<SlotId>) -> Vec<SplitMove> {
+        let readers = self.open().map(|(k, s)| (k.clone(), s.reader)).collect();
+        let mut moves = Vec::new();
+        for (key, from, to) in deal(&readers, members) {
+            let Some(split) = self.splits.get_mut(&key) else { continue };
+            let Some(from) = from.filter(|_| graph.find(NodeId(key.0)).is_some()) else { continue };
+            split.next = Some(to);
+            moves.push(SplitMove { node: NodeId(key.0), split: key.1, from, to });
+        }
+        moves
+    }
+
+    /// The old reader has stopped here: who reads on.
+    pub(super) fn handed(&mut self, graph: &Graph, state: &SplitState) -> Option<(SlotId, NodeIndex)> {
+        let split = self.splits.get_mut(&(state.node.0, state.split.clone()))?;
+        let to = split.next.take()?;
+        split.reader = Some(to);
+        split.finished = state.finished;
+        Some((to, graph.find(state.node)?))
+    }
+
+    pub(super) fn finished(&mut self, node: NodeId, split: &SplitId) {
+        if let Some(s) = self.splits.get_mut(&(node.0, split.clone())) {
+            s.finished = true;
+        }
+    }
+
+    /// Sources of which nothing will ever come again.
+    pub(super) fn over(&self) -> Vec<NodeIndex> {
+        let over = |id: u64| {
+            self.complete.get(&id).copied().unwrap_or(false)
+                && self.splits.iter().filter(|((n, _), _)| *n == id).all(|(_, s)| s.finished)
+        };
+        self.nodes.iter().filter(|(_, id)| over(*id)).map(|(i, _)| *i).collect()
+    }
+}

@@ -1,0 +1,77 @@
+//! Keyed streams over windows.
+
+use std::sync::Arc;
+
+use crate::container::Data;
+use crate::graph::Path;
+use crate::key::Key;
+use crate::operator::aggregate::{Aggregation, Count, Fold, Reduce};
+use crate::operator::window::{WindowAggregate, WindowResult, Windows};
+use crate::state::StateValue;
+
+use super::keyed::operator;
+use super::{Keyed, Stream};
+
+/// A keyed stream over windows.
+#[derive(Debug)]
+pub struct Windowed<'a, K, T> {
+    keyed: &'a Keyed<K, T>,
+    windows: Windows,
+}
+
+impl<'a, K: Key, T: Data> Windowed<'a, K, T> {
+    pub(super) fn new(keyed: &'a Keyed<K, T>, windows: Windows) -> Self {
+        Self { keyed, windows }
+    }
+
+    /// How many rows each key has in each window.
+    pub fn count(&self) -> Stream<WindowResult<K, u64>> {
+        self.combine("count", Count)
+    }
+
+    /// One row a key and window, folded together two at a time.
+    pub fn reduce(&self, f: impl Fn(&mut T, T) + Send + Sync + 'static) -> Stream<WindowResult<K, T>>
+    where
+        T: StateValue,
+    {
+        let sum = self.combine("reduce", Reduce(Arc::new(f)));
+        sum.flat_map(|r| r.value.map(|value| WindowResult { key: r.key, start: r.start, end: r.end, value }))
+    }
+
+    /// An aggregate from a start value, a way to add a row, and a way to merge two aggregates.
+    pub fn aggregate<A: StateValue + Sync>(
+        &self,
+        zero: A,
+        add: impl Fn(&mut A, &T) + Send + Sync + 'static,
+        merge: impl Fn(&mut A, A) + Send + Sync + 'static,
+    ) -> Stream<WindowResult<K, A>> {
+        self.combine("aggregate", Fold { zero, add: Arc::new(add), merge: Arc::new(merge) })
+    }
+
+    fn combine<G: Aggregation<T>>(&self, name: &str, aggregation: G) -> Stream<WindowResult<K, G::Value>> {
+        use crate::operator::combine::Partial;
+        let windows = self.windows;
+        let combined = self.keyed.combiner(name, aggregation.clone(), windows.pane());
+        let make = move |space| Ok(WindowAggregate::<Partial<K, G::Value>, T, K, G>::new(windows, aggregation.clone(), space));
+        let job = &self.keyed.stream.job;
+        let node = job.graph.borrow_mut().add(format!("window {name}"), operator(make), &[(combined, 0, Path::Exchange)]);
+        Stream::at(job, node, 0)
+    }
+
+    /// Like [`Windowed::aggregate`], with the late rows in a stream of their own. Rows cross the exchange one by one for that: a late row
+    /// can be told only where its window is.
+    pub fn aggregate_with_late<A: StateValue + Sync>(
+        &self,
+        zero: A,
+        add: impl Fn(&mut A, &T) + Send + Sync + 'static,
+        merge: impl Fn(&mut A, A) + Send + Sync + 'static,
+    ) -> (Stream<WindowResult<K, A>>, Stream<(K, T)>) {
+        let fold = Fold { zero, add: Arc::new(add), merge: Arc::new(merge) };
+        let windows = self.windows;
+        let make = move |space| Ok(WindowAggregate::<(K, T), T, K, _>::new(windows, fold.clone(), space));
+        let pairs = self.keyed.pairs();
+        let job = &self.keyed.stream.job;
+        let node = job.graph.borrow_mut().add("window aggregate", operator(make), &[(pairs.node, 0, Path::Exchange)]);
+        (Stream::at(job, node, 0), Stream::at(job, node, 1))
+    }
+}
