@@ -13,7 +13,7 @@ use crate::error::Result;
 use crate::key::Key;
 use crate::operator::aggregate::Aggregation;
 use crate::operator::apply::typed;
-use crate::operator::{CALL_ROWS, Context, Flow, Operator};
+use crate::operator::{Context, Flow, Operator};
 use crate::time::Time;
 
 /// The pane of rows without a window.
@@ -101,11 +101,11 @@ where
                 continue;
             }
             self.entries -= pane.map.len();
-            let mut out = Rows::<Partial<K, G::Value>>::with_capacity(pane.map.len().min(CALL_ROWS));
+            let mut out = Rows::<Partial<K, G::Value>>::with_capacity(pane.map.len().min(cx.call_rows));
             for e in pane.map {
                 out.hashes.push(e.hash);
                 out.rows.push(Partial { key: e.key, pane: pane.start, value: e.value, rows: e.rows });
-                if out.rows.len() == CALL_ROWS {
+                if out.rows.len() >= cx.call_rows {
                     cx.emit(Box::new(std::mem::take(&mut out)));
                 }
             }

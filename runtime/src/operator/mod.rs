@@ -35,7 +35,7 @@ pub enum Flow {
     More,
 }
 
-/// About how many rows an operator may emit in one call before it should say [`Flow::More`].
+/// About how many rows an operator may emit in one call before it should say [`Flow::More`], unless [`Context::call_rows`] says otherwise.
 pub const CALL_ROWS: usize = 4096;
 
 /// The watermark that holds for each key group: one for all, with exceptions while groups are moving.
@@ -86,6 +86,8 @@ pub struct Context<'a> {
     pub now: i64,
     /// How the job hashes.
     pub space: KeySpace,
+    /// About how many rows to emit in this call before saying [`Flow::More`].
+    pub call_rows: usize,
     pub(crate) out: &'a mut Vec<(u8, Batch)>,
     pub(crate) late: &'a mut u64,
 }
@@ -94,7 +96,14 @@ impl<'a> Context<'a> {
     /// A context of one's own, for driving an operator by hand.
     #[must_use]
     pub fn new(watermarks: &'a Watermarks, now: i64, space: KeySpace, out: &'a mut Vec<(u8, Batch)>, late: &'a mut u64) -> Self {
-        Self { watermarks, now, space, out, late }
+        Self { watermarks, now, space, call_rows: CALL_ROWS, out, late }
+    }
+
+    /// With another size of a call.
+    #[must_use]
+    pub fn rows_a_call(mut self, rows: usize) -> Self {
+        self.call_rows = rows.max(1);
+        self
     }
 
     /// Emits a batch on the main output. Empty batches are dropped.

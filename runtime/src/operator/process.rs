@@ -197,7 +197,7 @@ impl<K: Key, A: Data, B: Data, P: Process<K, A, B>> ProcessOperator<K, A, B, P> 
                 let key = key.key.clone();
                 self.timers.remove_at(slot)?;
                 self.with_state(&key, hash, time, watermark, &mut out, |p, keyed| p.timer(keyed))?;
-                if out.main.rows.len() + out.side.rows.len() >= CALL_ROWS {
+                if out.main.rows.len() + out.side.rows.len() >= cx.call_rows {
                     listed.append(&mut left);
                     self.due.entry(time).or_default().append(&mut listed);
                     flow = Flow::More;

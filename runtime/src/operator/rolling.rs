@@ -9,7 +9,7 @@ use crate::key::{GroupSet, Key, KeySpace};
 use crate::operator::aggregate::Aggregation;
 use crate::operator::apply::typed;
 use crate::operator::combine::Partial;
-use crate::operator::{CALL_ROWS, Context, Flow, Operator};
+use crate::operator::{Context, Flow, Operator};
 use crate::state::{ErasedTable, Plain, Slot, StateDesc, StateValue, Table};
 use crate::time::Time;
 
@@ -56,7 +56,7 @@ where
 {
     /// Emits entries from the end of `slots`, at most a call's worth.
     fn emit(&mut self, slots: &mut Vec<Slot>, cx: &mut Context<'_>) -> Result<Flow> {
-        let mut out = Rows::<(K, G::Value)>::with_capacity(slots.len().min(CALL_ROWS));
+        let mut out = Rows::<(K, G::Value)>::with_capacity(slots.len().min(cx.call_rows));
         while let Some(slot) = slots.pop() {
             if let Some((key, held, hash)) = self.table.at(slot)? {
                 out.rows.push((key.0.clone(), held.value.clone()));
@@ -65,7 +65,7 @@ where
                     self.table.modify_at(slot, |h| h.changed = false)?;
                 }
             }
-            if out.rows.len() >= CALL_ROWS {
+            if out.rows.len() >= cx.call_rows {
                 break;
             }
         }

@@ -15,7 +15,7 @@ use crate::key::{GroupSet, Key, KeySpace};
 use crate::operator::aggregate::Aggregation;
 use crate::operator::apply::typed;
 use crate::operator::combine::{Partial, pane_of};
-use crate::operator::{CALL_ROWS, Context, Flow, Operator};
+use crate::operator::{Context, Flow, Operator};
 use crate::state::{ErasedTable, Slot, StateDesc, Table, Windowed};
 use crate::time::Time;
 
@@ -174,7 +174,7 @@ where
             };
             while let Some(listed) = firing.todo.pop() {
                 self.fire_one(&mut firing, listed, cx, &mut out)?;
-                if out.rows.len() >= CALL_ROWS {
+                if out.rows.len() >= cx.call_rows {
                     self.firing = Some(firing);
                     cx.emit(Box::new(out));
                     return Ok(Flow::More);

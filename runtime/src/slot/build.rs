@@ -17,18 +17,18 @@ use super::route::Exchange;
 use super::sink::SinkState;
 use super::source::SourceState;
 use super::event::Barrier;
-use super::{Moving, Slot, SlotConfig};
+use super::{Moving, Slot, SlotConfig, Tuning};
 
 impl Slot {
     /// A slot that owns what the assignment says, with empty state; see [`Slot::restore`] and [`Slot::start`].
     pub fn new(config: SlotConfig) -> Result<Self> {
-        let SlotConfig { id, term, graph, assignment, members, epoch, window, segment, joins_at, waker } = config;
+        let SlotConfig { id, term, graph, assignment, members, epoch, window, segment, joins_at, waker, tuning } = config;
         let space = assignment.space();
         let mut nodes = Vec::new();
         for (i, node) in graph.nodes().iter().enumerate() {
             let body = match &node.role {
                 Role::Source { source, event_time } => {
-                    let mut state = SourceState::new(node.id, source.clone(), event_time.clone());
+                    let mut state = SourceState::new(node.id, source.clone(), event_time.clone(), tuning);
                     let comes = |b: &Arc<Barrier>| b.moves.iter().filter(|m| m.node == node.id && m.to == id).count();
                     state.expecting = joins_at.as_ref().map_or(0, comes);
                     Body::Source(Box::new(state))
@@ -57,7 +57,7 @@ impl Slot {
                 late: 0,
             });
         }
-        let senders = connect(&graph, &mut nodes, &members, window);
+        let senders = connect(&graph, &mut nodes, &members, window, tuning);
         let fed_by = (0..graph.edges().len()).map(|e| sources_of(&graph, e)).collect();
         let mut slot = Self {
             id,
@@ -71,6 +71,7 @@ impl Slot {
             segment,
             now: 0,
             waker,
+            tuning,
             woken: false,
             ended: false,
             failed: false,
@@ -202,13 +203,13 @@ fn after_keyed(graph: &Graph, node: usize) -> bool {
     }
 }
 
-fn connect(graph: &Graph, nodes: &mut [NodeState], members: &[SlotId], window: u32) -> Vec<(usize, usize)> {
+fn connect(graph: &Graph, nodes: &mut [NodeState], members: &[SlotId], window: u32, tuning: Tuning) -> Vec<(usize, usize)> {
     let mut senders = Vec::new();
     for (e, edge) in graph.edges().iter().enumerate() {
         let channel = nodes.get(edge.to.0).and_then(|n| n.channels.iter().position(|c| c.edge == e as u32)).unwrap_or(0);
         let out = match edge.path {
             Path::Local => Out::Local { output: edge.output, node: edge.to.0, channel },
-            Path::Exchange => Out::Exchange { output: edge.output, exchange: Box::new(Exchange::new(e as u32, members, window)) },
+            Path::Exchange => Out::Exchange { output: edge.output, exchange: Box::new(Exchange::new(e as u32, members, window, tuning)) },
         };
         let from = nodes.get_mut(edge.from.0).expect("edges join nodes of the graph");
         senders.push((edge.from.0, from.outs.len()));

@@ -16,9 +16,6 @@ use super::event::{Barrier, EpochPart, Report};
 use super::node::{Body, NodeState, Out};
 use super::{Outbox, Slot};
 
-/// Bytes encoded at once: about half a millisecond.
-const ENCODE_BYTES: usize = 64 << 10;
-
 /// A barrier on its way through the slot's nodes.
 #[derive(Debug)]
 pub(super) struct Aligning {
@@ -202,7 +199,7 @@ impl Slot {
 
     /// One slice of every table's dirty entries; true when all are done.
     fn encode_slice(&mut self, sealing: &mut Sealing) -> Result<bool> {
-        let (mut done, epoch) = (true, sealing.epoch);
+        let (mut done, epoch, budget) = (true, sealing.epoch, self.tuning.encode_bytes);
         self.each_table(|id, t| {
             if !done {
                 return Ok(());
@@ -215,7 +212,7 @@ impl Slot {
                 }
             };
             if let Some((_, run)) = sealing.part.runs.get_mut(at) {
-                done = t.encode_dirty(epoch, ENCODE_BYTES, run)?;
+                done = t.encode_dirty(epoch, budget, run)?;
             }
             Ok(())
         })?;

@@ -154,6 +154,8 @@ pub enum Report {
     Active(u64),
     /// Every sink has seen the end of all input.
     Ended,
+    /// A source met a row that it cannot read. It reads nothing more; everything before the row is fine.
+    Poisoned(Error),
     /// The slot cannot go on. It does nothing more.
     Failed(Error),
 }

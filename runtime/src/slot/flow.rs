@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use crate::container::Batch;
 use crate::env::Segment;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::frame::Item;
 use crate::key::SlotId;
 use crate::operator::{Context, Flow, Watermarks};
@@ -19,7 +19,7 @@ use crate::time::Time;
 
 use super::node::{Body, Out, Part, Then};
 use super::source::Turn;
-use super::{Event, Outbox, READ_ROWS, Report, Slot};
+use super::{Event, Outbox, Report, Slot};
 
 /// A call of an operator.
 pub(super) enum Call<'a> {
@@ -88,12 +88,20 @@ impl Slot {
     }
 
     fn read(&mut self, i: usize, out: &mut dyn Outbox) -> Result<bool> {
-        let (now, waker) = (self.now, self.waker.clone());
+        let (now, waker, rows) = (self.now, self.waker.clone(), self.tuning.read_rows);
         let Body::Source(source) = &mut self.node(i).body else { return Ok(false) };
         if !source.readable() {
             return Ok(false);
         }
-        match source.read(READ_ROWS, now, &waker)? {
+        let turn = match source.read(rows, now, &waker) {
+            Err(e) if e.kind() == Kind::Data => {
+                source.stop();
+                out.report(Report::Poisoned(e.at(self.name(i).to_owned())));
+                return Ok(false);
+            }
+            turn => turn?,
+        };
+        match turn {
             Turn::Rows(batch) => {
                 self.stirred = true;
                 self.node(i).rows_in += batch.len() as u64;
@@ -102,8 +110,9 @@ impl Slot {
                 Ok(true)
             }
             Turn::Finished(split) => {
-                let id = source.id;
-                out.report(Report::SplitFinished(id, split));
+                if let Some(node) = self.graph.nodes().get(i) {
+                    out.report(Report::SplitFinished(node.id, split));
+                }
                 self.source_watermark(i);
                 Ok(true)
             }
@@ -379,12 +388,12 @@ impl Slot {
                 &own
             }
         };
-        let (now, space) = (self.now, self.assignment.space());
+        let (now, space, rows) = (self.now, self.assignment.space(), self.tuning.call_rows);
         let timed = matches!(call, Call::Watermark(_) | Call::Resume);
         let mut emitted = std::mem::take(&mut self.emitted);
         let node = self.nodes.get_mut(i).expect("node numbers come from the graph");
         let Body::Operator { op, .. } = &mut node.body else { return Ok(Flow::Done) };
-        let mut cx = Context::new(watermarks, now, space, &mut emitted, &mut node.late);
+        let mut cx = Context::new(watermarks, now, space, &mut emitted, &mut node.late).rows_a_call(rows);
         let flow = match call {
             Call::Batch(port, batch) => op.on_batch(port, batch, &mut cx),
             Call::Watermark(_) => op.on_watermark(&mut cx),

@@ -25,6 +25,7 @@ mod node;
 pub mod route;
 mod sink;
 mod source;
+mod tuning;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -41,15 +42,7 @@ pub use event::{Barrier, Bulk, Command, EpochPart, Event, Outbox, Report, SplitM
 use moving::Moving;
 use node::{Body, NodeState, Out};
 use route::Shipped;
-
-/// Steps a call of [`Slot::run`] takes before it looks at the world again.
-const STEPS: usize = 32;
-/// While an epoch is being encoded, every so many steps go to it.
-const ENCODE_EVERY: usize = 4;
-/// While a warm-up is under way, every so many steps go to it.
-const WARM_EVERY: usize = 4;
-/// Rows asked of a split at once.
-const READ_ROWS: usize = 4096;
+pub use tuning::Tuning;
 
 /// What a slot begins with.
 #[derive(Debug)]
@@ -74,6 +67,8 @@ pub struct SlotConfig {
     pub joins_at: Option<Arc<Barrier>>,
     /// Wakes whoever runs this slot.
     pub waker: Waker,
+    /// Sizes of its pieces of work.
+    pub tuning: Tuning,
 }
 
 /// One engine thread's share of a job.
@@ -91,6 +86,7 @@ pub struct Slot {
     segment: u64,
     now: i64,
     waker: Waker,
+    tuning: Tuning,
     woken: bool,
     ended: bool,
     failed: bool,
@@ -222,7 +218,7 @@ impl Slot {
         }
     }
 
-    /// Works until there is nothing to do or [`STEPS`] steps are done.
+    /// Works until there is nothing to do or [`Tuning::steps`] steps are done.
     pub fn run(&mut self, now: i64, out: &mut dyn Outbox) -> Status {
         if self.failed {
             return Status::Idle(None);
@@ -238,8 +234,8 @@ impl Slot {
     }
 
     fn run_steps(&mut self, out: &mut dyn Outbox) -> Result<Status> {
-        for step in 0..STEPS {
-            let encoded = step % ENCODE_EVERY == 0 && self.seal_some(out)?;
+        for step in 0..self.tuning.steps {
+            let encoded = step % self.tuning.encode_every == 0 && self.seal_some(out)?;
             let worked = self.step(out)?;
             self.send_shipped(out);
             if !worked && !encoded && !self.seal_some(out)? && !self.rest(out)? {
@@ -256,7 +252,7 @@ impl Slot {
             return Ok(true);
         }
         self.turn = self.turn.wrapping_add(1);
-        if self.turn.is_multiple_of(WARM_EVERY) && self.warm_some(out)? {
+        if self.turn.is_multiple_of(self.tuning.warm_every) && self.warm_some(out)? {
             return Ok(true);
         }
         for i in (0..self.nodes.len()).rev() {

@@ -25,9 +25,6 @@ use super::flow::Call;
 use super::node::{Body, Out, Part, Then};
 use super::{Event, Outbox, Slot};
 
-/// Bytes of warm-up encoded at once.
-const WARM_BYTES: usize = 64 << 10;
-
 /// What a slot knows of the cuts since the last barrier.
 #[derive(Debug)]
 pub(super) struct Moving {
@@ -250,7 +247,7 @@ impl Slot {
     /// Encodes a slice of the oldest warm-up.
     pub(super) fn warm_some(&mut self, out: &mut dyn Outbox) -> Result<bool> {
         let Some(plan) = self.moving.warming.front().cloned() else { return Ok(false) };
-        let (mut budget, mut done, mut tables) = (WARM_BYTES, true, Vec::new());
+        let (mut budget, mut done, mut tables) = (self.tuning.warm_bytes, true, Vec::new());
         self.each_table(|id, t| {
             if done && budget > 0 {
                 let mut bytes = Vec::new();

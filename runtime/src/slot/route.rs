@@ -14,12 +14,12 @@ use crate::key::{Assignment, SlotId};
 use crate::protocol::cut::Tag;
 use crate::time::Time;
 
+use super::Tuning;
+
 /// Rows in a full frame.
 pub const FRAME_ROWS: usize = 4096;
 /// Bytes in a full frame.
 pub const FRAME_BYTES: usize = 256 << 10;
-/// A watermark takes the rows before it along when there are at least this many.
-const WORTH_SHIPPING: usize = 512;
 
 /// One destination of an exchange.
 #[derive(Debug)]
@@ -42,6 +42,7 @@ pub struct Exchange {
     watermark: Time,
     quiet: bool,
     window: i64,
+    tuning: Tuning,
     scratch: Vec<u16>,
 }
 
@@ -51,7 +52,7 @@ pub type Shipped = Vec<(SlotId, Frame)>;
 impl Exchange {
     /// An exchange to `members`, with `window` rows of credit for each.
     #[must_use]
-    pub fn new(edge: u32, members: &[SlotId], window: u32) -> Self {
+    pub fn new(edge: u32, members: &[SlotId], window: u32, tuning: Tuning) -> Self {
         let mut x = Self {
             edge,
             dests: Vec::new(),
@@ -60,6 +61,7 @@ impl Exchange {
             watermark: Time::MIN,
             quiet: false,
             window: i64::from(window),
+            tuning,
             scratch: Vec::new(),
         };
         x.set_members(members, SlotId(0), &mut Vec::new());
@@ -69,7 +71,7 @@ impl Exchange {
     /// Whether every destination can still take a frame.
     #[must_use]
     pub fn open(&self) -> bool {
-        self.dests.iter().zip(&self.builders).all(|(d, b)| d.credits > 0 || b.as_ref().is_none_or(|b| b.len() < FRAME_ROWS))
+        self.dests.iter().zip(&self.builders).all(|(d, b)| d.credits > 0 || b.as_ref().is_none_or(|b| b.len() < self.tuning.frame_rows))
     }
 
     /// Whether anything waits in a builder.
@@ -111,7 +113,7 @@ impl Exchange {
             batch.scatter(&self.scratch, &mut self.builders);
         }
         for d in 0..self.dests.len() {
-            let full = self.builders.get(d).is_some_and(|b| b.as_ref().is_some_and(|b| b.len() >= FRAME_ROWS || b.byte_size() >= FRAME_BYTES));
+            let full = self.builders.get(d).is_some_and(|b| b.as_ref().is_some_and(|b| b.len() >= self.tuning.frame_rows || b.byte_size() >= self.tuning.frame_bytes));
             if full {
                 self.ship(d, false, me, out);
             }
@@ -153,7 +155,7 @@ impl Exchange {
         self.quiet = false;
         for d in 0..self.dests.len() {
             let rows = self.builders.get(d).and_then(Option::as_ref).map_or(0, |b| b.len());
-            if rows == 0 || rows >= WORTH_SHIPPING || urgent || w == Time::MAX {
+            if rows == 0 || rows >= self.tuning.worth_shipping || urgent || w == Time::MAX {
                 self.ship(d, urgent || w == Time::MAX, me, out);
             }
         }
@@ -193,7 +195,7 @@ impl Exchange {
     pub fn credit(&mut self, from: SlotId, rows: u32, me: SlotId, out: &mut Shipped) {
         let Some(dest) = self.dests.get_mut(usize::from(from.0)) else { return };
         dest.credits += i64::from(rows);
-        let full = self.builders.get(usize::from(from.0)).and_then(Option::as_ref).is_some_and(|b| b.len() >= FRAME_ROWS);
+        let full = self.builders.get(usize::from(from.0)).and_then(Option::as_ref).is_some_and(|b| b.len() >= self.tuning.frame_rows);
         if full {
             self.ship(usize::from(from.0), false, me, out);
         }

@@ -1,6 +1,6 @@
 //! A source node of one slot: which split to read next, and what watermark the splits make together.
 //!
-//! The split whose event time is furthest behind is read first, and none is read further ahead of it than [`DRIFT`]: replaying many
+//! The split whose event time is furthest behind is read first, and none is read further ahead of it than [`Tuning::drift_micros`]: replaying many
 //! files or partitions makes nothing late and keeps few windows open. A split that this slot knows but has not opened holds the
 //! watermark, because nobody knows its first row's time. A source without event time takes its splits in turn.
 
@@ -14,12 +14,8 @@ use crate::graph::{EventTime, NodeId};
 use crate::key::SlotId;
 use crate::time::Time;
 
+use super::Tuning;
 use super::event::{Barrier, SplitState};
-
-/// How far, in microseconds of event time, a split may be read ahead of the one furthest behind.
-pub(super) const DRIFT: i64 = 60_000_000;
-/// How many splits are open at once; the others hold the watermark.
-const MAX_OPEN: usize = 256;
 
 #[derive(Debug)]
 struct Split {
@@ -45,6 +41,7 @@ pub(super) struct SourceState {
     /// No split will ever come again.
     ended: bool,
     turn: usize,
+    tuning: Tuning,
     stopped: bool,
     /// Rows read since the last barrier, moved positions: whether the epoch changed anything.
     pub(super) changed: bool,
@@ -71,8 +68,8 @@ pub(super) enum Turn {
 }
 
 impl SourceState {
-    pub(super) fn new(id: NodeId, source: Arc<dyn Source>, event_time: Option<EventTime>) -> Self {
-        Self { id, source, event_time, splits: Vec::new(), ended: false, turn: 0, stopped: false, changed: false, rewind: None, expecting: 0 }
+    pub(super) fn new(id: NodeId, source: Arc<dyn Source>, event_time: Option<EventTime>, tuning: Tuning) -> Self {
+        Self { id, source, event_time, splits: Vec::new(), ended: false, turn: 0, tuning, stopped: false, changed: false, rewind: None, expecting: 0 }
     }
 
     /// Takes splits over.
@@ -100,6 +97,11 @@ impl SourceState {
 
     pub(super) fn end(&mut self) {
         self.ended = true;
+    }
+
+    /// Nothing more is read.
+    pub(super) fn stop(&mut self) {
+        self.stopped = true;
     }
 
     /// Somebody was woken: every split is worth asking again.
@@ -137,7 +139,7 @@ impl SourceState {
     /// The split to read next.
     fn pick(&self) -> Option<usize> {
         let open = |i: &usize| self.splits.get(*i).is_some_and(|s| !s.finished);
-        let live = (0..self.splits.len()).filter(open).take(MAX_OPEN);
+        let live = (0..self.splits.len()).filter(open).take(self.tuning.open_splits);
         if self.event_time.is_none() {
             let n = self.splits.len();
             let live: Vec<usize> = live.filter(|i| self.splits.get(*i).is_some_and(|s| !s.pending)).collect();
@@ -145,7 +147,7 @@ impl SourceState {
         }
         let floor = live.clone().filter_map(|i| self.splits.get(i)).map(|s| s.watermark).min()?;
         live.filter_map(|i| self.splits.get(i).map(|s| (i, s)))
-            .filter(|(_, s)| !s.pending && (s.watermark == Time::MIN || s.watermark.0 <= floor.0.saturating_add(DRIFT)))
+            .filter(|(_, s)| !s.pending && (s.watermark == Time::MIN || s.watermark.0 <= floor.0.saturating_add(self.tuning.drift_micros)))
             .min_by_key(|(_, s)| s.watermark)
             .map(|(i, _)| i)
     }
