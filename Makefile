@@ -58,14 +58,16 @@ fuzz: ## Each fuzz target for SECONDS=n seconds; needs cargo-fuzz and a nightly 
 	  echo "cargo-fuzz is missing: cargo install cargo-fuzz" >&2
 	  exit 1
 	fi
+	failed=""
 	for target in $$(cd fuzz && $(CARGO) +$(FUZZ_TOOLCHAIN) fuzz list); do
 	  echo "fuzz $$target for $(SECONDS) s"
 	  dictionary="fuzz/dictionaries/$$target.dict"
 	  arguments="-max_total_time=$(SECONDS) -timeout=10 -rss_limit_mb=2048"
 	  if [ -f "$$dictionary" ]; then arguments="$$arguments -dict=$$dictionary"; fi
-	  mkdir -p "fuzz/corpus/$$target" "fuzz/seeds/$$target"
-	  $(CARGO) +$(FUZZ_TOOLCHAIN) fuzz run "$$target" "fuzz/corpus/$$target" "fuzz/seeds/$$target" -- $$arguments
+	  mkdir -p "fuzz/corpus/$$target"
+	  $(CARGO) +$(FUZZ_TOOLCHAIN) fuzz run "$$target" "fuzz/corpus/$$target" "fuzz/seeds/$$target" -- $$arguments || failed="$$failed $$target"
 	done
+	if [ -n "$$failed" ]; then echo "fuzz targets that found something:$$failed (see fuzz/artifacts)" >&2; exit 1; fi
 
 doc: ## The documentation of every crate, broken links denied.
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps

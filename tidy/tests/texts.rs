@@ -50,7 +50,7 @@ fn texts_end_with_one_newline_and_lines_without_blanks() {
 #[test]
 fn every_link_leads_somewhere() {
     let wrong = breaches(&files(&["md"]), |file| {
-        let folder = root().join(Path::new(&file.path).parent().unwrap_or(Path::new("")));
+        let folder = root().join(Path::new(&file.path).parent().unwrap_or_else(|| Path::new("")));
         let mut wrong = Vec::new();
         for (i, line) in file.text.lines().enumerate() {
             for target in line.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {

@@ -15,7 +15,6 @@ use crate::job::{Fault, Job, JobName, Origin, Program, SqlText};
 use crate::manifest::{GROUP, KIND, Metadata, Spec, StreamJob, VERSIONS};
 use crate::near;
 use crate::problem::{Position, Problem, Refusal, Why};
-use crate::schema;
 use crate::yaml::{de, tree};
 
 /// The most bytes of a file: an API server takes about 1.5 MiB.
@@ -98,8 +97,7 @@ pub fn parse_sql(file: &str, text: &str) -> Result<Document, Refusal> {
 pub fn parse_manifest(file: &str, text: &str) -> Result<Document, Refusal> {
     let documents = tree::documents(text).map_err(|p| Refusal::one(file, p))?;
     let (node, notices) = choose(&documents).map_err(|p| Refusal::one(file, p))?;
-    let places = schema::places();
-    let notes = de::Notes { places: &places, problems: RefCell::default() };
+    let notes = de::Notes { problems: RefCell::default() };
     let read = de::read::<StreamJob>(node, &notes).map_err(|wrong| vec![wrong.into_problem(node)]);
     let judged = read.and_then(|manifest| {
         let place = |Fault { path, why }: Fault| why.at(node.place(&path), path);

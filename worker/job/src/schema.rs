@@ -4,6 +4,7 @@
 //! (`additionalProperties: false`), as the reader is; the resource definition of Kubernetes opens them again by its own rules.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use serde_json::{Map, Value, json};
 
@@ -34,19 +35,22 @@ fn close(schema: &mut Value) {
     }
 }
 
-/// Field name → the paths of the objects that have it, the shortest first.
-pub(crate) fn places() -> BTreeMap<String, Vec<String>> {
-    let mut settings = schemars::generate::SchemaSettings::draft2020_12();
-    settings.inline_subschemas = true;
-    let schema = settings.into_generator().into_root_schema_for::<StreamJob>().to_value();
-    let mut places = BTreeMap::new();
-    if let Some(properties) = schema.get("properties").and_then(Value::as_object) {
-        walk("", properties, &mut places);
-    }
-    for paths in places.values_mut() {
-        paths.sort_by_key(|p: &String| (p.matches('.').count(), p.clone()));
-    }
-    places
+/// Field name → the paths of the objects that have it, the shortest first. A constant of the types, made when first a field is wrong.
+pub(crate) fn places() -> &'static BTreeMap<String, Vec<String>> {
+    static PLACES: LazyLock<BTreeMap<String, Vec<String>>> = LazyLock::new(|| {
+        let mut settings = schemars::generate::SchemaSettings::draft2020_12();
+        settings.inline_subschemas = true;
+        let schema = settings.into_generator().into_root_schema_for::<StreamJob>().to_value();
+        let mut places = BTreeMap::new();
+        if let Some(properties) = schema.get("properties").and_then(Value::as_object) {
+            walk("", properties, &mut places);
+        }
+        for paths in places.values_mut() {
+            paths.sort_by_key(|p: &String| (p.matches('.').count(), p.clone()));
+        }
+        places
+    });
+    &PLACES
 }
 
 fn walk(parent: &str, properties: &Map<String, Value>, places: &mut BTreeMap<String, Vec<String>>) {

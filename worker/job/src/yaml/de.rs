@@ -6,7 +6,6 @@
 //! field that is null is a field that is not given.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::de::value::StrDeserializer;
@@ -18,9 +17,7 @@ use crate::near;
 use crate::problem::{Problem, Why};
 
 /// What the readers of one document share.
-pub(crate) struct Notes<'a> {
-    /// Field name → the paths of the parents that have it: finds fields that stand at the wrong level.
-    pub(crate) places: &'a BTreeMap<String, Vec<String>>,
+pub(crate) struct Notes {
     /// Unknown fields so far.
     pub(crate) problems: RefCell<Vec<Problem>>,
 }
@@ -89,7 +86,7 @@ impl fmt::Display for Path<'_> {
 }
 
 /// Reads a document into a type.
-pub(crate) fn read<'a, T: serde::Deserialize<'a>>(node: &'a Node, notes: &'a Notes<'a>) -> Result<T, Wrong> {
+pub(crate) fn read<'a, T: serde::Deserialize<'a>>(node: &'a Node, notes: &'a Notes) -> Result<T, Wrong> {
     T::deserialize(Reader { node, path: &Path::Root, notes })
 }
 
@@ -97,7 +94,7 @@ pub(crate) fn read<'a, T: serde::Deserialize<'a>>(node: &'a Node, notes: &'a Not
 struct Reader<'a, 'p> {
     node: &'a Node,
     path: &'p Path<'p>,
-    notes: &'p Notes<'p>,
+    notes: &'p Notes,
 }
 
 impl<'a> Reader<'a, '_> {
@@ -281,7 +278,7 @@ impl<'de> Deserializer<'de> for Reader<'de, '_> {
 struct Items<'a, 'p> {
     items: std::iter::Enumerate<std::slice::Iter<'a, Node>>,
     path: &'p Path<'p>,
-    notes: &'p Notes<'p>,
+    notes: &'p Notes,
 }
 
 impl<'a> SeqAccess<'a> for Items<'a, '_> {
@@ -301,7 +298,7 @@ struct Fields<'a, 'p> {
     value: Option<(&'a str, &'a Node)>,
     known: Option<&'static [&'static str]>,
     path: &'p Path<'p>,
-    notes: &'p Notes<'p>,
+    notes: &'p Notes,
 }
 
 impl<'a, 'p> Fields<'a, 'p> {
@@ -311,7 +308,7 @@ impl<'a, 'p> Fields<'a, 'p> {
 
     fn unknown(&self, key: &Key, known: &[&'static str]) {
         let parent = self.path.to_string();
-        let advice = near::advice(&parent, &key.name, known, self.notes.places);
+        let advice = near::advice(&parent, &key.name, known, crate::schema::places());
         let shown: String = key.name.chars().take(80).collect();
         let problem = Why::new("unknown field").advise(advice).at(key.at, Path::Field(self.path, &shown).to_string());
         self.notes.problems.borrow_mut().push(problem);
