@@ -1,1 +1,32 @@
 //! Stateful stream processing in Rust: the library a job depends on.
+//!
+//! A job is a graph of streams ([`stream`]); [`LocalJob`] runs it on this machine with a directory (or an object store) for its
+//! snapshots. The engine itself is `watershed-runtime`; this crate is the shell around it: threads, storage, clocks.
+//!
+//! | module | what |
+//! |---|---|
+//! | `io` | typed files, generators and standard streams for Rust jobs |
+//! | [`store`] | object storage as the engine needs it: create-only puts, probed at the start |
+//! | `slots` | one thread a slot |
+//! | `restore` | from manifest and state files back into slots |
+//! | `host` | the coordinator's thread: carries its effects out |
+//! | [`local`] | `run`: all of it in this process |
+
+mod clock;
+mod host;
+pub mod io;
+pub mod local;
+mod pool;
+mod restore;
+mod slots;
+pub mod store;
+mod upkeep;
+
+pub use local::{Handle, LocalJob, Outcome, Progress};
+pub use watershed_connectors as connectors;
+pub use watershed_runtime as runtime;
+pub use watershed_runtime::error::{Error, Kind, Result, explain};
+pub use watershed_runtime::key::{Key, Str};
+pub use watershed_runtime::operator::window::WindowResult;
+pub use watershed_runtime::stream::{self, Job, Stream};
+pub use watershed_runtime::time::Time;

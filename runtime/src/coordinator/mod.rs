@@ -115,6 +115,8 @@ pub struct Coordinator {
     ended: BTreeSet<NodeIndex>,
     /// Manifests put so far: part of each entry's unique name.
     puts: u64,
+    /// What a source could not read.
+    poison: Option<Error>,
     stopped: bool,
 }
 
@@ -139,6 +141,7 @@ impl Coordinator {
             expected: BTreeMap::new(),
             ended: BTreeSet::new(),
             puts: 0,
+            poison: None,
             stopped: false,
             graph,
             log,
@@ -188,6 +191,21 @@ impl Coordinator {
     #[must_use]
     pub fn floor(&self) -> (u64, u64) {
         self.epochs.floor()
+    }
+
+    /// When the next barrier is due.
+    #[must_use]
+    pub fn next_due(&self) -> u64 {
+        self.epochs.due()
+    }
+
+    /// Whether every split of every source has been read to its end and all of it is in the last manifest.
+    #[must_use]
+    pub fn finished(&self) -> bool {
+        let sources = &self.epochs.last().sources;
+        self.graph.sources().all(|(_, n, _)| {
+            sources.get(&n.id.0).is_some_and(|s| s.discovery_complete && s.splits.iter().all(|x| x.finished))
+        })
     }
 
     /// For whom the job waits, besides for rows.
@@ -289,6 +307,12 @@ impl Coordinator {
                 self.epochs.ended(slot);
                 Ok(())
             }
+            Report::Poisoned(e) => {
+                // What came before the bad row is committed, and the next start meets the row again.
+                self.poison.get_or_insert(e);
+                self.epochs.stop();
+                Ok(())
+            }
             Report::Failed(e) => Err(e),
         }
     }
@@ -365,7 +389,7 @@ impl Coordinator {
                     out.extend(self.members.iter().map(|s| Effect::Send(*s, Command::Published { epoch, version })));
                 }
                 EpochEffect::Commit { handles, .. } => out.push(Effect::Commit(handles)),
-                EpochEffect::Done { .. } => out.push(Effect::Done),
+                EpochEffect::Done { .. } => out.push(self.poison.take().map_or(Effect::Done, Effect::Failed)),
             }
         }
         Ok(())

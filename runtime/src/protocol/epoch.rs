@@ -133,6 +133,12 @@ impl Epochs {
         &self.last
     }
 
+    /// When the next barrier is due.
+    #[must_use]
+    pub fn due(&self) -> u64 {
+        self.due
+    }
+
     /// Who takes part now.
     #[must_use]
     pub fn members(&self) -> &BTreeSet<SlotId> {

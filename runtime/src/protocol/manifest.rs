@@ -89,6 +89,9 @@ pub struct StateFile {
     pub to_epoch: u64,
     /// How many entries, deletions included.
     pub entries: u64,
+    /// How often its contents have been merged.
+    #[serde(default)]
+    pub level: u8,
     /// Whose.
     pub groups: Groups,
 }

@@ -1,0 +1,318 @@
+//! `run`: a whole job inside this process, the same coordinator and slots as anywhere else.
+//!
+//! ```no_run
+//! # fn main() -> watershed::Result<()> {
+//! use watershed::{Job, LocalJob, io};
+//! let job = Job::new();
+//! io_words(&job);
+//! LocalJob::new("words", job.build()?).slots(2).run()?;
+//! # fn io_words(_: &Job) {}
+//! # Ok(()) }
+//! ```
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Duration;
+
+use watershed_runtime::coordinator::Coordinator;
+use watershed_runtime::error::{Error, Kind, Result};
+use watershed_runtime::graph::{Graph, NodeShape};
+use watershed_runtime::key::{Assignment, KeySpace, SlotId};
+use watershed_runtime::protocol::epoch::Pace;
+use watershed_runtime::protocol::log::LogWriter;
+use watershed_runtime::protocol::restart;
+use watershed_runtime::protocol::rules::RuleSet;
+use watershed_runtime::slot::NodeStats;
+
+use crate::clock::{now, unique};
+use crate::host::{Host, HostEvent, Workers, explain_fenced};
+use crate::restore::{Restore, claim, read_log, root};
+use crate::slots::{Directory, SlotMessage, SlotThread};
+use crate::store::Store;
+use crate::upkeep::Upkeep;
+
+/// What somebody outside wants of a running job.
+#[derive(Debug)]
+pub(crate) enum Control {
+    Scale(u16),
+    Stop,
+    Status(Sender<Status>),
+}
+
+/// A job to be run in this process.
+#[derive(Debug)]
+pub struct LocalJob {
+    name: String,
+    graph: Graph,
+    slots: u16,
+    epoch: Duration,
+    storage: Option<String>,
+    fresh: bool,
+    keys: KeySpace,
+    window: u32,
+    may_drop: Vec<String>,
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// All input has been read and everything is committed.
+    Finished,
+    /// The job was stopped; it goes on from here at the next start.
+    Stopped,
+    /// There was nothing to do: the job had finished before.
+    AlreadyFinished,
+}
+
+/// The numbers of a running job.
+#[derive(Clone, Debug, Default)]
+pub struct Status {
+    /// The coordinator's term.
+    pub term: u64,
+    /// The last published epoch.
+    pub epoch: u64,
+    /// Slots that take part.
+    pub slots: Vec<u16>,
+    /// For each slot, its nodes' numbers, in the graph's order.
+    pub nodes: Vec<(u16, Vec<NodeStats>)>,
+    /// Key groups by slot.
+    pub groups: BTreeMap<u16, usize>,
+    /// The newest wish is met and durable.
+    pub settled: bool,
+    /// For whom the job waits, besides for rows.
+    pub waiting: Vec<String>,
+}
+
+/// Another name for [`Status`] in progress displays.
+pub type Progress = Status;
+
+impl Status {
+    pub(crate) fn of(coordinator: &Coordinator, directory: &Directory) -> Self {
+        let (to, answers) = channel();
+        let all = directory.all();
+        for slot in &all {
+            directory.send(*slot, SlotMessage::Stats(to.clone()));
+        }
+        drop(to);
+        let mut status = Self {
+            term: coordinator.term(),
+            epoch: coordinator.last().epoch,
+            slots: coordinator.members().iter().map(|s| s.0).collect(),
+            settled: coordinator.settled(),
+            waiting: coordinator.waiting(),
+            ..Self::default()
+        };
+        for slot in coordinator.table().table() {
+            *status.groups.entry(slot.0).or_default() += 1;
+        }
+        // A slot answers between two steps; one that is gone does not count.
+        while let Ok((slot, nodes, waiting)) = answers.recv_timeout(Duration::from_millis(500)) {
+            status.nodes.push((slot.0, nodes));
+            status.waiting.extend(waiting);
+        }
+        status.nodes.sort_by_key(|(s, _)| *s);
+        status
+    }
+}
+
+/// Steers a running job from another thread.
+#[derive(Clone, Debug)]
+pub struct Handle {
+    sender: Sender<HostEvent>,
+}
+
+impl Handle {
+    /// Runs on with so many slots, without stopping.
+    pub fn scale(&self, slots: u16) {
+        let _over = self.sender.send(HostEvent::Control(Control::Scale(slots.max(1))));
+    }
+
+    /// Stops with a snapshot: what has been read is worked off and committed.
+    pub fn stop(&self) {
+        let _over = self.sender.send(HostEvent::Control(Control::Stop));
+    }
+
+    /// The job's numbers; `None` when it is over.
+    #[must_use]
+    pub fn status(&self) -> Option<Status> {
+        let (to, answer) = channel();
+        self.sender.send(HostEvent::Control(Control::Status(to))).ok()?;
+        answer.recv().ok()
+    }
+}
+
+/// A job that is ready to run: its state restored, its term claimed.
+pub struct Ready {
+    host: Host,
+    coordinator: Option<Coordinator>,
+    events: Receiver<HostEvent>,
+    finished: bool,
+    place: String,
+}
+
+impl std::fmt::Debug for Ready {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ready").field("place", &self.place).finish_non_exhaustive()
+    }
+}
+
+impl LocalJob {
+    /// A job under a name: with one slot, an epoch a second, and `./.watershed/<name>` for its snapshots.
+    #[must_use]
+    pub fn new(name: impl Into<String>, graph: Graph) -> Self {
+        Self {
+            name: name.into(),
+            graph,
+            slots: 1,
+            epoch: Duration::from_secs(1),
+            storage: None,
+            fresh: false,
+            keys: KeySpace::default(),
+            window: 16384,
+            may_drop: Vec::new(),
+        }
+    }
+
+    /// How many engine threads.
+    #[must_use]
+    pub fn slots(mut self, slots: u16) -> Self {
+        self.slots = slots.max(1);
+        self
+    }
+
+    /// How often a snapshot is taken and output committed.
+    #[must_use]
+    pub fn epoch(mut self, every: Duration) -> Self {
+        self.epoch = every;
+        self
+    }
+
+    /// Where snapshots go: a directory or a URL.
+    #[must_use]
+    pub fn storage(mut self, url: impl Into<String>) -> Self {
+        self.storage = Some(url.into());
+        self
+    }
+
+    /// Throws earlier snapshots of the job away.
+    #[must_use]
+    pub fn fresh(mut self, fresh: bool) -> Self {
+        self.fresh = fresh;
+        self
+    }
+
+    /// The number of key groups; only the first start of a job can set it.
+    #[must_use]
+    pub fn keys(mut self, keys: KeySpace) -> Self {
+        self.keys = keys;
+        self
+    }
+
+    /// Stored states (`node.state`) that may be given up because the job no longer has them.
+    #[must_use]
+    pub fn may_drop(mut self, states: Vec<String>) -> Self {
+        self.may_drop = states;
+        self
+    }
+
+    /// The default place of a job's snapshots.
+    #[must_use]
+    pub fn default_storage(name: &str) -> PathBuf {
+        PathBuf::from(".watershed").join(name)
+    }
+
+    /// Runs to the end of all input, or until stopped through a [`Handle`].
+    pub fn run(self) -> Result<Outcome> {
+        self.prepare()?.run()
+    }
+
+    /// Opens storage, claims the job, restores its state and starts its slots.
+    pub fn prepare(self) -> Result<Ready> {
+        self.graph.check()?;
+        let url = self.storage.clone().unwrap_or_else(|| Self::default_storage(&self.name).display().to_string());
+        let store = Store::open(&url)?;
+        store.probe()?;
+        if self.fresh {
+            for name in store.list("")? {
+                store.delete(&name)?;
+            }
+        }
+        let keys = root(&store, &self.name, self.keys)?;
+        let graph = Arc::new(self.graph);
+        for (_, node, sink) in graph.sinks() {
+            sink.check().map_err(|e| e.at(node.name.clone()))?;
+        }
+        let tail = read_log(&store)?;
+        let job = restart::Job {
+            fingerprint: 0,
+            graph: graph.shape()?.nodes,
+            fresh: Assignment::even(keys, self.slots),
+            slots: (0..self.slots).map(SlotId).collect(),
+            may_drop: self.may_drop.into_iter().collect(),
+        };
+        let tables = |n: &NodeShape| n.states.iter().map(|s| (n.id.table(&s.name), s.clone())).collect::<Vec<_>>();
+        let descs = Arc::new(job.graph.iter().flat_map(tables).collect());
+        let start = restart::start(&tail, &job)?;
+        let mut log = LogWriter::new(&tail, RuleSet::ALL);
+        let uid = unique();
+        claim(&store, &mut log, &uid)?;
+        let (sender, events) = channel();
+        let directory = Directory::default();
+        let mut slots = BTreeMap::new();
+        let restore = Restore {
+            store: store.clone(),
+            graph: graph.clone(),
+            manifest: Arc::new(start.manifest.clone()),
+            table: start.table.clone(),
+            term: log.term(),
+            window: self.window,
+        };
+        if !start.finished {
+            for id in &start.manifest.members {
+                let (restore, id) = (restore.clone(), *id);
+                slots.insert(id, SlotThread::start(id, &directory, sender.clone(), move |waker| restore.slot(id, waker))?);
+            }
+        }
+        let pace = Pace { interval_micros: u64::try_from(self.epoch.as_micros()).unwrap_or(u64::MAX), max_in_flight: 3 };
+        let clock = u64::try_from(now()).unwrap_or(0);
+        let coordinator = Coordinator::new(graph.clone(), log, &start, &uid, pace, clock, RuleSet::ALL);
+        let place = store.place().to_owned();
+        let host = Host {
+            graph,
+            store,
+            directory,
+            slots,
+            sender,
+            window: self.window,
+            keys,
+            descs,
+            workers: Workers::new()?,
+            upkeep: Upkeep::new()?,
+            rounds: Vec::new(),
+        };
+        Ok(Ready { host, coordinator: Some(coordinator), events, finished: start.finished, place })
+    }
+}
+
+impl Ready {
+    /// Steers the job while [`Ready::run`] runs in another thread.
+    #[must_use]
+    pub fn handle(&self) -> Handle {
+        Handle { sender: self.host.sender.clone() }
+    }
+
+    /// Runs to the end of all input, or until stopped.
+    pub fn run(mut self) -> Result<Outcome> {
+        let Some(mut coordinator) = self.coordinator.take() else {
+            return Err(Error::new(Kind::Broken, "the job has run already"));
+        };
+        if self.finished && coordinator.last().handles.is_empty() {
+            return Ok(Outcome::AlreadyFinished);
+        }
+        let place = self.place.clone();
+        self.host.run(&mut coordinator, &self.events).map_err(|e| explain_fenced(e, &place))?;
+        Ok(if coordinator.finished() { Outcome::Finished } else { Outcome::Stopped })
+    }
+}

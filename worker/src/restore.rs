@@ -1,0 +1,120 @@
+//! From the manifest log and the state files back into slots.
+
+use std::sync::Arc;
+use std::task::Waker;
+
+use serde::{Deserialize, Serialize};
+use watershed_runtime::error::{Error, Kind, Result};
+use watershed_runtime::graph::{Graph, NodeId};
+use watershed_runtime::key::{Assignment, KeySpace, SlotId};
+use watershed_runtime::protocol::log::{LogEffect, LogReader, LogWriter, Tail};
+use watershed_runtime::protocol::manifest::Manifest;
+use watershed_runtime::slot::{Slot, SlotConfig, Tuning};
+use watershed_runtime::state::snapshot::each_item;
+use watershed_runtime::time::Time;
+
+use crate::store::Store;
+
+/// Where the newest log entry may be found; only a hint.
+pub(crate) const LATEST: &str = "LATEST";
+
+/// The root object of a job: what never changes.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Root {
+    format: u32,
+    job: String,
+    keys: KeySpace,
+}
+
+/// Creates the job's root object, or checks that the one there is this job's.
+pub(crate) fn root(store: &Store, job: &str, keys: KeySpace) -> Result<KeySpace> {
+    let mine = Root { format: 1, job: job.to_owned(), keys };
+    let bytes = serde_json::to_vec_pretty(&mine).unwrap_or_default();
+    store.create("job.json", bytes)?;
+    let stored = store.get("job.json")?.unwrap_or_default();
+    let stored: Root = serde_json::from_slice(&stored).map_err(|e| {
+        Error::new(Kind::Corrupt, "the job's root object `job.json` cannot be read")
+            .at(format!("storage {}", store.place()))
+            .advise("the storage was written by a newer version, or by something else: choose other storage, or restore the object")
+            .because(e)
+    })?;
+    if stored.job != mine.job {
+        return Err(Error::new(Kind::Invalid, format!("the storage belongs to the job `{}`, not to `{job}`", stored.job))
+            .at(format!("storage {}", store.place()))
+            .advise("give each job storage of its own, or start with --fresh to throw that job's snapshots away"));
+    }
+    Ok(stored.keys)
+}
+
+/// Reads the log to its end.
+pub(crate) fn read_log(store: &Store) -> Result<Tail> {
+    let hint = store.get(LATEST)?.and_then(|b| String::from_utf8(b).ok()).and_then(|t| t.trim().parse().ok());
+    let (mut reader, mut effect) = LogReader::new(hint);
+    loop {
+        let LogEffect::Get { name } = &effect else {
+            return Err(Error::broken("I10", "a log reader wanted to write"));
+        };
+        match reader.got(store.get(name)?.as_deref())? {
+            Ok(tail) => return Ok(tail),
+            Err(next) => effect = next,
+        }
+    }
+}
+
+/// Claims the next term.
+pub(crate) fn claim(store: &Store, log: &mut LogWriter, uid: &str) -> Result<()> {
+    let mut effect = Some(log.claim(uid)?);
+    while let Some(now) = effect {
+        effect = match now {
+            LogEffect::Create { name, bytes } => log.put(store.create(&name, bytes)?)?,
+            LogEffect::Get { name } => log.got(store.get(&name)?.as_deref())?,
+            LogEffect::Published { .. } => None,
+        };
+    }
+    Ok(())
+}
+
+/// What is needed to make a slot as a manifest left it.
+#[derive(Clone, Debug)]
+pub(crate) struct Restore {
+    pub(crate) store: Store,
+    pub(crate) graph: Arc<Graph>,
+    pub(crate) manifest: Arc<Manifest>,
+    pub(crate) table: Assignment,
+    pub(crate) term: u64,
+    pub(crate) window: u32,
+}
+
+impl Restore {
+    /// The slot, with the entries of its groups.
+    pub(crate) fn slot(&self, id: SlotId, waker: Waker) -> Result<Slot> {
+        let manifest = &self.manifest;
+        let mut slot = Slot::new(SlotConfig {
+            id,
+            term: self.term,
+            graph: self.graph.clone(),
+            assignment: self.table.clone(),
+            members: manifest.members.clone(),
+            epoch: manifest.epoch + 1,
+            window: self.window,
+            segment: manifest.handles.iter().map(|h| h.handle.version).max().unwrap_or(0) + 1,
+            joins_at: None,
+            waker,
+            tuning: Tuning::default(),
+        })?;
+        let groups = self.table.groups_of(id);
+        let mut files: Vec<_> = manifest.files.iter().collect();
+        files.sort_by_key(|f| (f.to_epoch, f.from_epoch));
+        for file in files {
+            let Some(bytes) = self.store.get(&file.name)? else {
+                return Err(Error::new(Kind::Corrupt, "a state file that the manifest names does not exist")
+                    .at(format!("storage {}, `{}`", self.store.place(), file.name))
+                    .advise("restore the file from a copy of the storage, or start with --fresh"));
+            };
+            each_item(&bytes, &groups, |stored| slot.restore(stored.table, &stored.item)).map_err(|e| e.at(file.name.clone()))?;
+        }
+        let watermarks: Vec<(NodeId, Time)> = manifest.watermarks.iter().map(|(n, t)| (NodeId(*n), *t)).collect();
+        slot.start(&watermarks)?;
+        Ok(slot)
+    }
+}

@@ -1,0 +1,194 @@
+//! Object storage as the engine needs it: create-only puts, reads, ranges, and nothing that lists for correctness.
+//!
+//! Everything durable goes through [`Store`], a blocking face of `object_store`: it is called on threads that may block. A directory is
+//! synced to disk on every write. At the start a store is *probed*: one key is created twice, and a store that lets that happen is refused,
+//! because two coordinators on it would overwrite each other's manifests.
+
+use std::path::Path as FilePath;
+use std::sync::Arc;
+
+use futures_util::TryStreamExt;
+use object_store::local::LocalFileSystem;
+use object_store::memory::InMemory;
+use object_store::path::Path;
+use object_store::prefix::PrefixStore;
+use object_store::{Error as StoreError, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
+use watershed_runtime::error::{Error, Kind, Result};
+use watershed_runtime::protocol::log::Put;
+
+/// A job's storage.
+#[derive(Clone, Debug)]
+pub struct Store {
+    inner: Arc<dyn ObjectStore>,
+    place: Arc<str>,
+    #[cfg(any(feature = "s3", feature = "gcs", feature = "azure"))]
+    runtime: Option<Arc<tokio::runtime::Runtime>>,
+}
+
+impl Store {
+    /// Opens storage: a path or `file://` URL for a directory, `memory:`, or (with their features) `s3://`, `gs://`, `az://` URLs.
+    pub fn open(url: &str) -> Result<Self> {
+        if url == "memory:" || url == "memory://" {
+            return Ok(Self::of(Arc::new(InMemory::new()), url));
+        }
+        let path = url.strip_prefix("file://").unwrap_or(url);
+        if !path.contains("://") {
+            return Self::directory(FilePath::new(path));
+        }
+        Self::cloud(url)
+    }
+
+    /// A directory, made if it does not exist. Every write is synced.
+    pub fn directory(path: &FilePath) -> Result<Self> {
+        let failed = |e: Box<dyn std::error::Error + Send + Sync>| {
+            Error::new(Kind::Unavailable, "the storage directory cannot be used")
+                .at(path.display().to_string())
+                .advise("check that it exists or can be created, and that this user may write to it; or choose another with --storage")
+                .because(e)
+        };
+        std::fs::create_dir_all(path).map_err(|e| failed(Box::new(e)))?;
+        let store = LocalFileSystem::new_with_prefix(path).map_err(|e| failed(Box::new(e)))?;
+        Ok(Self::of(Arc::new(store.with_fsync(true)), &path.display().to_string()))
+    }
+
+    fn of(inner: Arc<dyn ObjectStore>, place: &str) -> Self {
+        Self {
+            inner,
+            place: place.into(),
+            #[cfg(any(feature = "s3", feature = "gcs", feature = "azure"))]
+            runtime: None,
+        }
+    }
+
+    #[cfg(not(any(feature = "s3", feature = "gcs", feature = "azure")))]
+    fn cloud(url: &str) -> Result<Self> {
+        Err(Error::new(Kind::Invalid, format!("storage `{url}` is in a cloud, which this program was built without"))
+            .advise("use a directory, or build with the feature s3, gcs or azure of the crate watershed"))
+    }
+
+    #[cfg(any(feature = "s3", feature = "gcs", feature = "azure"))]
+    fn cloud(url: &str) -> Result<Self> {
+        let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
+        let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+        let invalid = |e: StoreError| Error::new(Kind::Invalid, format!("storage `{url}` cannot be opened")).because(e);
+        let inner: Arc<dyn ObjectStore> = match scheme {
+            #[cfg(feature = "s3")]
+            "s3" => Arc::new(
+                object_store::aws::AmazonS3Builder::from_env().with_bucket_name(bucket).build().map_err(invalid)?,
+            ),
+            #[cfg(feature = "gcs")]
+            "gs" => Arc::new(
+                object_store::gcp::GoogleCloudStorageBuilder::from_env().with_bucket_name(bucket).build().map_err(invalid)?,
+            ),
+            #[cfg(feature = "azure")]
+            "az" => Arc::new(
+                object_store::azure::MicrosoftAzureBuilder::from_env().with_container_name(bucket).build().map_err(invalid)?,
+            ),
+            other => {
+                return Err(Error::new(Kind::Invalid, format!("storage scheme `{other}` in `{url}` is not known"))
+                    .advise("use a directory, s3://, gs:// or az:// (each needs its feature)"));
+            }
+        };
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .thread_name("store")
+            .enable_all()
+            .build()
+            .map_err(|e| Error::new(Kind::Unavailable, "cannot start the storage thread").because(e))?;
+        let mut store = Self::of(inner, url);
+        store.runtime = Some(Arc::new(runtime));
+        Ok(if prefix.is_empty() { store } else { store.under(prefix) })
+    }
+
+    /// The part of this storage below `prefix`.
+    #[must_use]
+    pub fn under(&self, prefix: &str) -> Self {
+        let mut store = self.clone();
+        store.inner = Arc::new(PrefixStore::new(self.inner.clone(), prefix));
+        store
+    }
+
+    fn wait<T>(&self, f: impl Future<Output = T>) -> T {
+        #[cfg(any(feature = "s3", feature = "gcs", feature = "azure"))]
+        if let Some(runtime) = &self.runtime {
+            return runtime.block_on(f);
+        }
+        futures_executor::block_on(f)
+    }
+
+    fn failed(&self, doing: &str, name: &str, e: StoreError) -> Error {
+        Error::new(Kind::Unavailable, format!("cannot {doing} `{name}`"))
+            .at(format!("storage {}", self.place))
+            .advise("check that the storage is reachable, has room, and that its credentials or permissions are right")
+            .because(e)
+    }
+
+    /// Creates an object, unless it exists. Any other answer leaves it open whether the put happened.
+    pub fn create(&self, name: &str, bytes: Vec<u8>) -> Result<Put> {
+        let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
+        match self.wait(self.inner.put_opts(&Path::from(name), PutPayload::from(bytes), options)) {
+            Ok(_) => Ok(Put::Created),
+            Err(StoreError::AlreadyExists { .. }) => Ok(Put::Exists),
+            Err(e) => Err(self.failed("create", name, e)),
+        }
+    }
+
+    /// Writes an object, whatever was there.
+    pub fn put(&self, name: &str, bytes: Vec<u8>) -> Result<()> {
+        let put = self.wait(self.inner.put(&Path::from(name), PutPayload::from(bytes)));
+        put.map(|_| ()).map_err(|e| self.failed("write", name, e))
+    }
+
+    /// Reads an object; `None` if there is none.
+    pub fn get(&self, name: &str) -> Result<Option<Vec<u8>>> {
+        let path = Path::from(name);
+        let read = self.wait(async { self.inner.get(&path).await?.bytes().await });
+        match read {
+            Ok(bytes) => Ok(Some(bytes.into())),
+            Err(StoreError::NotFound { .. }) => Ok(None),
+            Err(e) => Err(self.failed("read", name, e)),
+        }
+    }
+
+    /// Reads a part of an object.
+    pub fn get_range(&self, name: &str, range: std::ops::Range<u64>) -> Result<Vec<u8>> {
+        let path = Path::from(name);
+        let read = self.wait(self.inner.get_range(&path, range));
+        read.map(Into::into).map_err(|e| self.failed("read", name, e))
+    }
+
+    /// Deletes an object; one that is not there is fine.
+    pub fn delete(&self, name: &str) -> Result<()> {
+        match self.wait(self.inner.delete(&Path::from(name))) {
+            Ok(()) | Err(StoreError::NotFound { .. }) => Ok(()),
+            Err(e) => Err(self.failed("delete", name, e)),
+        }
+    }
+
+    /// The names below a folder. For collection and for people; nothing correct depends on it.
+    pub fn list(&self, folder: &str) -> Result<Vec<String>> {
+        let prefix = (!folder.is_empty()).then(|| Path::from(folder));
+        let listed = self.wait(self.inner.list(prefix.as_ref()).map_ok(|m| m.location.to_string()).try_collect());
+        listed.map_err(|e| self.failed("list", folder, e))
+    }
+
+    /// Refuses storage that does not honour create-only puts.
+    pub fn probe(&self) -> Result<()> {
+        let name = format!("probe/{}", crate::clock::unique());
+        let first = self.create(&name, b"probe".to_vec())?;
+        let second = self.create(&name, b"probe".to_vec())?;
+        self.delete(&name)?;
+        if first == Put::Created && second == Put::Exists {
+            return Ok(());
+        }
+        Err(Error::new(Kind::Invalid, "the storage lets an object be created twice")
+            .at(format!("storage {}", self.place))
+            .advise("two processes could overwrite each other's snapshots there; use storage that honours create-only (conditional) puts"))
+    }
+
+    /// Where it is, for messages.
+    #[must_use]
+    pub fn place(&self) -> &str {
+        &self.place
+    }
+}

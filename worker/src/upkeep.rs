@@ -1,0 +1,116 @@
+//! Keeping the storage small: merging state files, and deleting what no kept manifest reaches.
+//!
+//! Both run behind the job, one at a time, on a thread of their own, and may fail without harm: an error is tried again with a later
+//! manifest. Deleting goes by what manifests name and by (term, epoch), never by time (I14).
+
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use watershed_runtime::error::{Error, Kind, Result};
+use watershed_runtime::protocol::gc::{Age, Keep, collect, object};
+use watershed_runtime::protocol::log::Put;
+use watershed_runtime::protocol::manifest::{Groups, Manifest, StateFile};
+use watershed_runtime::state::snapshot::{FileMeta, Index, merge, plan_merge};
+
+use crate::clock::{now, unique};
+use crate::pool::Worker;
+use crate::store::Store;
+
+/// Manifests kept: the last one, and some to go back to by hand.
+const KEPT: usize = 3;
+/// Microseconds between collections.
+const COLLECT_EVERY: i64 = 5_000_000;
+
+/// The storage's caretaker.
+#[derive(Debug)]
+pub(crate) struct Upkeep {
+    worker: Worker,
+    busy: Arc<AtomicBool>,
+    kept: VecDeque<Manifest>,
+    collected: i64,
+}
+
+impl Upkeep {
+    pub(crate) fn new() -> Result<Self> {
+        Ok(Self { worker: Worker::new("upkeep")?, busy: Arc::new(AtomicBool::new(false)), kept: VecDeque::new(), collected: now() })
+    }
+
+    /// A manifest is in the log. `merged` is told of a merge that is durable.
+    pub(crate) fn published(
+        &mut self,
+        store: &Store,
+        manifest: Manifest,
+        floor: Age,
+        merged: impl FnOnce(StateFile, Vec<String>) + Send + 'static,
+    ) {
+        let term = manifest.injected_term;
+        self.kept.push_back(manifest);
+        while self.kept.len() > KEPT {
+            self.kept.pop_front();
+        }
+        let Some(newest) = self.kept.back() else { return };
+        if self.busy.load(Ordering::Acquire) {
+            return;
+        }
+        let mut files = newest.files.clone();
+        files.sort_by_key(|f| (f.from_epoch, f.to_epoch));
+        let metas: Vec<FileMeta> = files.iter().map(meta).collect();
+        if let Some(range) = plan_merge(&metas) {
+            let chosen: Vec<StateFile> = files.get(range).unwrap_or_default().to_vec();
+            let (store, busy) = (store.clone(), self.busy.clone());
+            busy.store(true, Ordering::Release);
+            self.worker.run(move || {
+                if let Ok(file) = merge_files(&store, term, &chosen) {
+                    merged(file, chosen.into_iter().map(|f| f.name).collect());
+                }
+                busy.store(false, Ordering::Release);
+            });
+        } else if now() - self.collected >= COLLECT_EVERY {
+            self.collected = now();
+            let (store, kept, busy) = (store.clone(), self.kept.iter().cloned().collect::<Vec<_>>(), self.busy.clone());
+            busy.store(true, Ordering::Release);
+            self.worker.run(move || {
+                // What is not deleted now is found again next time.
+                let _later = collect_garbage(&store, &kept, floor);
+                busy.store(false, Ordering::Release);
+            });
+        }
+    }
+}
+
+fn meta(f: &StateFile) -> FileMeta {
+    FileMeta { bytes: f.bytes, level: f.level }
+}
+
+fn merge_files(store: &Store, term: u64, files: &[StateFile]) -> Result<StateFile> {
+    let missing = |f: &StateFile| Error::new(Kind::Corrupt, "a state file is gone").at(f.name.clone());
+    let bytes: Vec<Vec<u8>> = files.iter().map(|f| store.get(&f.name)?.ok_or_else(|| missing(f))).collect::<Result<_>>()?;
+    let parts: Vec<&[u8]> = bytes.iter().map(Vec::as_slice).collect();
+    let from_epoch = files.iter().map(|f| f.from_epoch).min().unwrap_or(0);
+    let to_epoch = files.iter().map(|f| f.to_epoch).max().unwrap_or(0);
+    let whole = files.first().is_some_and(|f| f.from_epoch <= 1);
+    let merged = merge(&parts, None, whole)?;
+    let index = Index::of_file(&merged)?;
+    let (entries, level) = (index.blocks.iter().map(|b| u64::from(b.entries)).sum(), index.info.level);
+    let name = object("state/merged", (term, to_epoch), &unique());
+    let file = StateFile { name, bytes: merged.len() as u64, from_epoch, to_epoch, entries, level, groups: Groups::All };
+    match store.create(&file.name, merged)? {
+        Put::Created => Ok(file),
+        Put::Exists | Put::Ambiguous => Err(Error::broken("I5", format!("state file `{}` exists already", file.name))),
+    }
+}
+
+fn collect_garbage(store: &Store, kept: &[Manifest], floor: Age) -> Result<()> {
+    let names = store.list("state")?;
+    let pins = BTreeSet::new();
+    let keep = Keep { manifests: kept, pins: &pins, floor };
+    for name in collect(&keep, names.iter().map(String::as_str)) {
+        store.delete(name)?;
+    }
+    let oldest = kept.iter().filter_map(|m| m.parent).min().unwrap_or(0);
+    for seq in watershed_runtime::protocol::gc::log_entries(oldest) {
+        store.delete(&watershed_runtime::protocol::entry::name(seq))?;
+    }
+    Ok(())
+}
