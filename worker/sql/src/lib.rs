@@ -1,1 +1,22 @@
-//! SQL text to the physical graph of Watershed.
+//! SQL text to the dataflow of Watershed.
+//!
+//! Reading order: [`compile`] (a text to its [`plan::Plan`]), [`plan`] (our typed dataflow: nodes with stable ids, which changes leave them),
+//! [`catalog`] (tables, and what the connectors must supply). The syntax is Flink's; DataFusion resolves names, infers types and evaluates
+//! scalar expressions. Every stateful operator is ours, and no type of DataFusion is public or stored.
+//!
+//! What is not supported is refused when planned: with line and column, the reason, and what to write instead. Never a wrong result, never
+//! a panic.
+
+pub mod catalog;
+mod compile;
+mod functions;
+pub mod plan;
+mod planner;
+mod position;
+mod text;
+#[cfg(test)]
+mod tests;
+
+pub use catalog::{Accepts, ColumnDef, Connectors, SinkTraits, SourceTraits, TableDef, WatermarkDef};
+pub use compile::{Job, compile};
+pub use position::Position;
