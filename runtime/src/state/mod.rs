@@ -1,6 +1,6 @@
 //! Keyed state: typed tables, their epochs, their moves, and the files they are stored in.
 //!
-//! Reading order: [`key`] (what a key is), [`table`] (the calls of a hot operator), `epochs` (dirty lists and undo images),
+//! Reading order: [`key`] (what a key is), [`table`] (the calls of a hot operator), `entries`, `epochs` (dirty lists and undo images),
 //! `encode` (a delta while the next epoch already runs), `moving` and `absorbing` (the two ends of a move of key groups),
 //! [`erased`] (all of it without types, for slots), [`timers`], [`snapshot`] (files).
 //!
@@ -11,6 +11,7 @@ mod absorbing;
 pub mod codec;
 pub mod desc;
 mod encode;
+mod entries;
 mod epochs;
 pub mod erased;
 mod groups;

@@ -186,3 +186,35 @@ fn the_count_of_epochs_starts_again_without_confusion() {
     t.undo_to(1).unwrap();
     assert_eq!((0..10).map(|k| read(&t, k)).sum::<Option<u64>>(), Some(10));
 }
+
+/// I13: the tombstone's own epoch was published, and swept, while the key lived again; then that life is undone.
+#[test]
+fn an_undone_revival_leaves_no_tombstone_behind() {
+    let mut t = counts();
+    t.begin_epoch(1).unwrap();
+    bump(&mut t, 1);
+    t.begin_epoch(2).unwrap();
+    remove(&mut t, 1);
+    t.begin_epoch(3).unwrap();
+    bump(&mut t, 1);
+    assert_eq!((delta(&mut t, 1).spans.len(), delta(&mut t, 2).spans.len()), (1, 1));
+    t.publish(2).unwrap();
+    while !t.sweep(100) {}
+    t.undo_to(2).unwrap();
+    assert_eq!(t.slab.len(), 0);
+}
+
+/// I5: a tombstone is freed by the publication of its own epoch, not of an older one the key also died in.
+#[test]
+fn a_key_that_died_twice_keeps_its_second_tombstone() {
+    let mut t = counts();
+    for epoch in 1..5 {
+        t.begin_epoch(epoch).unwrap();
+        if epoch % 2 == 1 { bump(&mut t, 1) } else { assert!(remove(&mut t, 1).is_some()) }
+    }
+    (1..4).for_each(|e| assert_eq!(delta(&mut t, e).spans.len(), 1));
+    t.publish(2).unwrap();
+    while !t.sweep(100) {}
+    t.begin_epoch(5).unwrap();
+    assert_eq!(delta(&mut t, 4).spans.len(), 1);
+}
