@@ -5,17 +5,25 @@
 //!
 //! What a Rust job needs is lean: files ([`fs`]), JSON ([`json`]), standard input and output ([`stdio`]), numbered rows
 //! ([`generate`]). The feature `columnar` adds the tables of SQL: Arrow batches in and out of JSON, `datagen`, `nexmark`, and the
-//! `registry` from connector names to both. This crate refuses to know SQL: a table comes as names, an Arrow schema and
+//! registry of `tables` from connector names to both. This crate refuses to know SQL: a table comes as names, an Arrow schema and
 //! options.
 
+#[cfg(feature = "columnar")]
+mod columns;
 pub mod format;
 pub mod fs;
 pub mod generate;
 mod io;
 pub mod json;
 pub mod metrics;
+#[cfg(feature = "columnar")]
+mod nexmark;
 pub mod options;
+#[cfg(feature = "columnar")]
+mod random;
 pub mod stdio;
+#[cfg(feature = "columnar")]
+pub mod tables;
 pub mod units;
 
 pub use fs::{FileSink, FileSource};

@@ -39,3 +39,9 @@ pub(crate) fn io_error(doing: &str, path: &Path, error: std::io::Error) -> Error
     };
     Error::new(Kind::Unavailable, format!("cannot {doing}: {error}")).at(path.display().to_string()).advise(advice).because(error)
 }
+
+/// The directory or file of a 'path' option that is written to.
+#[cfg(feature = "columnar")]
+pub(crate) fn local_path(path: &str) -> Result<&Path, Error> {
+    paths::local(path).map(Path::new)
+}

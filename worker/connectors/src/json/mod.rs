@@ -5,7 +5,7 @@
 //! them to serde, and a line on which they give up goes to `serde_json` whole. So the fast path may refuse anything, and must
 //! never accept what `serde_json` rejects nor read it differently (a law test and a fuzz target hold that).
 
-mod de;
+pub(crate) mod de;
 pub(crate) mod fuzz;
 mod rows;
 pub(crate) mod scan;
