@@ -115,6 +115,8 @@ rules! {
     timers_then_release => "I6: a timer's output is below an emitted watermark";
     /// The batch's timers fire up to the watermark as of the empty gate, not as of the firing.
     fire_as_of_empty_gate => "I6: rows that come to the gate meanwhile are late";
+    /// Timers fire round by round until they are level with the slot's own watermark; then the output is released.
+    fires_until_level => "I6: the watermark rose while timers fired, and goes out before those in between";
     /// A stage of T stops tagging at its own barrier, neither before nor after.
     tag_ends_by_stage => "I12: a tag behind the barrier waits for a Drained that has been forgotten";
     /// The first word of a cut drops an older frozen copy of its groups, whether or not its publication has been heard of.

@@ -78,6 +78,8 @@ impl Slot {
         for edge in &mut node.edges {
             edge.consumer.barrier()?;
         }
+        self.moving.stage_barrier(i as u32)?;
+        let node = self.node(i);
         let (own, mut result) = (node.own, Ok(()));
         match &mut node.body {
             Body::Operator { op, .. } => op.tables(&mut |t| {

@@ -175,6 +175,7 @@ impl Slot {
                     if let Some(channel) = node.channels.get_mut(c) {
                         channel.aside += 1;
                     }
+                    self.moving.set_aside();
                     return Ok(());
                 }
             }
@@ -294,9 +295,9 @@ impl Slot {
         let own = self.node(i).own;
         let mut phases = VecDeque::with_capacity(1);
         let mut first = self.watermarks(i);
-        for (groups, tag) in self.moving.tagged() {
+        for (groups, tag, watermark) in self.moving.tagged(i as u32, own) {
             first.moving.insert(0, (groups.clone(), Time::MIN));
-            phases.push_back((Watermarks { own: Time::MIN, moving: vec![(groups, own)] }, Some(tag)));
+            phases.push_back((Watermarks { own: Time::MIN, moving: vec![(groups, watermark)] }, Some(tag)));
         }
         phases.push_front((first, None));
         phases

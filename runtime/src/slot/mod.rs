@@ -35,10 +35,11 @@ use crate::container::Batch;
 use crate::error::{Error, Result};
 use crate::frame::Frame;
 use crate::graph::{Graph, NodeId, NodeIndex, Path};
-use crate::key::{Assignment, SlotId};
+use crate::key::{Assignment, GroupSet, SlotId};
 use crate::time::Time;
 
 pub use event::{Barrier, Bulk, Command, EpochPart, Event, Outbox, Report, SplitMove, SplitState, Status};
+pub use moving::MoveStats;
 use moving::Moving;
 use node::{Body, NodeState, Out};
 use route::Shipped;
@@ -370,6 +371,23 @@ impl Slot {
             }
         };
         self.nodes.iter_mut().zip(ids).map(stats).collect()
+    }
+
+    /// For each keyed state, the groups that may be accessed (I1).
+    pub fn active_groups(&mut self) -> Vec<GroupSet> {
+        let mut all = Vec::new();
+        for node in &mut self.nodes {
+            if let Body::Operator { op, .. } = &mut node.body {
+                op.tables(&mut |t| all.push(t.active().clone()));
+            }
+        }
+        all
+    }
+
+    /// What this slot's cuts have come across since it was made.
+    #[must_use]
+    pub fn move_stats(&self) -> MoveStats {
+        self.moving.stats()
     }
 
     /// Whether the edge is an exchange.

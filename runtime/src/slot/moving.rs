@@ -13,7 +13,7 @@ use crate::key::GroupSet;
 use crate::operator::{Flow, Watermarks};
 use crate::protocol::cut::frozen::FrozenCopies;
 use crate::protocol::cut::hold::Holds;
-use crate::protocol::cut::source::{Complete, SourceCut};
+use crate::protocol::cut::source::{Complete, SourceCut, SourcePhase};
 use crate::protocol::cut::target::{TargetCut, TargetEffect, TargetPhase};
 use crate::protocol::cut::{ChannelId, CutPlan, Frontiers, Tag};
 use crate::protocol::rules::RuleSet;
@@ -24,6 +24,21 @@ use super::event::{Bulk, Report};
 use super::flow::Call;
 use super::node::{Body, Out, Part, Then};
 use super::{Event, Outbox, Slot};
+
+/// What a slot's cuts have come across: for metrics, and to see that a simulation goes everywhere.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MoveStats {
+    /// Batches that came in.
+    pub batches_in: u64,
+    /// Batches that went out.
+    pub batches_out: u64,
+    /// Cuts whose Final came before any fence.
+    pub final_first: u64,
+    /// Rows that waited in a gate.
+    pub gated_rows: u64,
+    /// Tagged frames that were set aside.
+    pub frames_aside: u64,
+}
 
 /// What a slot knows of the cuts since the last barrier.
 #[derive(Debug)]
@@ -40,6 +55,7 @@ pub(super) struct Moving {
     targets: Vec<Receiving>,
     holds: Holds,
     frozen: FrozenCopies,
+    stats: MoveStats,
 }
 
 /// A batch on its way in.
@@ -65,7 +81,16 @@ impl Moving {
             targets: Vec::new(),
             holds: Holds::new(rules),
             frozen: FrozenCopies::new(rules),
+            stats: MoveStats::default(),
         }
+    }
+
+    pub(super) fn stats(&self) -> MoveStats {
+        self.stats
+    }
+
+    pub(super) fn set_aside(&mut self) {
+        self.stats.frames_aside += 1;
     }
 
     /// Removes a rule: for the simulator's mutants.
@@ -86,9 +111,15 @@ impl Moving {
         !self.sources.is_empty() || !self.targets.is_empty()
     }
 
-    /// Batches whose rows go into frames of their own.
-    pub(super) fn tagged(&self) -> Vec<(Arc<GroupSet>, Tag)> {
-        self.targets.iter().filter_map(|t| t.cut.tag().map(|tag| (t.cut.plan().groups.clone(), tag))).collect()
+    /// Batches whose rows leave a stage in frames of their own, and the watermark that holds for them there.
+    pub(super) fn tagged(&self, stage: u32, own: Time) -> Vec<(Arc<GroupSet>, Tag, Time)> {
+        let one = |t: &Receiving| t.cut.tag_at(stage).map(|tag| (t.cut.plan().groups.clone(), tag, t.cut.batch_watermark(stage, own)));
+        self.targets.iter().filter_map(one).collect()
+    }
+
+    /// A barrier has aligned at one stage: its rows are tagged no more.
+    pub(super) fn stage_barrier(&mut self, stage: u32) -> Result<()> {
+        self.targets.iter_mut().try_for_each(|t| t.cut.stage_barrier(stage))
     }
 
     /// A barrier has aligned at this slot: what was cut before it is over.
@@ -167,7 +198,7 @@ impl Slot {
         }
         let stage = i as u32;
         let current = |c: ChannelId| self.channel_watermark(i, c);
-        for s in self.moving.sources.iter().filter(|s| s.active()) {
+        for s in self.moving.sources.iter().filter(|s| s.phase() != SourcePhase::Frozen) {
             all.moving.push((s.plan().groups.clone(), s.batch_watermark(stage, current).min(node.own)));
         }
         for t in self.moving.targets.iter().filter(|t| t.cut.active() && t.cut.phase() != TargetPhase::Active) {
@@ -344,6 +375,7 @@ impl Slot {
         }
         self.moving.shipping.retain(|b| *b != plan.batch);
         self.moving.frozen.freeze(plan.clone());
+        self.moving.stats.batches_out += 1;
         for i in 0..self.nodes.len() {
             if self.is_keyed(i) {
                 self.promise(i);
@@ -396,6 +428,9 @@ impl Slot {
             Bulk::Final { plan, watermarks, tables, segment } => {
                 self.moving.arriving.retain(|p| p.batch != plan.batch);
                 self.segment = self.segment.max(segment) + 1;
+                self.moving.stats.batches_in += 1;
+                let first = self.receiving(&plan).cut.phase() == TargetPhase::Waiting;
+                self.moving.stats.final_first += u64::from(first);
                 let effects = self.receiving(&plan).cut.final_(watermarks.into_iter().collect())?;
                 self.obey(&plan, effects, Some(&tables), out)
             }
@@ -461,7 +496,7 @@ impl Slot {
                             continue;
                         }
                         let Some(receiving) = self.moving.targets.get_mut(at) else { continue };
-                        let tag = receiving.cut.tag();
+                        let tag = receiving.cut.tag_at(i as u32);
                         if let Some((_, port, batch)) = receiving.gate.pop_front() {
                             self.take_part(i, Part { port, batch, tag }, out)?;
                         }
@@ -482,8 +517,7 @@ impl Slot {
                             continue;
                         }
                         let Some(receiving) = self.moving.targets.get_mut(at) else { continue };
-                        let effects = receiving.cut.timers_fired(receiving.gate.is_empty());
-                        self.obey(&plan, effects, None, out)?;
+                        receiving.cut.timers_fired();
                         return Ok(true);
                     };
                     if !self.free(i) {
@@ -503,8 +537,9 @@ impl Slot {
         let own = self.node(i).own;
         let Some(receiving) = self.moving.targets.get_mut(at) else { return Ok(()) };
         receiving.firing.retain(|n| *n != i);
-        let (plan, tag) = (receiving.cut.plan().clone(), receiving.cut.tag());
-        let upto = receiving.cut.batch_watermark(i as u32, own).max(own);
+        let (plan, tag) = (receiving.cut.plan().clone(), receiving.cut.tag_at(i as u32));
+        let upto = receiving.cut.batch_watermark(i as u32, own);
+        let upto = if self.moving.rules.fire_as_of_empty_gate() { upto } else { upto.max(own) };
         let watermarks = Watermarks { own: Time::MIN, moving: vec![(plan.groups.clone(), upto)] };
         self.node(i).tag = tag;
         let flow = self.call(i, Call::Watermark(&watermarks))?;
@@ -528,18 +563,23 @@ impl Slot {
             return;
         }
         batch.scatter(&classes, &mut parts);
+        let mut gated = 0;
         for (k, part) in parts.into_iter().enumerate() {
             let Some(batch) = part else { continue };
             let receiving = k.checked_sub(1).and_then(|k| self.moving.targets.get_mut(k));
             match receiving {
-                Some(r) if r.cut.gates() => r.gate.push_back((i, port, batch)),
+                Some(r) if r.cut.gates() => {
+                    gated += batch.len() as u64;
+                    r.gate.push_back((i, port, batch));
+                }
                 Some(r) => {
-                    let tag = r.cut.tag();
+                    let tag = r.cut.tag_at(i as u32);
                     self.node(i).parts.push_back(Part { port, batch, tag });
                 }
                 None => self.node(i).parts.push_back(Part { port, batch, tag: None }),
             }
         }
+        self.moving.stats.gated_rows += gated;
     }
 
     /// A newer cut brings groups back: their older frozen copy goes, published or not heard of yet (I11).

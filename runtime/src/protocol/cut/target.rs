@@ -1,18 +1,21 @@
 //! Role T: the slot that gets a batch.
 //!
 //! ```text
-//!  Waiting ──fence──► Gating ──Final──► Draining ──gate empty──► Firing ──timers fired──► Active
-//!     └──────────────Final──────────────────▲ └──────◄── rows came meanwhile ──┘
+//!  Waiting ──fence──► Gating ──Final──► Draining ──gate empty, timers have fired as far as the slot is──► Active
+//!     └──────────────Final──────────────────▲ │
+//!                                           │ └──gate empty──► Firing ──┐
+//!                                           └───────timers fired────────┘
 //! ```
 //!
 //! Laws. A row of the batch is gated from the first fence until T is Active, and rows that arrive while the gate drains or timers
-//! fire join its tail (I1, I3). The gate drains under F, the watermark that S gave the batch, so that no gated row is late; only
-//! then do timers fire up to T's own watermark; only then is the output watermark, held since the first word of the cut, released
-//! (I6). T need not have every fence, and a fence after Final is ignored: it would gate for ever.
+//! fire join its tail (I1, I3). The gate drains under F, the watermark that S gave the batch, so that no gated row is late. When it is
+//! empty, timers fire up to T's own watermark *of that moment*: firing takes time, rows may come to the gate and T's watermark may rise
+//! meanwhile, so it starts over until the gate is empty **and** nothing is left to fire. Only then is the output watermark,
+//! held since the first word of the cut, released (I6). T need not have every fence, and a fence after Final is ignored: it would gate for ever.
 //!
 //! When Final is the first word, gate and hold live only while it is being worked off: the gate is empty, so the slot reports
-//! [`TargetCut::gate_empty`] at once, no fence has come, so its own watermark is at most F, and nothing is held up. That is what makes it
-//! safe to apply Final and to fire timers in slices.
+//! [`TargetCut::gate_empty`] at once, no fence has come, so its own watermark is at most F, and nothing is held up. That is what
+//! makes it safe to apply Final in slices.
 
 use std::sync::Arc;
 
@@ -32,6 +35,8 @@ pub struct TargetCut {
     tagging: bool,
     /// Stages that have passed the first barrier after the cut, and tag no more.
     passed: Vec<u32>,
+    /// How often timers have fired.
+    rounds: u8,
     rules: RuleSet,
 }
 
@@ -79,7 +84,15 @@ impl TargetCut {
     /// A batch that is to come.
     #[must_use]
     pub fn new(plan: Arc<CutPlan>, rules: RuleSet) -> Self {
-        Self { plan, phase: TargetPhase::Waiting, frontiers: Frontiers::default(), tagging: false, passed: Vec::new(), rules }
+        Self {
+            plan,
+            phase: TargetPhase::Waiting,
+            frontiers: Frontiers::default(),
+            tagging: false,
+            passed: Vec::new(),
+            rounds: 0,
+            rules,
+        }
     }
 
     /// What is cut.
@@ -144,31 +157,34 @@ impl TargetCut {
         Ok(effects)
     }
 
-    /// The last gated row has been worked off. `own` tells the slot's own watermark at a stage.
+    /// No gated row is left and none is being worked on. `own` tells the slot's own watermark at a stage.
     pub fn gate_empty(&mut self, own: impl Fn(u32) -> Time) -> Vec<TargetEffect> {
         if self.phase != TargetPhase::Draining {
             return Vec::new();
         }
+        // S has fired everything up to F, and each round of firing raises the frontiers to what it has fired.
+        let fired = self.frontiers.iter().all(|(stage, f)| own(stage) <= f);
+        if fired || self.released_early() {
+            self.phase = TargetPhase::Active;
+            return vec![TargetEffect::ReleaseHold, TargetEffect::ReportActive];
+        }
         self.phase = TargetPhase::Firing;
+        self.rounds = self.rounds.saturating_add(1);
         self.frontiers = self.frontiers.iter().map(|(stage, f)| (stage, own(stage).max(f))).collect();
         let fire = TargetEffect::FireTimers { upto: self.frontiers.clone() };
         if self.rules.timers_then_release() { vec![fire] } else { vec![TargetEffect::ReleaseHold, fire] }
     }
 
-    /// The timers have fired; `gate_empty` tells whether no row has come to the gate meanwhile.
-    pub fn timers_fired(&mut self, gate_empty: bool) -> Vec<TargetEffect> {
-        match self.phase {
-            TargetPhase::Firing if gate_empty => {
-                self.phase = TargetPhase::Active;
-                vec![TargetEffect::ReleaseHold, TargetEffect::ReportActive]
-            }
-            // Those rows came behind the watermark that has fired, so they are not late under it.
-            TargetPhase::Firing => {
-                self.phase = TargetPhase::Draining;
-                Vec::new()
-            }
-            TargetPhase::Waiting | TargetPhase::Gating | TargetPhase::Draining | TargetPhase::Active => Vec::new(),
+    /// The timers have fired: the batch drains again what has come to the gate, then [`TargetCut::gate_empty`] is due again.
+    pub fn timers_fired(&mut self) {
+        if self.phase == TargetPhase::Firing {
+            self.phase = TargetPhase::Draining;
         }
+    }
+
+    /// Without the rule: one round of firing is enough.
+    fn released_early(&self) -> bool {
+        self.rounds > 0 && !self.rules.fires_until_level()
     }
 
     /// The watermark under which the batch's rows are worked on at `stage`, if the slot's own is `own`.
