@@ -265,6 +265,10 @@ impl Slot {
             },
             Then::Align(barrier) => self.align(i, &barrier, out),
             Then::Fired(batch) => self.fired(i, batch, out),
+            Then::Quiet => {
+                self.forward_quiet(i);
+                Ok(())
+            }
         }
     }
 
@@ -272,8 +276,10 @@ impl Slot {
     pub(super) fn advance(&mut self, i: usize, out: &mut dyn Outbox) -> Result<()> {
         let node = self.node(i);
         let Some(minimum) = node.minimum() else {
-            self.forward_quiet(i);
-            return Ok(());
+            // What a combiner holds back must not come after others have been told not to wait for it (I6).
+            let rests = self.node(i).quiet || !matches!(self.node(i).body, Body::Operator { .. });
+            let flow = if rests { Flow::Done } else { self.call(i, Call::Idle)? };
+            return self.after(i, flow, Then::Quiet, out);
         };
         if minimum <= node.own && !node.quiet {
             return Ok(());

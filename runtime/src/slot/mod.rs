@@ -243,6 +243,7 @@ impl Slot {
                 return Ok(Status::Idle(self.next_timeout()));
             }
         }
+        self.sweep(SWEEP_AT_WORK)?;
         Ok(Status::Busy)
     }
 
@@ -286,7 +287,17 @@ impl Slot {
         }
         worked |= self.send_shipped(out);
         self.report_end(out);
-        Ok(worked)
+        Ok(worked || !self.sweep(SWEEP_AT_REST)?)
+    }
+
+    /// Frees a few entries that nobody needs any more. True when none is left.
+    fn sweep(&mut self, entries: usize) -> Result<bool> {
+        let mut done = true;
+        self.each_table(|_, t| {
+            done &= t.sweep(entries);
+            Ok(())
+        })?;
+        Ok(done)
     }
 
     fn report_end(&mut self, out: &mut dyn Outbox) {

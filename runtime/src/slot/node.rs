@@ -50,6 +50,8 @@ pub(super) enum Then {
     Watermark(VecDeque<(Watermarks, Option<Tag>)>),
     /// Go on with the barrier.
     Align(Arc<Barrier>),
+    /// Tell downstream that nothing is to be expected for now.
+    Quiet,
     /// The timers of this batch have fired here.
     Fired(u64),
 }
@@ -123,7 +125,11 @@ pub(super) struct NodeState {
 impl NodeState {
     /// The least watermark of the joined channels that are not quiet; `None` if all are quiet.
     pub(super) fn minimum(&self) -> Option<Time> {
-        self.channels.iter().filter(|c| c.joined && !c.quiet).map(|c| c.watermark).min()
+        let joined = self.channels.iter().filter(|c| c.joined);
+        let minimum = joined.clone().filter(|c| !c.quiet).map(|c| c.watermark).min()?;
+        // The end of time comes only with the end of every input: a quiet one may speak again.
+        let ended = minimum == Time::MAX;
+        if ended && joined.clone().any(|c| c.quiet && c.watermark != Time::MAX) { Some(self.own) } else { Some(minimum) }
     }
 
     /// Whether there may be something to take.
