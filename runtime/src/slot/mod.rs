@@ -45,6 +45,10 @@ use node::{Body, NodeState, Out};
 use route::Shipped;
 pub use tuning::Tuning;
 
+/// Entries freed between two runs while there is other work, and at rest.
+const SWEEP_AT_WORK: usize = 1024;
+const SWEEP_AT_REST: usize = 16384;
+
 /// What a slot begins with.
 #[derive(Debug)]
 pub struct SlotConfig {
