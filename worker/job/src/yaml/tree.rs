@@ -92,7 +92,8 @@ impl Node {
 
 /// The documents of a text; empty ones are left out.
 pub(crate) fn documents(text: &str) -> Result<Vec<Node>, Problem> {
-    let options = granit_parser::options! { block_nesting_limit: DEPTH, flow_nesting_limit: DEPTH };
+    // Said outright: another crate of the build may switch the parser's comments on, and they would come as events.
+    let options = granit_parser::options! { block_nesting_limit: DEPTH, flow_nesting_limit: DEPTH, emit_comments: false };
     let mut builder = Builder::default();
     for event in Parser::new_from_str_with_options(text, options) {
         let (event, span) = event.map_err(|e| {
@@ -142,6 +143,10 @@ struct Builder {
 }
 
 impl Builder {
+    #[allow(
+        clippy::wildcard_enum_match_arm,
+        reason = "which events the parser has depends on its features, which a build unites"
+    )]
     fn take(&mut self, event: Event<'_>, span: Span) -> Result<(), Problem> {
         let at = position(&span);
         match event {
