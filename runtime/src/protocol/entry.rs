@@ -22,6 +22,7 @@ pub fn name(seq: u64) -> String {
 
 /// A log entry.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Stored", into = "Stored")]
 pub struct Entry {
     /// The format of the whole object.
     pub format: u32,
@@ -36,13 +37,11 @@ pub struct Entry {
     /// The log slot of the last manifest before this entry.
     pub last_manifest: Option<u64>,
     /// What it says.
-    #[serde(flatten)]
     pub body: Body,
 }
 
 /// What an entry says.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Body {
     /// A coordinator claims the term in the entry.
     Term,
@@ -51,6 +50,53 @@ pub enum Body {
         /// It.
         manifest: Box<Manifest>,
     },
+}
+
+/// An entry as it is stored. Its own type, because a flattened enum is read by way of a buffer in which the keys of maps are text and
+/// nothing else: a manifest with numbers for keys would be written and never read.
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    format: u32,
+    written_by: String,
+    seq: u64,
+    term: u64,
+    uid: String,
+    last_manifest: Option<u64>,
+    kind: Word,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    manifest: Option<Box<Manifest>>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Word {
+    Term,
+    Epoch,
+}
+
+impl From<Entry> for Stored {
+    fn from(entry: Entry) -> Self {
+        let Entry { format, written_by, seq, term, uid, last_manifest, body } = entry;
+        let (kind, manifest) = match body {
+            Body::Term => (Word::Term, None),
+            Body::Epoch { manifest } => (Word::Epoch, Some(manifest)),
+        };
+        Self { format, written_by, seq, term, uid, last_manifest, kind, manifest }
+    }
+}
+
+impl TryFrom<Stored> for Entry {
+    type Error = &'static str;
+
+    fn try_from(stored: Stored) -> std::result::Result<Self, &'static str> {
+        let Stored { format, written_by, seq, term, uid, last_manifest, kind, manifest } = stored;
+        let body = match (kind, manifest) {
+            (Word::Term, _) => Body::Term,
+            (Word::Epoch, Some(manifest)) => Body::Epoch { manifest },
+            (Word::Epoch, None) => return Err("an entry of kind epoch without a manifest"),
+        };
+        Ok(Self { format, written_by, seq, term, uid, last_manifest, body })
+    }
 }
 
 impl Entry {
@@ -95,6 +141,33 @@ impl Entry {
         match self.body {
             Body::Term => self.last_manifest,
             Body::Epoch { .. } => Some(self.seq),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::manifest::{SourceEntry, SplitEntry};
+    use super::*;
+    use crate::env::{SinkHandle, SplitId};
+    use crate::key::{Assignment, KeySpace, SlotId};
+    use crate::protocol::manifest::HandleEntry;
+    use crate::time::Time;
+
+    #[test]
+    fn a_manifest_with_everything_in_it_is_read_as_it_was_written() {
+        let table = Assignment::even(KeySpace { seed: 0, bits: 8 }, 2);
+        let mut manifest = Manifest::origin(7, vec![], &table, vec![SlotId(0), SlotId(1)]);
+        let split = SplitEntry { split: SplitId::from("a"), position: vec![1, 255], watermark: Time::MAX, finished: true };
+        manifest.sources.insert(u64::MAX, SourceEntry { splits: vec![split], discovery_complete: true });
+        manifest.watermarks.insert(3, Time::MIN);
+        manifest.committed_through.insert(5, 9);
+        let handle = SinkHandle { sink: 5, version: 2, data: vec![0, 17] };
+        manifest.handles.push(HandleEntry { epoch: 9, slot: SlotId(1), handle });
+        for body in [Body::Term, Body::Epoch { manifest: Box::new(manifest) }] {
+            let entry =
+                Entry { format: FORMAT, written_by: "1".into(), seq: 4, term: 2, uid: "u".into(), last_manifest: Some(3), body };
+            assert_eq!(Entry::decode(4, &entry.encode().unwrap()).unwrap(), entry);
         }
     }
 }
