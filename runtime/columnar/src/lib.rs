@@ -6,9 +6,14 @@
 //!
 //! Appending is lazy: a container keeps the batches it was given and joins them when somebody asks for *the* batch. Splitting to destinations
 //! is one `take` a destination; where all rows go to one place, nothing is copied.
+//!
+//! [`aggregate`] computes over them: hashing keys ([`key`]), combining rows in columns, keeping groups, finishing them to columns again.
 
+pub mod aggregate;
 mod columns;
+pub mod key;
 mod op;
 
 pub use columns::{Columns, Parts};
+pub use key::{KeyBytes, KeyLayout};
 pub use op::Op;

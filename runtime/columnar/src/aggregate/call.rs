@@ -1,0 +1,75 @@
+//! What is computed: which aggregate over which column.
+
+use arrow::datatypes::DataType;
+
+/// Which aggregate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum CallKind {
+    /// Counts values that are not NULL; all rows if it has no argument.
+    Count,
+    /// Adds them up.
+    Sum,
+    /// Their mean.
+    Avg,
+    /// The least.
+    Min,
+    /// The greatest.
+    Max,
+}
+
+/// One aggregate of an aggregation.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Call {
+    /// Which.
+    pub kind: CallKind,
+    /// The column of the input that it is over, and its type; none for `COUNT(*)`.
+    pub argument: Option<(usize, DataType)>,
+    /// The type of its result.
+    pub result: DataType,
+}
+
+/// How a call keeps its value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Keeping {
+    /// It needs nothing but the number of rows.
+    Rows,
+    /// The number of values.
+    Count,
+    /// An exact sum and the number of values.
+    Sum,
+    /// A sum of doubles and the number of values.
+    Float,
+    /// The least or greatest integer.
+    Integer {
+        /// Greatest, not least.
+        max: bool,
+    },
+    /// The least or greatest of anything.
+    Extreme {
+        /// Greatest, not least.
+        max: bool,
+    },
+    /// Every value with its number, because values are taken back.
+    Bag,
+}
+
+impl Call {
+    /// How its value is kept, if rows may be taken back.
+    pub(crate) fn keeping(&self, retracting: bool) -> Keeping {
+        use DataType as T;
+        let Some((_, t)) = &self.argument else { return Keeping::Rows };
+        match self.kind {
+            CallKind::Count => Keeping::Count,
+            CallKind::Sum | CallKind::Avg if matches!(t, T::Float32 | T::Float64) => Keeping::Float,
+            CallKind::Sum | CallKind::Avg => Keeping::Sum,
+            CallKind::Min | CallKind::Max if retracting => Keeping::Bag,
+            CallKind::Min | CallKind::Max => {
+                let max = self.kind == CallKind::Max;
+                match t {
+                    T::Int8 | T::Int16 | T::Int32 | T::Int64 | T::Date32 | T::Timestamp(..) => Keeping::Integer { max },
+                    _ => Keeping::Extreme { max },
+                }
+            }
+        }
+    }
+}
