@@ -1,1 +1,6 @@
 //! A seeded world that runs whole Watershed jobs in one thread under crashes, delays and lying storage.
+
+pub mod jobs;
+#[cfg(feature = "mutants")]
+pub mod model;
+pub mod world;

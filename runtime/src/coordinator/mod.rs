@@ -113,6 +113,8 @@ pub struct Coordinator {
     uploading: BTreeMap<u64, BTreeMap<SlotId, Part>>,
     expected: BTreeMap<u64, BTreeSet<SlotId>>,
     ended: BTreeSet<NodeIndex>,
+    /// Sources whose splits have been dealt once.
+    dealt: BTreeSet<NodeIndex>,
     /// Manifests put so far: part of each entry's unique name.
     puts: u64,
     /// What a source could not read.
@@ -140,12 +142,20 @@ impl Coordinator {
             uploading: BTreeMap::new(),
             expected: BTreeMap::new(),
             ended: BTreeSet::new(),
+            dealt: BTreeSet::new(),
             puts: 0,
             poison: None,
             stopped: false,
             graph,
             log,
         }
+    }
+
+    /// With other sizes of a rescale. Before [`Coordinator::begin`].
+    #[must_use]
+    pub fn sized(mut self, sizes: Sizes) -> Self {
+        self.rescale = Rescale::new(sizes, self.members.clone(), self.turns.table().version + 1);
+        self
     }
 
     /// The first effects: owed commits, and splits for the slots.
@@ -364,7 +374,8 @@ impl Coordinator {
     fn drive(&mut self, now: u64, out: &mut Vec<Effect>) -> Result<()> {
         for node in self.splits.over() {
             if self.ended.insert(node) {
-                out.extend(self.members.iter().map(|s| Effect::Send(*s, Command::EndOfSource(node))));
+                // To slots that are about to join as well: nobody would tell them later.
+                out.extend(self.started.iter().map(|s| Effect::Send(*s, Command::EndOfSource(node))));
             }
         }
         let uncommitted: BTreeSet<SlotId> = self.epochs.last().handles.iter().map(|h| h.slot).collect();
@@ -454,7 +465,16 @@ impl Coordinator {
 
     /// Splits that nobody reads go to the slots with the fewest.
     fn give_splits(&mut self, out: &mut Vec<Effect>) {
-        for (slot, node, splits) in self.splits.give(&self.graph, &self.members) {
+        let mut given = self.splits.give(&self.graph, &self.members);
+        // The first time, a slot that gets none hears of it too: until it has heard, its watermark stands (I6).
+        for node in self.splits.known() {
+            if self.dealt.insert(node) {
+                let without = self.members.iter().filter(|m| !given.iter().any(|(s, n, _)| s == *m && *n == node));
+                let none: Vec<_> = without.map(|m| (*m, node, Vec::new())).collect();
+                given.extend(none);
+            }
+        }
+        for (slot, node, splits) in given {
             out.push(Effect::Send(slot, Command::Splits(node, splits)));
         }
     }

@@ -122,6 +122,11 @@ impl Splits {
         }
     }
 
+    /// Sources whose splits, if any, are known.
+    pub(super) fn known(&self) -> impl Iterator<Item = NodeIndex> + '_ {
+        self.nodes.iter().filter(|(_, id)| self.complete.contains_key(id)).map(|(i, _)| *i)
+    }
+
     /// Sources of which nothing will ever come again.
     pub(super) fn over(&self) -> Vec<NodeIndex> {
         let over = |id: u64| {

@@ -125,7 +125,7 @@ impl Slot {
         let now = self.now;
         let node = self.node(i);
         let Body::Source(source) = &mut node.body else { return };
-        if source.expecting > 0 {
+        if source.expecting > 0 || !source.told {
             return;
         }
         match source.watermark(now) {

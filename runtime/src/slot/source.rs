@@ -38,6 +38,8 @@ pub(super) struct SourceState {
     source: Arc<dyn Source>,
     event_time: Option<EventTime>,
     splits: Vec<Split>,
+    /// The slot has heard which splits are its own, if any: until then its watermark stands.
+    pub(super) told: bool,
     /// No split will ever come again.
     ended: bool,
     turn: usize,
@@ -69,7 +71,7 @@ pub(super) enum Turn {
 
 impl SourceState {
     pub(super) fn new(id: NodeId, source: Arc<dyn Source>, event_time: Option<EventTime>, tuning: Tuning) -> Self {
-        Self { id, source, event_time, splits: Vec::new(), ended: false, turn: 0, tuning, stopped: false, changed: false, rewind: None, expecting: 0 }
+        Self { id, source, event_time, splits: Vec::new(), told: false, ended: false, turn: 0, tuning, stopped: false, changed: false, rewind: None, expecting: 0 }
     }
 
     /// Takes splits over.
@@ -87,6 +89,7 @@ impl SourceState {
                 active_at: now,
             });
         }
+        self.told = true;
         self.ended = false;
     }
 
@@ -96,6 +99,7 @@ impl SourceState {
     }
 
     pub(super) fn end(&mut self) {
+        self.told = true;
         self.ended = true;
     }
 

@@ -1,0 +1,36 @@
+//! What flows in and out of simulated jobs.
+
+use std::sync::Arc;
+
+use watershed_runtime::stream::Stream;
+
+use crate::world::sink::SimSink;
+
+/// A row of a source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// The key.
+    pub key: u32,
+    /// A small number, negative half of the time.
+    pub value: i64,
+    /// Event time in microseconds.
+    pub time: i64,
+    /// Which row of all this is.
+    pub id: u64,
+}
+
+/// A row of a sink.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Out {
+    /// What it is about.
+    pub key: u64,
+    /// Which update of the key this is; 0 where rows are only added.
+    pub version: u64,
+    /// The rest.
+    pub values: [i64; 3],
+}
+
+/// Ends a stream in a sink of the world.
+pub fn into_sink(stream: &Stream<Out>, name: &str, sinks: &Arc<crate::world::sink::Sinks>, index: usize) {
+    stream.sink(name, SimSink::new(Arc::clone(sinks), index));
+}

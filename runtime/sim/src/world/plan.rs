@@ -1,0 +1,230 @@
+//! What a seed decides before the first step: the job, its input, the sizes of everything, the faults and the wishes to come.
+
+use std::sync::Arc;
+
+use watershed_runtime::slot::Tuning;
+
+use super::rng::Rng;
+use crate::jobs::input::Input;
+use crate::jobs::{Env, JobKind};
+
+/// When something happens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trigger {
+    /// When so many rows have been read, in all processes together.
+    Rows(u64),
+    /// At some step while this goes on, or when so many rows have been read.
+    During(Stage, u64),
+}
+
+/// What may be going on in a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stage {
+    /// A process reads the log or claims its term.
+    Starting,
+    /// Some batch warms up.
+    Warming,
+    /// A cut is open and its Final has not been sent.
+    Fenced,
+    /// A Final has been sent and its target is not active.
+    Final,
+    /// A cut is over and no manifest carries it.
+    Cut,
+    /// New slots exist that take no part yet.
+    Joining,
+    /// A slot takes no part any more and is not released.
+    Leaving,
+    /// A barrier is aligning.
+    Aligning,
+    /// A state file is being written.
+    Uploading,
+    /// A manifest is being put.
+    Publishing,
+    /// Output is being committed.
+    Committing,
+}
+
+impl Stage {
+    /// All stages.
+    pub const ALL: [Self; 11] = [
+        Self::Starting,
+        Self::Warming,
+        Self::Fenced,
+        Self::Final,
+        Self::Cut,
+        Self::Joining,
+        Self::Leaving,
+        Self::Aligning,
+        Self::Uploading,
+        Self::Publishing,
+        Self::Committing,
+    ];
+}
+
+/// What goes wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The whole job dies; another process starts.
+    Crash,
+    /// Another process starts while the old one goes on for so many steps.
+    Zombie(u32),
+    /// The store answers nothing for so many steps.
+    StoreDown(u32),
+    /// For so many steps the store is slow, fails, loses answers and answers late.
+    StoreLies(u32),
+    /// Nothing passes between two slots (by number) for so many steps.
+    Stall(u8, u8, u32),
+    /// The clock jumps, in microseconds, perhaps back.
+    Clock(i64),
+}
+
+/// Everything a seed decides.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// It.
+    pub seed: u64,
+    /// The job.
+    pub kind: JobKind,
+    /// Its input.
+    pub env: Env,
+    /// Slots of each process in turn.
+    pub slots: Vec<u16>,
+    /// Sizes in a slot.
+    pub tuning: Tuning,
+    /// Rows that may be under way on each channel.
+    pub window: u32,
+    /// Wishes for other numbers of slots.
+    pub wishes: Vec<(Trigger, u16)>,
+    /// Faults.
+    pub faults: Vec<(Trigger, Fault)>,
+    /// Rows from one barrier to the next.
+    pub epoch_rows: u64,
+    /// Epochs that may be injected and not published.
+    pub in_flight: usize,
+    /// Groups a batch, batches that warm up at once, cuts open at once.
+    pub sizes: (usize, usize, usize),
+    /// Out of 16 reads, so many say `Pending`.
+    pub pending: usize,
+    /// Events handed over in a row from one queue, at most.
+    pub burst: usize,
+    /// Whether state and credits travel in queues of their own, besides rows.
+    pub apart: bool,
+    /// Which slot is favoured or neglected by the scheduler, and how much.
+    pub bias: (u16, usize),
+}
+
+/// The most slots of a run.
+pub const MAX_SLOTS: u16 = 5;
+
+impl Plan {
+    /// What `seed` decides; `only` names the job.
+    #[must_use]
+    pub fn new(seed: u64, only: Option<JobKind>) -> Self {
+        let mut rng = Rng::new(seed);
+        let drawn = rng.pick(&JobKind::ALL).copied().unwrap_or(JobKind::Chain);
+        let kind = only.unwrap_or(drawn);
+        let env = env(kind, &mut rng);
+        let total: u64 = env.inputs.iter().map(|i| (i.splits * i.rows) as u64).sum();
+        let tight = seed.is_multiple_of(2);
+        let frame = if tight { rng.range(1, 4) } else { [3, 16, 64, 256].get(rng.below(4)).copied().unwrap_or(64) };
+        let tuning = Tuning {
+            steps: rng.range(1, 24),
+            read_rows: if tight { rng.range(1, 24) } else { rng.range(8, 96) },
+            frame_rows: frame,
+            frame_bytes: 1 << 20,
+            worth_shipping: rng.range(1, frame),
+            call_rows: if rng.chance(1, 3) { 1000 } else { rng.range(1, 12) },
+            encode_bytes: if rng.chance(1, 3) { 1 << 16 } else { rng.range(1, 2000) },
+            encode_every: rng.range(1, 8),
+            warm_bytes: if rng.chance(1, 3) { 1 << 16 } else { rng.range(1, 1500) },
+            warm_every: rng.range(1, 8),
+            drift_micros: if rng.chance(1, 2) { 60_000_000 } else { 20_000 },
+            open_splits: if rng.chance(1, 3) { rng.range(1, 2) } else { 256 },
+        };
+        let slots = (0..16).map(|_| rng.range(1, usize::from(MAX_SLOTS) - 1) as u16).collect();
+        let window = if tight { frame } else { frame * rng.range(1, 6) } as u32;
+        Self {
+            wishes: wishes(total, &mut rng),
+            faults: faults(total, &mut rng),
+            epoch_rows: total / rng.range(12, 20) as u64,
+            in_flight: rng.range(1, 4),
+            sizes: (rng.range(8, 100), rng.range(1, 4), rng.range(1, 3)),
+            pending: rng.below(6),
+            burst: if rng.chance(1, 2) { 1 } else { rng.range(2, 32) },
+            apart: rng.chance(1, 2),
+            bias: (rng.below(6) as u16, rng.range(1, 12)),
+            seed,
+            kind,
+            env,
+            slots,
+            tuning,
+            window,
+        }
+    }
+
+    /// Rows of all inputs together.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.env.inputs.iter().map(|i| (i.splits * i.rows) as u64).sum()
+    }
+
+    /// Whether a channel has room for one frame only.
+    #[must_use]
+    pub fn one_frame(&self) -> bool {
+        self.window as usize == self.tuning.frame_rows
+    }
+}
+
+fn env(kind: JobKind, rng: &mut Rng) -> Env {
+    let step = 1000;
+    let window = step * rng.range(10, 40) as i64;
+    let slide = if rng.chance(1, 2) { window } else { window / rng.range(2, 3) as i64 };
+    let keys = [8, 40, 40, 150].get(rng.below(4)).copied().unwrap_or(40);
+    let disorder = step * rng.range(1, 12) as i64;
+    let inputs = kind.inputs();
+    let total = rng.range(2000, 2600);
+    let one = |_| {
+        let splits = rng.range(2, 6);
+        let rows = total.div_ceil(inputs * splits);
+        let late = (kind == JobKind::Late).then(|| (rng.range(9, 30), window));
+        Arc::new(Input { seed: rng.next(), splits, rows, keys, step, disorder, late })
+    };
+    Env { inputs: (0..inputs).map(one).collect(), window, slide, fold: [3, 7, 16].get(rng.below(3)).copied().unwrap_or(7) }
+}
+
+fn trigger(total: u64, rng: &mut Rng) -> Trigger {
+    // Beyond the end too: the last epoch, and what follows it, are worth a fault.
+    let rows = (total + total / 6).max(1) as usize;
+    let at = rng.below(rows) as u64;
+    match rng.below(4) {
+        0 => Trigger::Rows(at),
+        _ => Trigger::During(rng.pick(&Stage::ALL).copied().unwrap_or(Stage::Cut), at),
+    }
+}
+
+fn wishes(total: u64, rng: &mut Rng) -> Vec<(Trigger, u16)> {
+    let n = rng.range(1, 4);
+    let one = |_| (Trigger::Rows(rng.below((total * 9 / 10) as usize) as u64), rng.range(1, usize::from(MAX_SLOTS)) as u16);
+    let mut all: Vec<(Trigger, u16)> = (0..n).map(one).collect();
+    if rng.chance(1, 3) {
+        all.push((Trigger::During(Stage::Warming, total), rng.range(1, usize::from(MAX_SLOTS)) as u16));
+    }
+    all
+}
+
+fn faults(total: u64, rng: &mut Rng) -> Vec<(Trigger, Fault)> {
+    let n = rng.below(6);
+    let one = |_| {
+        let long = rng.range(20, 600) as u32;
+        let fault = match rng.below(12) {
+            0..=4 => Fault::Crash,
+            5 => Fault::Zombie(rng.range(50, 4000) as u32),
+            6 => Fault::StoreDown(long),
+            7 | 8 => Fault::StoreLies(long * 4),
+            9 | 10 => Fault::Stall(rng.below(5) as u8, rng.below(6) as u8, long * 2),
+            _ => Fault::Clock(rng.next() as i64 % 1_000_000_000),
+        };
+        (trigger(total, rng), fault)
+    };
+    (0..n).map(one).collect()
+}
