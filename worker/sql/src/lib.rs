@@ -1,7 +1,7 @@
 //! SQL text to the dataflow of Watershed.
 //!
 //! Reading order: [`compile`] (a text to its [`plan::Plan`]), [`plan`] (our typed dataflow: nodes with stable ids, which changes leave them),
-//! [`catalog`] (tables, and what the connectors must supply). The syntax is Flink's; DataFusion resolves names, infers types and evaluates
+//! [`catalog`] (tables, and what the connectors must supply), [`physical`] (the plan to the engine's graph). The syntax is Flink's; DataFusion resolves names, infers types and evaluates
 //! scalar expressions. Every stateful operator is ours, and no type of DataFusion is public or stored.
 //!
 //! What is not supported is refused when planned: with line and column, the reason, and what to write instead. Never a wrong result, never
@@ -10,6 +10,7 @@
 pub mod catalog;
 mod compile;
 mod functions;
+pub mod physical;
 pub mod plan;
 mod planner;
 mod position;
@@ -19,4 +20,5 @@ mod tests;
 
 pub use catalog::{Accepts, ColumnDef, Connectors, SinkTraits, SourceTraits, TableDef, WatermarkDef};
 pub use compile::{Job, compile};
+pub use physical::build;
 pub use position::Position;

@@ -107,7 +107,8 @@ impl Builder {
 
     /// All rows of several nodes with the same columns.
     pub(super) fn union(&mut self, inputs: Vec<usize>) -> usize {
-        let schema = inputs.first().map(|i| Arc::clone(&self.node(*i).schema)).unwrap_or_else(|| Arc::new(Schema::empty()));
+        let first = inputs.first().map(|i| Arc::clone(&self.node(*i).schema)).unwrap_or_else(|| Arc::new(Schema::empty()));
+        let schema = unique_schema(first.fields().iter().map(|f| f.as_ref().clone().with_nullable(true)));
         let changes = if inputs.iter().all(|i| appends(self.node(*i))) { Changes::Append } else { Changes::Retract };
         self.add("union", "", Node { id: NodeId(0), kind: Kind::Union, inputs, schema, changes, key: None })
     }

@@ -52,7 +52,7 @@ pub(crate) fn lower(b: &mut Builder, plan: &LogicalPlan, at: Position) -> Result
                 // A source's columns may be pruned, but only under a calc.
                 inputs.push(if matches!(b.node(index).kind, Kind::Source(_)) { b.calc(index, Vec::new(), project) } else { index });
             }
-            let fields = u.schema.fields().iter().map(|f| f.as_ref().clone());
+            let fields = u.schema.fields().iter().map(|f| f.as_ref().clone().with_nullable(true));
             let schema = unique_schema(fields);
             let changes = if inputs.iter().all(|i| appends(b.node(*i))) { Changes::Append } else { Changes::Retract };
             Ok(b.add("union", "", Node { id: NodeId(0), kind: Kind::Union, inputs, schema, changes, key: None }))

@@ -6,13 +6,13 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, TimeUnit};
 use datafusion_common::config::ConfigOptions;
 use datafusion_common::tree_node::{Transformed, TreeNode};
 use datafusion_common::{Result, ScalarValue};
 use datafusion_expr::expr_rewriter::NamePreserver;
 use datafusion_expr::utils::merge_schema;
-use datafusion_expr::{Expr, ExprSchemable, LogicalPlan};
+use datafusion_expr::{Cast, Expr, ExprSchemable, LogicalPlan};
 use datafusion_optimizer::analyzer::type_coercion::TypeCoercion;
 use datafusion_optimizer::common_subexpr_eliminate::CommonSubexprEliminate;
 use datafusion_optimizer::eliminate_duplicated_expr::EliminateDuplicatedExpr;
@@ -27,7 +27,7 @@ use crate::functions::timestamp_text;
 /// Gives every expression its type.
 pub(crate) fn analyse(plan: LogicalPlan) -> Result<LogicalPlan> {
     let config = ConfigOptions::default();
-    let plan = each_expression(plan, |e, _| narrow(e))?;
+    let plan = each_expression(plan, plain)?;
     let plan = TypeCoercion::new().analyze(plan, &config)?;
     let plan = each_expression(plan, cast_to_text)?;
     plan.check_invariants(datafusion_expr::logical_plan::InvariantLevel::Executable)?;
@@ -66,14 +66,32 @@ fn each_expression(
     .map(|t| t.data)
 }
 
-/// A whole number that fits is an INT, as in Flink, not a BIGINT.
-fn narrow(e: Expr) -> Result<Transformed<Expr>> {
+/// A whole number that fits is an INT, as in Flink, not a BIGINT; a function gives types that columns may have.
+fn plain(e: Expr, schema: &datafusion_common::DFSchema) -> Result<Transformed<Expr>> {
+    if let Expr::ScalarFunction(_) = &e
+        && let Ok(t) = e.get_type(schema)
+        && let Some(to) = storable(&t)
+    {
+        return Ok(Transformed::yes(Expr::Cast(Cast::new(Box::new(e), to))));
+    }
     if let Expr::Literal(ScalarValue::Int64(Some(n)), meta) = &e
         && let Ok(n) = i32::try_from(*n)
     {
         return Ok(Transformed::yes(Expr::Literal(ScalarValue::Int32(Some(n)), meta.clone())));
     }
     Ok(Transformed::no(e))
+}
+
+/// The type of a column for a type that only functions have.
+fn storable(t: &DataType) -> Option<DataType> {
+    Some(match t {
+        DataType::Utf8View | DataType::LargeUtf8 => DataType::Utf8,
+        DataType::BinaryView | DataType::LargeBinary => DataType::Binary,
+        DataType::UInt8 | DataType::UInt16 => DataType::Int32,
+        DataType::UInt32 | DataType::UInt64 => DataType::Int64,
+        DataType::Timestamp(TimeUnit::Nanosecond, zone) => DataType::Timestamp(TimeUnit::Microsecond, zone.clone()),
+        _ => return None,
+    })
 }
 
 /// The text of a time-stamp and of a truth value is Flink's.

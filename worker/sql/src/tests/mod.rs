@@ -2,6 +2,7 @@
 
 mod accepts;
 mod refuses;
+mod run;
 
 use std::sync::Arc;
 
