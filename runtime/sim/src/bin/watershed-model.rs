@@ -1,0 +1,72 @@
+//! Runs the models outside of tests: `small` and `big` with all rules, `mutants` with each rule removed (prints the table of
+//! `docs/mutants.md`), `rule <name>` with one rule removed in every world, with the steps that lead to the failure.
+
+use std::io::Write;
+
+use watershed_runtime::protocol::rules::Rules;
+use watershed_sim::model::cut::CutModel;
+use watershed_sim::model::cut::config::{BIG, Config, MEDIUM, SMALL};
+use watershed_sim::model::log::LogModel;
+use watershed_sim::model::run::{Outcome, check};
+use watershed_sim::model::table::{LIMIT, Line, log_model, markdown, remove};
+
+/// How many steps a big world may take before it is given up as "no failure so far".
+const BIG_LIMIT: usize = 400_000_000;
+
+fn say(text: &str) {
+    // Nobody to tell if the pipe is closed.
+    let _ = writeln!(std::io::stdout(), "{text}");
+}
+
+fn tell(name: &str, o: &Outcome) {
+    let verdict = match &o.failed {
+        Some((law, path)) => format!("FAILS {law}\n    {}", path.join(", ")),
+        None if o.complete => "every law holds".into(),
+        None => "no failure up to the limit".into(),
+    };
+    say(&format!("{name}: {} states, {:.1} s: {verdict}", o.states, o.seconds));
+}
+
+fn worlds(list: &[Config], rules: Rules, limit: usize, deep: bool) {
+    for g in list {
+        tell(g.name, &check(CutModel::new(g.clone(), rules), limit, deep));
+    }
+}
+
+fn progress(line: Line) -> Line {
+    let found = line.caught.as_ref().map_or_else(|| "not shown by a model".into(), |(w, o)| format!("{w}: {} states", o.states));
+    let _ = writeln!(std::io::stderr(), "{}: {found}", line.rule.0);
+    line
+}
+
+fn main() {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let word = args.first().map_or("big", String::as_str);
+    let only = args.get(1).map_or("", String::as_str);
+    match word {
+        "small" => {
+            worlds(SMALL, Rules::ALL, LIMIT, false);
+            worlds(MEDIUM, Rules::ALL, LIMIT, false);
+            tell("manifest log", &check(log_model(Rules::ALL), LIMIT, false));
+        }
+        "big" => {
+            let some: Vec<Config> = BIG.iter().filter(|g| g.name.starts_with(only)).cloned().collect();
+            worlds(&some, Rules::ALL, BIG_LIMIT, true);
+            if only.is_empty() {
+                tell("manifest log", &check(LogModel::new(3, 2, 3, Rules::ALL), BIG_LIMIT, true));
+            }
+        }
+        "mutants" => {
+            let lines: Vec<_> = Rules::TABLE.iter().map(|rule| progress(remove(rule, &[SMALL, MEDIUM]))).collect();
+            say(&markdown(&lines));
+        }
+        "rule" => match Rules::without(only) {
+            Some(rules) => {
+                worlds(SMALL, rules, LIMIT, false);
+                worlds(MEDIUM, rules, LIMIT, false);
+            }
+            None => say("no such rule"),
+        },
+        _ => say("usage: watershed-model [small | big [name] | mutants | rule <name>]"),
+    }
+}

@@ -1,0 +1,14 @@
+//! Models for the checker (Stateright): every interleaving of a small world, with the production's own step functions inside.
+//!
+//! [`cut`] is the cut-over: upstreams, slots with one or two keyed stages, consumers, several batches, barriers, manifests, late
+//! `Published`, crashes. [`log`] is the manifest log with two coordinators and a store that answers ambiguously. [`run`] checks a
+//! model and tells how many states it took; [`table`] is the list of runs behind `docs/mutants.md`.
+//!
+//! What is checked is the roles' decisions and the order in which a slot obeys them; encoding, files and sinks are the
+//! simulator's. A model takes each transition by calling the same functions as a slot does, so a change of a role is checked by
+//! the next test run, not by the next reader.
+
+pub mod cut;
+pub mod log;
+pub mod run;
+pub mod table;

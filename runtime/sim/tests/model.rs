@@ -1,0 +1,56 @@
+//! With all rules, no interleaving of any small world breaks a law or gets stuck; nor does the manifest log under two coordinators.
+//!
+//! Exhaustive, so built without optimisation only the smallest runs: `cargo test --release -p watershed-sim --test model` is the real one
+//! (every test under 20 s on one core). `watershed-model big` explores the big worlds.
+#![cfg(feature = "mutants")]
+
+use watershed_runtime::protocol::rules::Rules;
+use watershed_sim::model::cut::CutModel;
+use watershed_sim::model::run::{Outcome, check};
+use watershed_sim::model::table::{LIMIT, log_model, world};
+
+fn holds(name: &str, o: &Outcome) {
+    assert!(o.failed.is_none(), "{name}: {:?}", o.failed);
+    assert!(o.complete && o.states > 1000, "{name}: only {} states, complete: {}", o.states, o.complete);
+}
+
+fn cut(name: &str) {
+    let g = world(name).unwrap();
+    holds(name, &check(CutModel::new(g.clone(), Rules::ALL), LIMIT, false));
+}
+
+/// One test a world.
+macro_rules! worlds {
+    ($($test:ident: $name:literal;)*) => {$(
+        #[test]
+        #[cfg_attr(debug_assertions, ignore = "exhaustive: run with --release")]
+        fn $test() {
+            cut($name);
+        }
+    )*};
+}
+
+worlds! {
+    every_law_holds_when_one_key_stays_at_the_target: "one stays at T";
+    every_law_holds_when_the_watermark_rises_in_steps: "watermarks in two steps";
+    every_law_holds_with_a_barrier_and_a_crash: "a barrier and a crash";
+    every_law_holds_with_two_consumers: "two consumers";
+    every_law_holds_with_two_batches_at_once: "two batches at once";
+    every_law_holds_with_two_targets: "two targets";
+    every_law_holds_with_two_stages: "two stages";
+    every_law_holds_with_two_stages_without_time: "two stages, no time";
+    every_law_holds_with_two_stages_and_a_barrier: "two stages and a barrier";
+    every_law_holds_there_and_back: "there and back";
+    every_law_holds_with_two_epochs_in_flight: "two epochs in flight, a crash";
+}
+
+#[test]
+fn every_law_holds_in_the_base_world() {
+    cut("base");
+}
+
+#[test]
+#[cfg_attr(debug_assertions, ignore = "exhaustive: run with --release")]
+fn the_log_has_one_writer_whatever_the_store_does() {
+    holds("manifest log", &check(log_model(Rules::ALL), LIMIT, false));
+}
