@@ -89,6 +89,15 @@ impl Error {
         self.inner.advice.as_deref()
     }
 
+    /// The same error in other words: for whoever knows which larger text the one complained about stands in.
+    #[must_use]
+    pub fn reworded(mut self, place: impl FnOnce(Option<&str>) -> Option<String>, words: impl Fn(&str) -> String) -> Self {
+        self.inner.place = place(self.inner.place.as_deref());
+        self.inner.what = words(&self.inner.what);
+        self.inner.advice = self.inner.advice.as_deref().map(words);
+        self
+    }
+
     /// A stable word for metrics.
     #[must_use]
     pub fn category(&self) -> &'static str {

@@ -59,6 +59,8 @@ pub(crate) struct Host {
     pub(crate) upkeep: Upkeep,
     /// Discoveries to be repeated: when, which source.
     pub(crate) rounds: Vec<(i64, NodeIndex, Arc<dyn Source>)>,
+    /// When the newest manifest got into the log.
+    pub(crate) published: Option<i64>,
 }
 
 /// Threads for what may block.
@@ -121,7 +123,9 @@ impl Host {
             Control::Scale(slots) => Some(Input::Want(slots)),
             Control::Stop => Some(Input::Stop),
             Control::Status(to) => {
-                let _gone = to.send(crate::local::Status::of(coordinator, &self.directory));
+                let age = self.published.map(|at| Duration::from_micros(u64::try_from(now() - at).unwrap_or(0)));
+                let status = crate::local::Status { snapshot_age: age, ..crate::local::Status::of(coordinator) };
+                let _gone = to.send((status, self.directory.clone()));
                 None
             }
         }
@@ -250,6 +254,7 @@ impl Host {
     }
 
     fn look_after(&mut self, coordinator: &Coordinator, manifest: Manifest) {
+        self.published = Some(now());
         let sender = self.sender.clone();
         self.upkeep.published(&self.store, manifest, coordinator.floor(), move |file, replaces| {
             let _gone = sender.send(HostEvent::Input(Input::Merged(file, replaces)));

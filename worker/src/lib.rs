@@ -11,18 +11,31 @@
 //! | `restore` | from manifest and state files back into slots |
 //! | `host` | the coordinator's thread: carries its effects out |
 //! | [`local`] | `run`: all of it in this process |
+//! | [`cli`] | `main`: a job's program as a complete command line |
+//! | `control`, [`http`], `telemetry` | steering and watching a running job from outside |
 
+#[cfg(feature = "cli")]
+pub mod cli;
 mod clock;
+#[cfg(feature = "cli")]
+mod control;
 mod host;
+#[cfg(feature = "http")]
+pub mod http;
 pub mod io;
 pub mod local;
+#[cfg(feature = "http")]
+mod metrics;
 mod pool;
 mod restore;
 mod slots;
 pub mod store;
+pub mod telemetry;
 mod upkeep;
 
-pub use local::{Handle, LocalJob, Outcome, Progress};
+#[cfg(feature = "cli")]
+pub use cli::main;
+pub use local::{Handle, LocalJob, Outcome, Progress, Restored, Status};
 pub use watershed_connectors as connectors;
 pub use watershed_runtime as runtime;
 pub use watershed_runtime::error::{Error, Kind, Result, explain};

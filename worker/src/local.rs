@@ -38,7 +38,7 @@ use crate::upkeep::Upkeep;
 pub(crate) enum Control {
     Scale(u16),
     Stop,
-    Status(Sender<Status>),
+    Status(Sender<(Status, Directory)>),
 }
 
 /// A job to be run in this process.
@@ -53,6 +53,20 @@ pub struct LocalJob {
     keys: KeySpace,
     window: u32,
     may_drop: Vec<String>,
+    drop_unmatched: bool,
+}
+
+/// What a start found in the storage.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Restored {
+    /// The epoch it goes on from; 0 for a job that begins.
+    pub epoch: u64,
+    /// Stored states (`node.state`) that go on.
+    pub kept: Vec<String>,
+    /// States that the storage does not have: they begin empty.
+    pub empty: Vec<String>,
+    /// Stored states given up, as was asked.
+    pub dropped: Vec<String>,
 }
 
 /// How a run ended.
@@ -83,19 +97,16 @@ pub struct Status {
     pub settled: bool,
     /// For whom the job waits, besides for rows.
     pub waiting: Vec<String>,
+    /// How long ago this process published an epoch.
+    pub snapshot_age: Option<Duration>,
 }
 
 /// Another name for [`Status`] in progress displays.
 pub type Progress = Status;
 
 impl Status {
-    pub(crate) fn of(coordinator: &Coordinator, directory: &Directory) -> Self {
-        let (to, answers) = channel();
-        let all = directory.all();
-        for slot in &all {
-            directory.send(*slot, SlotMessage::Stats(to.clone()));
-        }
-        drop(to);
+    /// What the coordinator knows by itself.
+    pub(crate) fn of(coordinator: &Coordinator) -> Self {
         let mut status = Self {
             term: coordinator.term(),
             epoch: coordinator.last().epoch,
@@ -107,13 +118,23 @@ impl Status {
         for slot in coordinator.table().table() {
             *status.groups.entry(slot.0).or_default() += 1;
         }
+        status
+    }
+
+    /// Adds what the slots know. Waits for them, so it is done on the asker's thread and never on the coordinator's.
+    fn ask(mut self, directory: &Directory) -> Self {
+        let (to, answers) = channel();
+        for slot in directory.all() {
+            directory.send(slot, SlotMessage::Stats(to.clone()));
+        }
+        drop(to);
         // A slot answers between two steps; one that is gone does not count.
         while let Ok((slot, nodes, waiting)) = answers.recv_timeout(Duration::from_millis(500)) {
-            status.nodes.push((slot.0, nodes));
-            status.waiting.extend(waiting);
+            self.nodes.push((slot.0, nodes));
+            self.waiting.extend(waiting);
         }
-        status.nodes.sort_by_key(|(s, _)| *s);
-        status
+        self.nodes.sort_by_key(|(s, _)| *s);
+        self
     }
 }
 
@@ -139,7 +160,8 @@ impl Handle {
     pub fn status(&self) -> Option<Status> {
         let (to, answer) = channel();
         self.sender.send(HostEvent::Control(Control::Status(to))).ok()?;
-        answer.recv().ok()
+        let (status, directory) = answer.recv().ok()?;
+        Some(status.ask(&directory))
     }
 }
 
@@ -150,6 +172,7 @@ pub struct Ready {
     events: Receiver<HostEvent>,
     finished: bool,
     place: String,
+    restored: Restored,
 }
 
 impl std::fmt::Debug for Ready {
@@ -172,6 +195,7 @@ impl LocalJob {
             keys: KeySpace::default(),
             window: 16384,
             may_drop: Vec::new(),
+            drop_unmatched: false,
         }
     }
 
@@ -217,6 +241,13 @@ impl LocalJob {
         self
     }
 
+    /// Gives up every stored state that the job no longer has.
+    #[must_use]
+    pub fn drop_unmatched(mut self, drop: bool) -> Self {
+        self.drop_unmatched = drop;
+        self
+    }
+
     /// The default place of a job's snapshots.
     #[must_use]
     pub fn default_storage(name: &str) -> PathBuf {
@@ -229,7 +260,7 @@ impl LocalJob {
     }
 
     /// Opens storage, claims the job, restores its state and starts its slots.
-    pub fn prepare(self) -> Result<Ready> {
+    pub fn prepare(mut self) -> Result<Ready> {
         self.graph.check()?;
         let url = self.storage.clone().unwrap_or_else(|| Self::default_storage(&self.name).display().to_string());
         let store = Store::open(&url)?;
@@ -245,9 +276,15 @@ impl LocalJob {
             sink.check().map_err(|e| e.at(node.name.clone()))?;
         }
         let tail = read_log(&store)?;
+        let shape = graph.shape()?.nodes;
+        let stored = tail.last.as_ref().map_or(&[][..], |(_, m)| m.graph.as_slice());
+        let shapes = restart::compare(stored, &shape);
+        if self.drop_unmatched {
+            self.may_drop.extend(shapes.missing.iter().chain(&shapes.changed).cloned());
+        }
         let job = restart::Job {
             fingerprint: 0,
-            graph: graph.shape()?.nodes,
+            graph: shape,
             fresh: Assignment::even(keys, self.slots),
             slots: (0..self.slots).map(SlotId).collect(),
             may_drop: self.may_drop.into_iter().collect(),
@@ -255,6 +292,8 @@ impl LocalJob {
         let tables = |n: &NodeShape| n.states.iter().map(|s| (n.id.table(&s.name), s.clone())).collect::<Vec<_>>();
         let descs = Arc::new(job.graph.iter().flat_map(tables).collect());
         let start = restart::start(&tail, &job)?;
+        let (empty, dropped) = (start.empty.clone(), start.dropped.clone());
+        let restored = Restored { epoch: start.manifest.epoch, kept: shapes.kept, empty, dropped };
         let mut log = LogWriter::new(&tail, RuleSet::ALL);
         let uid = unique();
         claim(&store, &mut log, &uid)?;
@@ -291,8 +330,9 @@ impl LocalJob {
             workers: Workers::new()?,
             upkeep: Upkeep::new()?,
             rounds: Vec::new(),
+            published: None,
         };
-        Ok(Ready { host, coordinator: Some(coordinator), events, finished: start.finished, place })
+        Ok(Ready { host, coordinator: Some(coordinator), events, finished: start.finished, place, restored })
     }
 }
 
@@ -301,6 +341,18 @@ impl Ready {
     #[must_use]
     pub fn handle(&self) -> Handle {
         Handle { sender: self.host.sender.clone() }
+    }
+
+    /// What the start found in the storage.
+    #[must_use]
+    pub fn restored(&self) -> &Restored {
+        &self.restored
+    }
+
+    /// Where the snapshots are.
+    #[must_use]
+    pub fn place(&self) -> &str {
+        &self.place
     }
 
     /// Runs to the end of all input, or until stopped.

@@ -1,0 +1,110 @@
+//! One function a command.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::ArgMatches;
+use watershed::cli::flags::{self as shared, RunFlags};
+use watershed::cli::{Printed, dot, report, run as run_graph, scale as scale_job};
+use watershed::{Result, explain as explain_error};
+
+use crate::flags::{FILE, JOB, command};
+use crate::job::{self, JobFile};
+
+/// Does what was typed.
+pub(crate) fn run(typed: &ArgMatches) -> ExitCode {
+    match typed.subcommand() {
+        Some(("run", typed)) => run_job(typed),
+        Some(("scale", typed)) => report(scale(typed)),
+        Some(("validate", typed)) => validate(typed),
+        Some(("explain", typed)) => report(explain(typed)),
+        Some(("snapshots", typed)) => report(snapshots(typed)),
+        Some((_, typed)) => report(shared::completions(typed, command())),
+        None => ExitCode::from(2),
+    }
+}
+
+fn text<'a>(typed: &'a ArgMatches, name: &str) -> &'a str {
+    typed.get_one::<String>(name).map_or("", String::as_str)
+}
+
+fn run_job(typed: &ArgMatches) -> ExitCode {
+    let ready = JobFile::read(text(typed, FILE)).and_then(|file| {
+        file.runs_here()?;
+        let planned = file.plan()?;
+        let settings = file.settings(&planned).with(RunFlags::of(typed));
+        Ok((file.notes(), planned.graph()?, settings))
+    });
+    match ready {
+        Ok((notes, graph, settings)) => {
+            if settings.format == watershed::cli::Format::Text {
+                complain(&notes);
+            }
+            run_graph(graph, &settings)
+        }
+        Err(e) => report::<()>(Err(e)),
+    }
+}
+
+/// What is worth saying but stops nothing.
+fn complain(lines: &[String]) {
+    for line in lines {
+        // Nobody can be told that standard error is closed.
+        let _closed = writeln!(std::io::stderr(), "{line}");
+    }
+}
+
+/// A job is named by its name, or by the file it was started from.
+fn name_and_storage(typed: &ArgMatches) -> Result<(String, Option<String>)> {
+    let (job, storage) = (text(typed, JOB), shared::storage_of(typed));
+    if !job::is_file(job) {
+        return Ok((job.to_owned(), storage));
+    }
+    let file = JobFile::read(job)?;
+    Ok((file.name(), storage.or_else(|| file.storage())))
+}
+
+fn scale(typed: &ArgMatches) -> Result<Printed> {
+    let (job, storage) = name_and_storage(typed)?;
+    scale_job(&job, storage.as_deref(), shared::scale_slots(typed))
+}
+
+fn snapshots(typed: &ArgMatches) -> Result<Printed> {
+    let Some((_, inner)) = typed.subcommand() else { return Ok(Printed) };
+    let (job, storage) = name_and_storage(inner)?;
+    shared::snapshots(typed, &job, storage.as_deref())
+}
+
+/// Every file is checked, whatever is wrong with those before it.
+fn validate(typed: &ArgMatches) -> ExitCode {
+    let mut worst = ExitCode::SUCCESS;
+    for name in typed.get_many::<String>(FILE).unwrap_or_default() {
+        let checked = JobFile::read(name).and_then(|file| {
+            if file.has_sql() {
+                file.plan()?.graph()?;
+            }
+            Ok(file)
+        });
+        match checked {
+            Ok(file) => {
+                complain(&file.notes());
+                // That nobody reads on (`| head`) is fine.
+                let _closed = writeln!(std::io::stdout(), "{name}: the job `{}` is valid", file.name());
+            }
+            Err(e) => {
+                complain(&[explain_error(&e)]);
+                worst = ExitCode::from(watershed::cli::exit_code(e.kind()));
+            }
+        }
+    }
+    worst
+}
+
+fn explain(typed: &ArgMatches) -> Result<Printed> {
+    let file = JobFile::read(text(typed, FILE))?;
+    let planned = file.plan()?;
+    let text = if typed.get_flag("dot") { dot(&file.name(), &planned.graph()?) } else { planned.text() };
+    // That nobody reads on (`| head`) is fine.
+    let _closed = std::io::stdout().write_all(text.as_bytes());
+    Ok(Printed)
+}

@@ -1,1 +1,0 @@
-//! The watershed command line: run, scale, validate and explain jobs.

@@ -1,0 +1,34 @@
+//! The command line of a job: the same flags, messages and exit codes for the stock binary and for a program of one's own.
+//!
+//! A Rust program calls [`main`] and is a complete binary. The stock binary (`watershed-cli`) reads manifests and SQL files, and shares
+//! everything from there on. Text becomes typed flags once (`flags`), flags and what the job says become [`Settings`] once, and nothing
+//! below looks at arguments or at the environment again.
+//!
+//! | file | what |
+//! |---|---|
+//! | `flags` | what may be typed |
+//! | `settings` | what it means: flags over the job's own words over defaults |
+//! | `run` | a job with everything around it: signals, control socket, HTTP, live line |
+//! | `scale`, `snapshots`, `explain` | the other commands |
+//! | `exit` | from an error to an exit code |
+//! | `program` | [`main`] |
+
+mod exit;
+mod explain;
+pub mod flags;
+mod program;
+mod run;
+mod scale;
+mod settings;
+mod signals;
+mod snapshots;
+
+pub use exit::{EXIT_CODES, Printed, exit_code, report};
+pub use explain::{dot, outline};
+pub use program::{main, main_from};
+pub use run::run;
+pub use scale::scale;
+pub use settings::Settings;
+pub use snapshots::{list, show};
+
+pub use crate::telemetry::log::Format;

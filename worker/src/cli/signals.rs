@@ -1,0 +1,58 @@
+//! Ctrl-C and SIGTERM: the first one stops the job with a snapshot, a second one ends the process at once.
+//!
+//! The second is handled by the signal handler itself and not by a thread, so that it works even when everything else hangs. Nothing is
+//! lost by it: a process that vanishes is what snapshots are for.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::thread::JoinHandle;
+
+use serde_json::json;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::flag;
+use signal_hook::iterator::Signals;
+use watershed_runtime::error::{Error, Kind, Result};
+
+use crate::local::Handle;
+use crate::telemetry::log::Log;
+
+/// Listens for signals until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    signals: signal_hook::iterator::Handle,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Watch {
+    pub(crate) fn start(log: &Arc<Log>, handle: Handle) -> Result<Self> {
+        let failed = |e: std::io::Error| Error::new(Kind::Unavailable, "cannot listen for signals").because(e);
+        let seen = Arc::new(AtomicBool::new(false));
+        for signal in [SIGINT, SIGTERM] {
+            // In this order: at the first signal the flag is not set yet when the condition is looked at.
+            flag::register_conditional_shutdown(signal, 130, seen.clone()).map_err(failed)?;
+            flag::register(signal, seen.clone()).map_err(failed)?;
+        }
+        let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(failed)?;
+        let closer = signals.handle();
+        let log = log.clone();
+        let watch = move || {
+            for signal in signals.forever() {
+                let name = if signal == SIGINT { "SIGINT" } else { "SIGTERM" };
+                let sentence = "stopping with a snapshot; again to end at once";
+                log.event("stopping", sentence, json!({ "signal": name }));
+                handle.stop();
+            }
+        };
+        let thread = std::thread::Builder::new().name("signals".into()).spawn(watch).map_err(failed)?;
+        Ok(Self { signals: closer, thread: Some(thread) })
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.signals.close();
+        if let Some(thread) = self.thread.take() {
+            let _ended = thread.join();
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! What the job's nodes are called in metrics and displays: taken from the graph once, before it is given away to the slots.
+
+use watershed_runtime::graph::{Graph, Role};
+
+/// What a node does, as far as a display cares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NodeKind {
+    /// Reads.
+    Source,
+    /// Computes.
+    Operator,
+    /// Writes.
+    Sink,
+}
+
+/// A node's name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeName {
+    /// For people.
+    pub name: String,
+    /// The stable id: names need not be unique, ids are.
+    pub id: u64,
+    /// What it does.
+    pub kind: NodeKind,
+}
+
+impl NodeName {
+    /// The names of a graph's nodes, in its order: that of [`crate::local::Status::nodes`].
+    #[must_use]
+    pub fn all(graph: &Graph) -> Vec<Self> {
+        let kind = |role: &Role| match role {
+            Role::Source { .. } => NodeKind::Source,
+            Role::Operator { .. } => NodeKind::Operator,
+            Role::Sink(_) => NodeKind::Sink,
+        };
+        graph.nodes().iter().map(|n| Self { name: n.name.clone(), id: n.id.0, kind: kind(&n.role) }).collect()
+    }
+}
