@@ -378,8 +378,7 @@ impl Coordinator {
                 out.extend(self.started.iter().map(|s| Effect::Send(*s, Command::EndOfSource(node))));
             }
         }
-        let uncommitted: BTreeSet<SlotId> = self.epochs.last().handles.iter().map(|h| h.slot).collect();
-        let effects = self.rescale.step(&mut self.turns, &uncommitted)?;
+        let effects = self.rescale.step(&mut self.turns, &self.epochs.needed())?;
         self.rescale_effects(effects, out);
         if let Some(effect) = self.epochs.tick(now, &mut self.turns)? {
             self.epoch_effects(vec![effect], out)?;

@@ -259,6 +259,13 @@ impl Epochs {
         self.commit_next().into_iter().chain(self.done()).collect()
     }
 
+    /// The slots whose part in an epoch or whose output is still to come or to be committed (I8).
+    #[must_use]
+    pub fn needed(&self) -> BTreeSet<SlotId> {
+        let parts = self.flights.iter().flat_map(|f| f.expect.iter().copied());
+        parts.chain(self.last.handles.iter().map(|h| h.slot)).collect()
+    }
+
     /// The lowest (term, epoch) of a file that an unpublished epoch may still name; see [`super::gc`].
     #[must_use]
     pub fn floor(&self) -> (u64, u64) {

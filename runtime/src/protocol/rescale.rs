@@ -111,7 +111,6 @@ impl Rescale {
     /// A slot has registered and has its channels open.
     pub fn registered(&mut self, slot: SlotId) {
         self.registered.insert(slot);
-        self.leaving.remove(&slot);
     }
 
     /// A barrier has aligned; these take part from now on.
@@ -137,15 +136,16 @@ impl Rescale {
         self.batches.remove(&batch);
     }
 
-    /// Everything that can be done now. `uncommitted` are slots with sink handles that are not committed (I8).
-    pub fn step(&mut self, turns: &mut Turns, uncommitted: &BTreeSet<SlotId>) -> Result<Vec<RescaleEffect>> {
+    /// Everything that can be done now. `needed` are slots with a part in an unpublished epoch, or with sink handles that are not
+    /// committed (I8).
+    pub fn step(&mut self, turns: &mut Turns, needed: &BTreeSet<SlotId>) -> Result<Vec<RescaleEffect>> {
         let mut effects = Vec::new();
         self.provision(&mut effects);
         self.plan(turns);
         self.warm(&mut effects);
         self.cut(turns, &mut effects)?;
         self.leave(turns, &mut effects);
-        self.release(turns, uncommitted, &mut effects);
+        self.release(turns, needed, &mut effects);
         Ok(effects)
     }
 
@@ -185,7 +185,9 @@ impl Rescale {
 
     fn provision(&mut self, effects: &mut Vec<RescaleEffect>) {
         let joiners: BTreeSet<SlotId> = self.wanted.difference(&self.members).copied().collect();
-        if self.asked.is_none() && !joiners.is_empty() && joiners.is_subset(&self.registered) {
+        // Who has left and is wanted again joins as a new slot, once the old one is released.
+        let gone = joiners.is_disjoint(&self.leaving);
+        if self.asked.is_none() && !joiners.is_empty() && joiners.is_subset(&self.registered) && gone {
             self.ask(self.members.union(&joiners).copied().collect(), effects);
         }
     }
@@ -196,7 +198,8 @@ impl Rescale {
     }
 
     fn plan(&mut self, turns: &Turns) {
-        if self.todo.is_none() && self.wanted.is_subset(&self.members) {
+        // Not while a cut is open: its target has its groups in the table, but not yet in its hands, and cannot warm them up for others.
+        if self.todo.is_none() && self.wanted.is_subset(&self.members) && turns.open().next().is_none() {
             self.todo = Some(plan(turns.table(), &self.wanted, self.sizes.max_batch).into());
         }
     }
@@ -235,12 +238,12 @@ impl Rescale {
         }
     }
 
-    fn release(&mut self, turns: &Turns, uncommitted: &BTreeSet<SlotId>, effects: &mut Vec<RescaleEffect>) {
+    fn release(&mut self, turns: &Turns, needed: &BTreeSet<SlotId>, effects: &mut Vec<RescaleEffect>) {
         let owner = |s: &SlotId| turns.table().table().contains(s);
-        let go: BTreeSet<SlotId> = self.leaving.iter().filter(|s| !uncommitted.contains(s) && !owner(s)).copied().collect();
+        let go: BTreeSet<SlotId> = self.leaving.iter().filter(|s| !needed.contains(s) && !owner(s)).copied().collect();
         if !go.is_empty() {
             self.leaving.retain(|s| !go.contains(s));
-            self.registered.retain(|s| !go.contains(s));
+            self.registered.retain(|s| !go.contains(s) || self.wanted.contains(s));
             effects.push(RescaleEffect::Release(go));
         }
     }

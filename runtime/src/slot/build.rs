@@ -141,38 +141,46 @@ impl Slot {
         let NodeState { body: Body::Source(source), .. } = self.node(node.0) else {
             return Err(Error::new(Kind::Broken, "splits were given to a node that is not a source"));
         };
-        let (moved, n) = (source.expecting > 0, splits.len());
+        let n = splits.len();
         source.add(splits, now);
         source.arrived(n);
-        let lowest = source.rewind.take();
-        if let Some(w) = lowest.filter(|_| moved) {
-            self.rewind(node.0, w);
-        }
         self.source_watermark(node.0);
         Ok(())
     }
 
-    /// A split came from another slot at a barrier, with an older watermark: what this source has promised since is void for it. The
-    /// receivers took the same step when they aligned, so no promise that anybody relied on is broken (I6).
-    fn rewind(&mut self, i: usize, w: Time) {
+    /// A barrier that brings splits here has passed a node: what the node has promised says nothing of their rows. The receivers took the
+    /// same step when they aligned, so no promise that anybody relied on is broken; a slot that joins at this barrier is promised
+    /// nothing until the splits have come (I6).
+    pub(super) fn promise_nothing(&mut self, i: usize, barrier: &Barrier) {
+        let me = self.id;
+        let mut comes = barrier.moves.iter().filter(|m| m.to == me).map(|m| m.node);
+        let fed: Vec<usize> = match self.graph.nodes().get(i) {
+            Some(n) if matches!(n.role, Role::Source { .. }) && comes.any(|c| c == n.id) => Vec::new(),
+            Some(n) if matches!(n.role, Role::Operator { keyed: false, .. }) => {
+                let comes: Vec<NodeId> = comes.collect();
+                let fed = |e: u32| self.fed_by.get(e as usize).is_some_and(|by| by.iter().any(|s| comes.contains(s)));
+                let Some(node) = self.nodes.get(i) else { return };
+                let fed = node.channels.iter().enumerate().filter(|(_, c)| !c.exchanged && fed(c.edge)).map(|(c, _)| c);
+                let fed: Vec<usize> = fed.collect();
+                if fed.is_empty() {
+                    return;
+                }
+                fed
+            }
+            Some(_) | None => return,
+        };
         let node = self.node(i);
-        node.emitted = node.emitted.min(w);
-        if !matches!(node.body, Body::Source(_)) {
-            node.own = node.own.min(w);
+        node.emitted = Time::MIN;
+        node.own = Time::MIN;
+        for c in fed {
+            if let Some(channel) = node.channels.get_mut(c) {
+                channel.watermark = Time::MIN;
+                channel.quiet = false;
+            }
         }
-        let mut next = Vec::new();
         for o in &mut node.outs {
-            match o {
-                Out::Exchange { exchange, .. } => exchange.rewind(w),
-                Out::Local { node, channel, .. } => next.push((*node, *channel)),
-            }
-        }
-        for (n, c) in next {
-            if let Some(channel) = self.node(n).channels.get_mut(c) {
-                channel.watermark = channel.watermark.min(w);
-            }
-            if !matches!(self.node(n).body, Body::Operator { keyed: true, .. }) {
-                self.rewind(n, w);
+            if let Out::Exchange { exchange, .. } = o {
+                exchange.promise_nothing();
             }
         }
     }

@@ -95,6 +95,7 @@ impl Slot {
         for channel in &mut self.node(i).channels {
             channel.aligned = false;
         }
+        self.promise_nothing(i, barrier);
         self.lower_for_moves(i, barrier);
         if let Some(members) = &barrier.members {
             self.change_members(i, members);

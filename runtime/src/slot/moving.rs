@@ -40,6 +40,9 @@ pub struct MoveStats {
     pub frames_aside: u64,
 }
 
+/// How many dropped warm-ups a slot remembers.
+const FORGOTTEN: usize = 256;
+
 /// What a slot knows of the cuts since the last barrier.
 #[derive(Debug)]
 pub(super) struct Moving {
@@ -47,6 +50,8 @@ pub(super) struct Moving {
     warming: VecDeque<Arc<CutPlan>>,
     /// Batches of which something has come in.
     arriving: Vec<Arc<CutPlan>>,
+    /// The last warm-ups that were dropped: what still comes of them is not wanted.
+    forgotten: VecDeque<u64>,
     /// Batches whose tables keep book of what the target lacks.
     shipping: Vec<u64>,
     sources: Vec<SourceCut>,
@@ -76,6 +81,7 @@ impl Moving {
             warming: VecDeque::new(),
             shipping: Vec::new(),
             arriving: Vec::new(),
+            forgotten: VecDeque::new(),
             sources: Vec::new(),
             complete: Vec::new(),
             targets: Vec::new(),
@@ -236,14 +242,27 @@ impl Slot {
     pub(super) fn forget_warm(&mut self, batch: u64) -> Result<()> {
         self.moving.warming.retain(|p| p.batch != batch);
         self.moving.shipping.retain(|b| *b != batch);
-        let arrived = self.moving.arriving.iter().position(|p| p.batch == batch).map(|at| self.moving.arriving.remove(at));
+        self.forget_arrived(|p| p.batch == batch)?;
+        if self.moving.forgotten.len() >= FORGOTTEN {
+            self.moving.forgotten.pop_front();
+        }
+        self.moving.forgotten.push_back(batch);
         self.each_table(|_, t| {
             t.ship_cancel(batch);
-            if let Some(plan) = &arrived {
-                t.discard(&plan.groups);
-            }
             Ok(())
         })
+    }
+
+    /// Drops what came in of these warm-ups.
+    fn forget_arrived(&mut self, which: impl Fn(&CutPlan) -> bool) -> Result<()> {
+        while let Some(at) = self.moving.arriving.iter().position(|p| which(p)) {
+            let plan = self.moving.arriving.remove(at);
+            self.each_table(|_, t| {
+                t.discard(&plan.groups);
+                Ok(())
+            })?;
+        }
+        Ok(())
     }
 
     /// From here on the tables know which entries of the batch the target lacks.
@@ -420,7 +439,13 @@ impl Slot {
     pub(super) fn take_bulk(&mut self, bulk: Bulk, out: &mut dyn Outbox) -> Result<()> {
         match bulk {
             Bulk::Warm { plan, tables } => {
+                // Its source heard later than this slot that the warm-up was dropped.
+                if self.moving.forgotten.contains(&plan.batch) {
+                    return Ok(());
+                }
                 if !self.moving.arriving.iter().any(|p| p.batch == plan.batch) {
+                    // Some older warm-up of these groups was dropped, and this slot has not heard of it yet.
+                    self.forget_arrived(|p| p.groups.intersects(&plan.groups))?;
                     self.moving.arriving.push(plan.clone());
                 }
                 self.each_table(|id, t| tables.iter().filter(|(i, _)| *i == id).try_for_each(|(_, b)| t.absorb(b)))

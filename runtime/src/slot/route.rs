@@ -161,11 +161,12 @@ impl Exchange {
         }
     }
 
-    /// The watermark may be lower from here on: a split with an older one came to this slot at the barrier just sent.
-    pub fn rewind(&mut self, w: Time) {
-        self.watermark = self.watermark.min(w);
+    /// What was promised up to the barrier just sent is void: splits come to this slot, and nobody knows yet where they stand.
+    pub fn promise_nothing(&mut self) {
+        self.watermark = Time::MIN;
+        self.quiet = false;
         for d in &mut self.dests {
-            d.sent = d.sent.min(w);
+            (d.sent, d.quiet) = (Time::MIN, false);
         }
     }
 

@@ -47,8 +47,6 @@ pub(super) struct SourceState {
     stopped: bool,
     /// Rows read since the last barrier, moved positions: whether the epoch changed anything.
     pub(super) changed: bool,
-    /// A split was taken over with an older watermark than the node has emitted.
-    pub(super) rewind: Option<Time>,
     /// Splits that come to this slot with the last barrier and have not been given to it yet: until then its watermark stands.
     pub(super) expecting: usize,
 }
@@ -71,13 +69,12 @@ pub(super) enum Turn {
 
 impl SourceState {
     pub(super) fn new(id: NodeId, source: Arc<dyn Source>, event_time: Option<EventTime>, tuning: Tuning) -> Self {
-        Self { id, source, event_time, splits: Vec::new(), told: false, ended: false, turn: 0, tuning, stopped: false, changed: false, rewind: None, expecting: 0 }
+        Self { id, source, event_time, splits: Vec::new(), told: false, ended: false, turn: 0, tuning, stopped: false, changed: false, expecting: 0 }
     }
 
     /// Takes splits over.
     pub(super) fn add(&mut self, splits: Vec<(SplitId, Position, Time)>, now: i64) {
         for (id, start, watermark) in splits {
-            self.rewind = Some(self.rewind.map_or(watermark, |w| w.min(watermark)));
             self.splits.push(Split {
                 id,
                 start,

@@ -17,7 +17,7 @@ use super::trace::Trace;
 use crate::jobs::JobKind;
 
 /// Steps after which a run is not going to end.
-const MAX_STEPS: u64 = 3_000_000;
+const MAX_STEPS: u64 = 400_000;
 /// Turns of the clock in which nothing moves, after which nothing will.
 const MAX_IDLE: u32 = 60;
 
@@ -126,7 +126,7 @@ impl World {
     }
 
     fn over(&self) -> bool {
-        self.processes.iter().all(|p| matches!(p.life, Life::Over | Life::Fenced))
+        self.newest_over()
     }
 
     fn finish(mut self) -> Outcome {
@@ -166,9 +166,16 @@ impl World {
             let old = self.processes.remove(0);
             self.bury(old);
         }
-        let at = self.ground.rng.below(self.processes.len());
-        let Some(process) = self.processes.get_mut(at) else { return };
-        let moved = process.turn(&mut self.ground);
+        if self.processes.iter().all(|p| matches!(p.life, Life::Fenced)) {
+            // Whoever fenced them is gone: somebody starts the job again.
+            for p in std::mem::take(&mut self.processes) {
+                self.bury(p);
+            }
+            self.start();
+        }
+        let (n, first) = (self.processes.len(), self.ground.rng.below(self.processes.len()));
+        let (before, after) = self.processes.split_at_mut(first.min(n));
+        let moved = after.iter_mut().chain(before).any(|p| p.turn(&mut self.ground));
         if let Some(breach) = self.ground.sinks.breach() {
             self.ground.broken(|| breach);
         }

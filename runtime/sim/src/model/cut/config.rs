@@ -120,6 +120,17 @@ pub const SMALL: &[Config] = &[
         timers: [false, false],
         ..BASE
     },
+    Config {
+        name: "two targets, the second fenced first",
+        slots: 3,
+        records: &[(1, 15), (0, 25)],
+        scripts: &[&[R(0), W(20), R(1)]],
+        home: &[0, 0],
+        cuts: APART,
+        open: 2,
+        timers: [false, false],
+        ..BASE
+    },
     Config { name: "two stages", stages: 2, records: &[(0, 5), (0, 15)], scripts: &[&[R(0), W(10), R(1)]], timers: [true, true], ..BASE },
     Config { name: "two stages, no time", stages: 2, records: &[(0, 5), (0, 6), (0, 7), (0, 8)], scripts: &[&[R(0), R(1), R(2), R(3)]], timers: [false, false], ..BASE },
     Config {
