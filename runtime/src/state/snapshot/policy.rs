@@ -5,7 +5,7 @@
 //! the base's own: at most twice the state is read.
 //!
 //! Two rules.
-//! 1. When the deltas together are as large as the base, everything becomes a new base. Every byte of that cost was paid for by
+//! 1. When the deltas together are as large as the base (and many, or large in themselves), everything becomes a new base. Every byte of that cost was paid for by
 //!    a byte changed: a state of constant size writes at most 1 byte here for each byte changed.
 //! 2. Otherwise, when there are `MAX_DELTAS`, the youngest run of at least two neighbours of the lowest level becomes one delta. The
 //!    first such merge takes 16 files, the next 15 (one place is taken by its result), and so on; so a byte is rewritten once
@@ -22,6 +22,10 @@ use std::ops::Range;
 
 /// How many deltas lie over a base at most.
 pub const MAX_DELTAS: usize = 16;
+
+/// Deltas below this many bytes are no burden to a restore, whatever the base's size: a small state that changes as a whole with
+/// every epoch would otherwise be rewritten with every other one.
+const WORTH_READING: u64 = 32 << 20;
 
 /// What the policy has to know of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,7 +47,8 @@ pub fn plan_merge(files: &[FileMeta]) -> Option<Range<usize>> {
         return None;
     }
     let sum: u64 = deltas.iter().map(|f| f.bytes).sum();
-    if deltas.len() >= 2 && sum >= base.bytes {
+    let worth = deltas.len() >= MAX_DELTAS / 2 || (deltas.len() >= 2 && sum >= WORTH_READING);
+    if worth && sum >= base.bytes {
         return Some(0..files.len());
     }
     if deltas.len() < MAX_DELTAS {
