@@ -24,7 +24,11 @@ const BATCH: usize = 4096;
 const EPOCH: usize = 200_000;
 
 /// One call of an operator, with what it resumes.
-fn drive(op: &mut dyn Operator, w: Time, f: impl FnOnce(&mut dyn Operator, &mut Context<'_>) -> Result<Flow>) -> Result<Vec<Batch>> {
+fn drive(
+    op: &mut dyn Operator,
+    w: Time,
+    f: impl FnOnce(&mut dyn Operator, &mut Context<'_>) -> Result<Flow>,
+) -> Result<Vec<Batch>> {
     let marks = Watermarks::uniform(w);
     let (mut out, mut late) = (Vec::new(), 0);
     let mut cx = Context::new(&marks, 0, KeySpace::default(), &mut out, &mut late);
@@ -117,7 +121,8 @@ fn main() -> Result<()> {
         ("words: COUNT(*), SUM, MAX by 5,000 keys", 5_000, true, false),
         ("COUNT(*) by 1,000,000 keys", 1_000_000, false, false),
     ] {
-        let best = (0..3).map(|_| measure(keys, values, windows)).collect::<Result<Vec<_>>>()?.into_iter().fold(f64::MAX, f64::min);
+        let best =
+            (0..3).map(|_| measure(keys, values, windows)).collect::<Result<Vec<_>>>()?.into_iter().fold(f64::MAX, f64::min);
         text.push_str(&format!("{best:7.1} ns/row  {name}\n"));
     }
     // A closed pipe is the reader's business.

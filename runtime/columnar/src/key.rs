@@ -204,7 +204,8 @@ pub(crate) fn integers(column: &ArrayRef) -> Result<Int64Array> {
     if let Some(numbers) = column.as_primitive_opt::<Int64Type>() {
         return Ok(numbers.clone());
     }
-    let via = if matches!(column.data_type(), DataType::Date32) { cast(column, &DataType::Int32) } else { Ok(Arc::clone(column)) };
+    let via =
+        if matches!(column.data_type(), DataType::Date32) { cast(column, &DataType::Int32) } else { Ok(Arc::clone(column)) };
     let wide = via.and_then(|c| cast(&c, &DataType::Int64)).map_err(|e| unusable(&e))?;
     wide.as_primitive_opt::<Int64Type>().cloned().ok_or_else(wrong_type)
 }
@@ -241,7 +242,13 @@ fn encode(column: &ArrayRef, row: usize, out: &mut Vec<u8>) {
     } else if let Some(f) = column.as_primitive_opt::<Float64Type>() {
         let v = f.value(row);
         // One zero and one NaN.
-        let v = if v == 0.0 { 0.0 } else if v.is_nan() { f64::NAN } else { v };
+        let v = if v == 0.0 {
+            0.0
+        } else if v.is_nan() {
+            f64::NAN
+        } else {
+            v
+        };
         out.extend_from_slice(&v.to_bits().to_le_bytes());
     }
 }

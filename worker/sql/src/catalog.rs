@@ -74,7 +74,11 @@ impl TableDef {
     /// The connector's name; an error at the table if it is missing.
     pub fn connector(&self) -> Result<&str> {
         self.option("connector").ok_or_else(|| {
-            invalid(self.at, format!("table '{}' does not say what it is connected to", self.name), "add 'connector' = '…' to WITH")
+            invalid(
+                self.at,
+                format!("table '{}' does not say what it is connected to", self.name),
+                "add 'connector' = '…' to WITH",
+            )
         })
     }
 

@@ -162,7 +162,11 @@ impl<'a, C: Connectors + ?Sized> Compiler<'a, C> {
             let traits = self.connectors.describe_source(table)?;
             if b.batch && !traits.bounded {
                 let what = format!("the table '{name}' never ends, but 'execution.runtime-mode' is 'batch'");
-                return Err(invalid(insert.at_query, what, "read a bounded source, or SET 'execution.runtime-mode' = 'streaming'"));
+                return Err(invalid(
+                    insert.at_query,
+                    what,
+                    "read a bounded source, or SET 'execution.runtime-mode' = 'streaming'",
+                ));
             }
             b.sources.insert(name, traits);
         }
@@ -207,8 +211,12 @@ fn items(query: &Query) -> Vec<Position> {
     let mut all = Vec::new();
     for item in &select.projection {
         match item {
-            SelectItem::UnnamedExpr(e) | SelectItem::ExprWithAlias { expr: e, .. } => all.push(Position::of(e, Position::default())),
-            SelectItem::ExprWithAliases { .. } | SelectItem::QualifiedWildcard(..) | SelectItem::Wildcard(_) => return Vec::new(),
+            SelectItem::UnnamedExpr(e) | SelectItem::ExprWithAlias { expr: e, .. } => {
+                all.push(Position::of(e, Position::default()))
+            }
+            SelectItem::ExprWithAliases { .. } | SelectItem::QualifiedWildcard(..) | SelectItem::Wildcard(_) => {
+                return Vec::new();
+            }
         }
     }
     if all.iter().any(|p| p.line == 0) { Vec::new() } else { all }
@@ -234,7 +242,8 @@ fn branches(query: &Query, body: &SetExpr, at: Position, all: &mut Vec<Clause>) 
 }
 
 fn select_clauses(query: &Query, s: &Select, at: Position, all: &mut Vec<Clause>) {
-    let one = SelectItem::ExprWithAlias { expr: Sql::Value(Value::Number("1".into(), false).into()), alias: Ident::new("EXPR$0") };
+    let one =
+        SelectItem::ExprWithAlias { expr: Sql::Value(Value::Number("1".into(), false).into()), alias: Ident::new("EXPR$0") };
     let bare = Select {
         projection: vec![one],
         selection: None,

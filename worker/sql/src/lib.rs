@@ -14,9 +14,9 @@ pub mod physical;
 pub mod plan;
 mod planner;
 mod position;
-mod text;
 #[cfg(test)]
 mod tests;
+mod text;
 
 pub use catalog::{Accepts, ColumnDef, Connectors, SinkTraits, SourceTraits, TableDef, WatermarkDef};
 pub use compile::{Job, compile};

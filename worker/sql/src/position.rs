@@ -69,7 +69,11 @@ pub(crate) fn from_parser(error: &sqlparser::parser::ParserError, fallback: Posi
     let text = match error {
         ParserError::TokenizerError(m) | ParserError::ParserError(m) => m.as_str(),
         ParserError::RecursionLimitExceeded => {
-            return invalid(fallback, "the statement is nested too deeply", "split it: give inner queries a name with CREATE VIEW");
+            return invalid(
+                fallback,
+                "the statement is nested too deeply",
+                "split it: give inner queries a name with CREATE VIEW",
+            );
         }
     };
     let (what, at) = cut_position(text);

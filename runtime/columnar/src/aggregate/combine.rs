@@ -77,7 +77,9 @@ impl Combiner {
         if self.pane == 0 {
             return Ok(vec![(WHOLE, None)]);
         }
-        let Some(first) = times.first() else { return Err(Error::broken("time", format!("{rows} rows for a window have no event time"))) };
+        let Some(first) = times.first() else {
+            return Err(Error::broken("time", format!("{rows} rows for a window have no event time")));
+        };
         let mut start = pane_of(*first, self.pane);
         let inside = |start: i64, t: &Time| t.0 >= start && t.0 - start < self.pane;
         if times.iter().all(|t| inside(start, t)) {

@@ -61,7 +61,11 @@ impl Operator for Finish {
                 WindowField::Time => r.end.0.saturating_sub(1000),
             };
             let millis: ArrayRef = Arc::new(Int64Array::from_iter_values(rows.iter().map(|r| moment(r).div_euclid(1000))));
-            let to = self.schema.fields().get(columns.len()).map_or(DataType::Timestamp(TimeUnit::Millisecond, None), |f| f.data_type().clone());
+            let to = self
+                .schema
+                .fields()
+                .get(columns.len())
+                .map_or(DataType::Timestamp(TimeUnit::Millisecond, None), |f| f.data_type().clone());
             columns.push(from_integers(&millis, &to)?);
         }
         let batch = build(&self.schema, columns, rows.len())?;
@@ -191,7 +195,10 @@ fn decimal(call: &Call, cell: Option<&Cell>, scale: i8) -> Result<Option<i128>> 
         return Ok(Some(s));
     }
     let from = if let Some((_, DataType::Decimal128(_, from))) = &call.argument { *from } else { 0 };
-    let up = 10i128.checked_pow(u32::try_from(scale - from).unwrap_or(0)).and_then(|f| s.checked_mul(f)).ok_or_else(|| overflow(call))?;
+    let up = 10i128
+        .checked_pow(u32::try_from(scale - from).unwrap_or(0))
+        .and_then(|f| s.checked_mul(f))
+        .ok_or_else(|| overflow(call))?;
     // Half away from zero.
     let half = n / 2 * up.signum();
     Ok(Some((up + half) / n))

@@ -236,7 +236,15 @@ fn reader(column: &ArrayRef) -> Result<Box<dyn Fn(usize) -> Value>> {
             let wide = cast(column, &DataType::Float64).map_err(|_| wrong_type())?;
             let a = wide.as_primitive_opt::<Float64Type>().ok_or_else(wrong_type)?.clone();
             // One zero and one NaN, so that a value taken back is found.
-            let one = |v: f64| if v == 0.0 { 0.0 } else if v.is_nan() { f64::NAN } else { v };
+            let one = |v: f64| {
+                if v == 0.0 {
+                    0.0
+                } else if v.is_nan() {
+                    f64::NAN
+                } else {
+                    v
+                }
+            };
             Box::new(move |row| Value::Float(one(a.value(row))))
         }
         _ => {

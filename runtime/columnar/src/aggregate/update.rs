@@ -192,14 +192,20 @@ impl Operator for Changelog {
             let Partial { key, value, .. } = row;
             let grouping = &self.grouping;
             let make = || (Plain(key.clone()), Held { group: grouping.empty(), said: false, changed: false, before: None });
-            let (slot, first) = self.table.update_slot(hash, 0, |k| k.0 == key, make, |held| {
-                let first = track && !std::mem::replace(&mut held.changed, track);
-                if first && held.said {
-                    held.before = Some(held.group.clone());
-                }
-                grouping.merge(&mut held.group, value);
-                first
-            })?;
+            let (slot, first) = self.table.update_slot(
+                hash,
+                0,
+                |k| k.0 == key,
+                make,
+                |held| {
+                    let first = track && !std::mem::replace(&mut held.changed, track);
+                    if first && held.said {
+                        held.before = Some(held.group.clone());
+                    }
+                    grouping.merge(&mut held.group, value);
+                    first
+                },
+            )?;
             if first {
                 self.changed.push(slot);
             }
@@ -216,7 +222,8 @@ impl Operator for Changelog {
             let hash = cx.space.hash_bytes(&[]);
             if self.table.active().contains_hash(hash) {
                 let grouping = &self.grouping;
-                let make = || (Plain(KeyBytes::new(&[])), Held { group: grouping.empty(), said: false, changed: false, before: None });
+                let make =
+                    || (Plain(KeyBytes::new(&[])), Held { group: grouping.empty(), said: false, changed: false, before: None });
                 self.table.update(hash, 0, |_| true, make, |_| ())?;
             }
         }

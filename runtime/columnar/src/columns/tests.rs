@@ -11,7 +11,8 @@ fn columns(values: &[i64], changes: bool) -> Columns {
     let n: ArrayRef = Arc::new(Int64Array::from(values.to_vec()));
     let s: ArrayRef = Arc::new(StringArray::from_iter(values.iter().map(|v| (v % 3 != 0).then(|| v.to_string()))));
     let batch = RecordBatch::try_new(schema, vec![n, s]).unwrap();
-    let ops = if changes { values.iter().map(|v| if v % 2 == 0 { Op::Insert } else { Op::Delete }).collect() } else { Vec::new() };
+    let ops =
+        if changes { values.iter().map(|v| if v % 2 == 0 { Op::Insert } else { Op::Delete }).collect() } else { Vec::new() };
     let hashes = values.iter().map(|v| *v as u64).collect();
     Columns::from(batch).with_times(values.iter().map(|v| Time(*v)).collect()).with_hashes(hashes).with_ops(ops)
 }

@@ -16,7 +16,10 @@ fn hashes(columns: &[ArrayRef]) -> Vec<u64> {
 #[test]
 fn hashes_are_golden() {
     let text: ArrayRef = Arc::new(StringArray::from(vec![Some("watershed"), Some(""), None]));
-    assert_eq!(hashes(std::slice::from_ref(&text)), [SPACE.hash_bytes(b"watershed"), 0x2d06_8005_38d3_94c2, 0x2d06_8005_38d3_94c2]);
+    assert_eq!(
+        hashes(std::slice::from_ref(&text)),
+        [SPACE.hash_bytes(b"watershed"), 0x2d06_8005_38d3_94c2, 0x2d06_8005_38d3_94c2]
+    );
     let ints: ArrayRef = Arc::new(Int32Array::from(vec![7, -1, 0]));
     assert_eq!(hashes(std::slice::from_ref(&ints)), [Key::hash(&7i64, SPACE), Key::hash(&-1i64, SPACE), Key::hash(&0i64, SPACE)]);
     let dates: ArrayRef = Arc::new(Date32Array::from(vec![7]));

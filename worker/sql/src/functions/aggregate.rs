@@ -55,7 +55,9 @@ impl AggregateKind {
             (Self::Sum | Self::Avg, T::Int8 | T::Int16 | T::Int32 | T::Int64 | T::Float32 | T::Float64) => Some(arg.clone()),
             (Self::Sum, T::Decimal128(_, s)) => Some(T::Decimal128(38, *s)),
             (Self::Avg, T::Decimal128(_, s)) => Some(T::Decimal128(38, (*s).max(6))),
-            (Self::Min | Self::Max, T::Int8 | T::Int16 | T::Int32 | T::Int64 | T::Float32 | T::Float64 | T::Decimal128(..)) => Some(arg.clone()),
+            (Self::Min | Self::Max, T::Int8 | T::Int16 | T::Int32 | T::Int64 | T::Float32 | T::Float64 | T::Decimal128(..)) => {
+                Some(arg.clone())
+            }
             (Self::Min | Self::Max, T::Utf8 | T::Date32 | T::Timestamp(..) | T::Boolean | T::Binary) => Some(arg.clone()),
             _ => None,
         }

@@ -84,7 +84,9 @@ impl Pattern {
 
 /// The group (0 is the whole match, the default) of the first match; NULL if there is none.
 fn regexp_extract(columns: &[ArrayRef], _: &DataType) -> Result<ArrayRef> {
-    let (Some(s), Some(pattern)) = (columns.first(), columns.get(1)) else { return exec_err!("REGEXP_EXTRACT takes two or three arguments") };
+    let (Some(s), Some(pattern)) = (columns.first(), columns.get(1)) else {
+        return exec_err!("REGEXP_EXTRACT takes two or three arguments");
+    };
     let mut compiled = Pattern::new();
     let mut out = Vec::with_capacity(rows(columns));
     for row in 0..rows(columns) {
@@ -117,6 +119,7 @@ fn regexp_replace(columns: &[ArrayRef], _: &DataType) -> Result<ArrayRef> {
 
 fn is_alpha(columns: &[ArrayRef], _: &DataType) -> Result<ArrayRef> {
     let [s] = columns else { return exec_err!("IS_ALPHA takes one argument") };
-    let values = (0..rows(columns)).map(|row| Some(text(s, row).is_some_and(|s| !s.is_empty() && s.chars().all(char::is_alphabetic))));
+    let values =
+        (0..rows(columns)).map(|row| Some(text(s, row).is_some_and(|s| !s.is_empty() && s.chars().all(char::is_alphabetic))));
     Ok(Arc::new(values.collect::<arrow::array::BooleanArray>()))
 }

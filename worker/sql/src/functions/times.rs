@@ -313,5 +313,7 @@ fn whole_months(a: NaiveDateTime, b: NaiveDateTime) -> i64 {
 fn add_months(t: NaiveDateTime, n: i64) -> Result<i64> {
     let count = u32::try_from(n.unsigned_abs()).map_or(Months::new(u32::MAX), Months::new);
     let moved = if n < 0 { t.checked_sub_months(count) } else { t.checked_add_months(count) };
-    moved.map(|t| t.and_utc().timestamp_micros()).ok_or_else(|| exec_datafusion_err!("TIMESTAMPADD leaves the range of time-stamps"))
+    moved
+        .map(|t| t.and_utc().timestamp_micros())
+        .ok_or_else(|| exec_datafusion_err!("TIMESTAMPADD leaves the range of time-stamps"))
 }

@@ -16,7 +16,9 @@ use super::calc::CalcOperator;
 use super::shape::Reshape;
 use super::stamp::{Stamper, WindowColumns};
 use crate::catalog::Connectors;
-use crate::plan::{Aggregate, AggregateCall, AggregateKind, Kind, Node, Plan, SinkMode, SourceNode, WindowAggregate as WindowPlan, WindowColumn};
+use crate::plan::{
+    Aggregate, AggregateCall, AggregateKind, Kind, Node, Plan, SinkMode, SourceNode, WindowAggregate as WindowPlan, WindowColumn,
+};
 
 /// The engine's graph of a plan. Sources and sinks are made by the connectors here.
 pub fn build<C: Connectors + ?Sized>(plan: &Plan, connectors: &C) -> Result<Graph> {
@@ -54,14 +56,20 @@ impl Build {
         match &node.kind {
             Kind::Source(s) => self.source(node, s, connectors),
             Kind::Calc(calc) => {
-                let (calc, input, output) = (Arc::new(calc.clone()), Arc::new(first(inputs)?.schema.clone()), Arc::clone(&node.schema));
+                let (calc, input, output) =
+                    (Arc::new(calc.clone()), Arc::new(first(inputs)?.schema.clone()), Arc::clone(&node.schema));
                 let make = move |_| Ok(boxed(CalcOperator::new(&calc, &input, Arc::clone(&output))?));
                 make(KeySpace::default())?;
                 Ok(self.step(node.id, "calc", inputs, Arc::new(make)))
             }
             Kind::Window(window) => {
                 let (window, output) = (*window, Arc::clone(&node.schema));
-                Ok(self.step(node.id, "window", inputs, Arc::new(move |_| Ok(boxed(WindowColumns::new(window, Arc::clone(&output)))))))
+                Ok(self.step(
+                    node.id,
+                    "window",
+                    inputs,
+                    Arc::new(move |_| Ok(boxed(WindowColumns::new(window, Arc::clone(&output))))),
+                ))
             }
             Kind::Union => {
                 let output = Arc::clone(&node.schema);
@@ -70,7 +78,8 @@ impl Build {
             Kind::WindowAggregate(a) => self.windows(node, a, inputs),
             Kind::Aggregate(a) => self.changelog(node, a, inputs),
             Kind::Sink(s) => {
-                let (output, name, upsert) = (Arc::clone(&node.schema), s.table.name.clone(), matches!(s.mode, SinkMode::Upsert(_)));
+                let (output, name, upsert) =
+                    (Arc::clone(&node.schema), s.table.name.clone(), matches!(s.mode, SinkMode::Upsert(_)));
                 let make = Arc::new(move |_| Ok(boxed(Reshape::sink(Arc::clone(&output), &name, upsert))));
                 let before = self.step(part(node.id, "shape"), "shape", inputs, make);
                 let sink = connectors.sink(&s.table, &node.schema)?;
@@ -168,6 +177,10 @@ fn calls(all: &[AggregateCall]) -> Vec<Call> {
         AggregateKind::Min => CallKind::Min,
         AggregateKind::Max => CallKind::Max,
     };
-    let one = |c: &AggregateCall| Call { kind: kind(c.kind), argument: c.argument.zip(c.argument_type.clone()), result: c.result.clone() };
+    let one = |c: &AggregateCall| Call {
+        kind: kind(c.kind),
+        argument: c.argument.zip(c.argument_type.clone()),
+        result: c.result.clone(),
+    };
     all.iter().map(one).collect()
 }

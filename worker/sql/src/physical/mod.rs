@@ -5,8 +5,8 @@
 
 mod build;
 mod calc;
-mod shape;
 mod scalar;
+mod shape;
 mod stamp;
 
 pub use build::build;

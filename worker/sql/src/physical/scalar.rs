@@ -28,7 +28,8 @@ pub(super) struct Evaluator {
 
 impl Evaluator {
     pub(super) fn new(scalar: &Scalar, input: &Schema) -> Result<Self> {
-        let numbered = input.fields().iter().enumerate().map(|(i, f)| Field::new(format!("#{i}"), f.data_type().clone(), f.is_nullable()));
+        let numbered =
+            input.fields().iter().enumerate().map(|(i, f)| Field::new(format!("#{i}"), f.data_type().clone(), f.is_nullable()));
         let schema = DFSchema::try_from(Schema::new(numbered.collect::<Vec<_>>())).map_err(|e| unbuildable(&e))?;
         let expr = create_physical_expr(&scalar.expr, &schema, &ExecutionProps::new(), &PhysicalPlanningContext::default());
         let name = |i: usize| input.fields().get(i).map_or_else(|| format!("#{i}"), |f| f.name().clone());

@@ -41,7 +41,10 @@ impl TimeStamper for Stamper {
         let mut columns = Columns::expect(batch)?;
         let column = self.time.column(&columns.join()?)?;
         if column.null_count() > 0 {
-            return Err(self.wrong("a row has no event time: the watermark's column is NULL", "make the column NOT NULL in the data, or COALESCE it"));
+            return Err(self.wrong(
+                "a row has no event time: the watermark's column is NULL",
+                "make the column NOT NULL in the data, or COALESCE it",
+            ));
         }
         let scale = match column.data_type() {
             DataType::Timestamp(TimeUnit::Second, _) => 1_000_000,
@@ -49,7 +52,8 @@ impl TimeStamper for Stamper {
             _ => 1,
         };
         let raw = cast(&column, &DataType::Int64).map_err(|e| Error::broken("time", e.to_string()))?;
-        let values = raw.as_primitive_opt::<Int64Type>().ok_or_else(|| Error::broken("time", "an event time is no number"))?.values();
+        let values =
+            raw.as_primitive_opt::<Int64Type>().ok_or_else(|| Error::broken("time", "an event time is no number"))?.values();
         let limit = (i64::MAX - 1) / scale;
         let (mut highest, mut wild) = (i64::MIN, false);
         let times: Vec<Time> = values
@@ -62,7 +66,10 @@ impl TimeStamper for Stamper {
             })
             .collect();
         if wild {
-            return Err(self.wrong("an event time is out of the range of time-stamps", "check the unit: TO_TIMESTAMP_LTZ(x, 3) takes milliseconds"));
+            return Err(self.wrong(
+                "an event time is out of the range of time-stamps",
+                "check the unit: TO_TIMESTAMP_LTZ(x, 3) takes milliseconds",
+            ));
         }
         let highest = (!times.is_empty()).then_some(Time(highest));
         Ok((Box::new(columns.with_times(times)), highest))

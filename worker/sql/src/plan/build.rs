@@ -87,7 +87,12 @@ impl Builder {
     }
 
     /// The two steps as one, unless an expression would be evaluated twice.
-    fn fused(&self, input: usize, filters: &[Scalar], project: &[(String, Scalar)]) -> Option<(usize, Vec<Scalar>, Vec<(String, Scalar)>)> {
+    fn fused(
+        &self,
+        input: usize,
+        filters: &[Scalar],
+        project: &[(String, Scalar)],
+    ) -> Option<(usize, Vec<Scalar>, Vec<(String, Scalar)>)> {
         let node = self.node(input);
         let Kind::Calc(below) = &node.kind else { return None };
         let mut uses: HashMap<usize, usize> = HashMap::new();

@@ -43,7 +43,10 @@ pub(crate) fn coerce(b: &mut Builder, input: usize, table: &TableDef, place: &In
                 return Err(invalid(place.at, what, "name it in the INSERT and select a value"));
             }
             let null = ScalarValue::try_from(want).unwrap_or(ScalarValue::Null);
-            project.push((field.name().clone(), Scalar { expr: Expr::Literal(null, None), data_type: want.clone(), nullable: true }));
+            project.push((
+                field.name().clone(),
+                Scalar { expr: Expr::Literal(null, None), data_type: want.clone(), nullable: true },
+            ));
             continue;
         };
         let at = place.items.get(from).copied().unwrap_or(place.at);
@@ -62,7 +65,11 @@ pub(crate) fn coerce(b: &mut Builder, input: usize, table: &TableDef, place: &In
         let value = if got.data_type() == want {
             column
         } else {
-            Scalar { expr: Expr::Cast(Cast::new(Box::new(column.expr), want.clone())), data_type: want.clone(), nullable: got.is_nullable() }
+            Scalar {
+                expr: Expr::Cast(Cast::new(Box::new(column.expr), want.clone())),
+                data_type: want.clone(),
+                nullable: got.is_nullable(),
+            }
         };
         project.push((field.name().clone(), value));
     }
@@ -150,20 +157,32 @@ fn upsert(node: &Node, table: &TableDef, at: Position) -> Result<SinkMode> {
     let index = |n: &String| schema.fields().iter().position(|f| f.name() == n);
     let wanted: Option<Vec<usize>> = table.primary_key.iter().map(index).collect();
     let (Some(wanted), Some(key)) = (wanted, &node.key) else {
-        let what = format!("nothing is known that makes the query's rows unique, but '{}' updates them by PRIMARY KEY", table.name);
+        let what =
+            format!("nothing is known that makes the query's rows unique, but '{}' updates them by PRIMARY KEY", table.name);
         return Err(invalid(at, what, "select every column of GROUP BY unchanged"));
     };
     let same = wanted.len() == key.len() && wanted.iter().all(|w| key.contains(w));
     if !same {
         let names: Vec<String> = key.iter().map(name).collect();
-        let what = format!("the query's rows are unique by ({}), but the PRIMARY KEY of '{}' is ({})", names.join(", "), table.name, table.primary_key.join(", "));
+        let what = format!(
+            "the query's rows are unique by ({}), but the PRIMARY KEY of '{}' is ({})",
+            names.join(", "),
+            table.name,
+            table.primary_key.join(", ")
+        );
         return Err(invalid(at, what, "make the two the same: the sink finds a row by its key"));
     }
     Ok(SinkMode::Upsert(wanted))
 }
 
 /// The sink of a table: one for all INSERTs into it.
-pub(crate) fn sink(b: &mut Builder, table: &Arc<TableDef>, inputs: Vec<usize>, traits: SinkTraits, at: Position) -> Result<usize> {
+pub(crate) fn sink(
+    b: &mut Builder,
+    table: &Arc<TableDef>,
+    inputs: Vec<usize>,
+    traits: SinkTraits,
+    at: Position,
+) -> Result<usize> {
     let input = match inputs.as_slice() {
         [one] => *one,
         _ => b.union(inputs),

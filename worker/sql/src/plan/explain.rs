@@ -53,7 +53,8 @@ impl Plan {
             of.fields().get(i).map_or_else(|| format!("#{i}"), |f| f.name().clone())
         };
         let names = |range: std::ops::Range<usize>| range.map(name).collect::<Vec<_>>().join(", ");
-        let call = |c: &AggregateCall| format!("{}({})", c.kind.name().to_uppercase(), c.argument.map_or_else(|| "*".into(), name));
+        let call =
+            |c: &AggregateCall| format!("{}({})", c.kind.name().to_uppercase(), c.argument.map_or_else(|| "*".into(), name));
         let calls = |all: &[AggregateCall]| all.iter().map(call).collect::<Vec<_>>().join(", ");
         match &node.kind {
             Kind::Source(s) => {

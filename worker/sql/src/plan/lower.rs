@@ -50,7 +50,11 @@ pub(crate) fn lower(b: &mut Builder, plan: &LogicalPlan, at: Position) -> Result
                 let index = lower(b, input, at)?;
                 let project = identity(b.node(index));
                 // A source's columns may be pruned, but only under a calc.
-                inputs.push(if matches!(b.node(index).kind, Kind::Source(_)) { b.calc(index, Vec::new(), project) } else { index });
+                inputs.push(if matches!(b.node(index).kind, Kind::Source(_)) {
+                    b.calc(index, Vec::new(), project)
+                } else {
+                    index
+                });
             }
             let fields = u.schema.fields().iter().map(|f| f.as_ref().clone().with_nullable(true));
             let schema = unique_schema(fields);
@@ -69,7 +73,11 @@ pub(crate) fn lower(b: &mut Builder, plan: &LogicalPlan, at: Position) -> Result
 fn unsupported(plan: &LogicalPlan, at: Position) -> Error {
     let what = plan.display().to_string();
     let what = what.split([':', ' ']).next().unwrap_or("this").to_owned();
-    invalid(at, format!("the query needs the operator {what}, which is not supported yet"), "write it as filters, windows and GROUP BY")
+    invalid(
+        at,
+        format!("the query needs the operator {what}, which is not supported yet"),
+        "write it as filters, windows and GROUP BY",
+    )
 }
 
 fn lower_scan(b: &mut Builder, scan: &TableScan, at: Position) -> Result<usize> {
@@ -93,7 +101,12 @@ fn source(b: &mut Builder, table: &Arc<TableDef>, at: Position) -> Result<usize>
     let schema = table.physical();
     let text = format!("{} {}", table.connector()?, table.name);
     let columns = (0..schema.fields().len()).collect();
-    let kind = Kind::Source(SourceNode { table: Arc::clone(table), columns, event_time: b.event_times.get(&table.name).cloned(), bounded: traits.bounded });
+    let kind = Kind::Source(SourceNode {
+        table: Arc::clone(table),
+        columns,
+        event_time: b.event_times.get(&table.name).cloned(),
+        bounded: traits.bounded,
+    });
     Ok(b.add("source", &text, Node { id: NodeId(0), kind, inputs: Vec::new(), schema, changes: Changes::Append, key: None }))
 }
 
@@ -174,20 +187,31 @@ fn parts(a: &DfAggregate, at: Position) -> Result<Parts> {
         while let Expr::Alias(inner) = e {
             e = &inner.expr;
         }
-        let Expr::AggregateFunction(f) = e else { return Err(invalid(at, format!("{e} is no aggregate"), "COUNT, SUM, AVG, MIN and MAX are")) };
+        let Expr::AggregateFunction(f) = e else {
+            return Err(invalid(at, format!("{e} is no aggregate"), "COUNT, SUM, AVG, MIN and MAX are"));
+        };
         let call = call(f, schema, &mut parts.project, at)?;
         parts.calls.push(call);
     }
     Ok(parts)
 }
 
-fn call(f: &AggregateFunction, schema: &datafusion_common::DFSchema, project: &mut Vec<(String, Scalar)>, at: Position) -> Result<AggregateCall> {
+fn call(
+    f: &AggregateFunction,
+    schema: &datafusion_common::DFSchema,
+    project: &mut Vec<(String, Scalar)>,
+    at: Position,
+) -> Result<AggregateCall> {
     let theirs = |e: DataFusionError| translate(e, at).0;
     let (Some(kind), Some(arg)) = (kind_of(f), f.params.args.first()) else {
         return Err(invalid(at, format!("the aggregate {} is not supported", f.func.name()), "COUNT, SUM, AVG, MIN and MAX are"));
     };
     if f.params.distinct || !f.params.order_by.is_empty() {
-        return Err(invalid(at, "DISTINCT and ORDER BY in an aggregate are not supported yet", "group by the column in a view first"));
+        return Err(invalid(
+            at,
+            "DISTINCT and ORDER BY in an aggregate are not supported yet",
+            "group by the column in a view first",
+        ));
     }
     let star = kind == AggregateKind::Count && matches!(arg, Expr::Literal(v, _) if !v.is_null());
     let arg = match (&f.params.filter, star) {
@@ -220,7 +244,10 @@ fn call(f: &AggregateFunction, schema: &datafusion_common::DFSchema, project: &m
 fn output_fields(b: &Builder, calc: usize, parts: &Parts) -> Vec<Field> {
     let keys = b.node(calc).schema.fields().iter().take(parts.keys).map(|f| f.as_ref().clone());
     let results = parts.calls.iter().enumerate();
-    keys.chain(results.map(|(i, c)| Field::new(format!("{}_{i}", c.kind.name()), c.result.clone(), c.kind != AggregateKind::Count))).collect()
+    keys.chain(
+        results.map(|(i, c)| Field::new(format!("{}_{i}", c.kind.name()), c.result.clone(), c.kind != AggregateKind::Count)),
+    )
+    .collect()
 }
 
 fn calls_text(calls: &[AggregateCall]) -> String {
@@ -240,10 +267,21 @@ fn updating_aggregate(b: &mut Builder, calc: usize, parts: Parts, names: &[Strin
     b.add("aggregate", &text, Node { id: NodeId(0), kind, inputs: vec![calc], schema, changes, key })
 }
 
-fn window_aggregate(b: &mut Builder, calc: usize, window: Tumble, parts: &Parts, names: &[String], at: Position) -> Result<usize> {
+fn window_aggregate(
+    b: &mut Builder,
+    calc: usize,
+    window: Tumble,
+    parts: &Parts,
+    names: &[String],
+    at: Position,
+) -> Result<usize> {
     let calc = without_window(b, calc);
     if !appends(b.node(calc)) {
-        return Err(invalid(at, "a window over rows that are updated later is not supported yet", "put TUMBLE on the table itself"));
+        return Err(invalid(
+            at,
+            "a window over rows that are updated later is not supported yet",
+            "put TUMBLE on the table itself",
+        ));
     }
     let mut emit: Vec<WindowColumn> = Vec::new();
     for g in &parts.groups {
@@ -276,7 +314,14 @@ fn window_aggregate(b: &mut Builder, calc: usize, window: Tumble, parts: &Parts,
     let key = emit.contains(&WindowColumn::Start) || emit.contains(&WindowColumn::End) || emit.contains(&WindowColumn::Time);
     let key = key.then(|| (0..parts.keys).chain([first_window]).collect());
     let kind = Kind::WindowAggregate(WindowAggregate { window, keys: parts.keys, calls: parts.calls.clone(), emit });
-    let node = Node { id: NodeId(0), kind, inputs: vec![calc], schema: unique_schema(fields.into_iter()), changes: Changes::Append, key };
+    let node = Node {
+        id: NodeId(0),
+        kind,
+        inputs: vec![calc],
+        schema: unique_schema(fields.into_iter()),
+        changes: Changes::Append,
+        key,
+    };
     let index = b.add("window-aggregate", &text, node);
     let all = identity(b.node(index));
     let project = project.into_iter().filter_map(|(n, i)| all.get(i).map(|(_, s)| (n, s.clone()))).collect();

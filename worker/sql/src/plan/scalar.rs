@@ -198,7 +198,9 @@ fn literal(v: &ScalarValue) -> String {
         v if v.is_null() => "NULL".into(),
         // The type is part of the text: 1 and CAST(1 AS BIGINT) are different expressions.
         ScalarValue::Int32(Some(n)) => n.to_string(),
-        ScalarValue::IntervalMonthDayNano(Some(i)) => format!("INTERVAL({} months, {} days, {} ns)", i.months, i.days, i.nanoseconds),
+        ScalarValue::IntervalMonthDayNano(Some(i)) => {
+            format!("INTERVAL({} months, {} days, {} ns)", i.months, i.days, i.nanoseconds)
+        }
         v => format!("{}:{}", sql_name(&v.data_type()), v),
     }
 }

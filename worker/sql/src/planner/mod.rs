@@ -13,5 +13,5 @@ pub(crate) use analyse::{analyse, optimise};
 pub(crate) use errors::{Clause, translate};
 pub(crate) use provider::{Provider, StreamTable, parser_options};
 pub(crate) use tables::{define_table, define_view};
-pub(crate) use tumble::{TumbleNode, trace_window};
 pub use tumble::{Tumble, WindowColumn};
+pub(crate) use tumble::{TumbleNode, trace_window};

@@ -29,7 +29,11 @@ pub(crate) fn define_table(provider: &mut Provider, text: TableText) -> Result<(
         primary_key: Vec::new(),
     };
     if def.columns.is_empty() {
-        return Err(invalid(text.at, format!("table '{}' has no stored column", text.name), "declare at least one column with a type"));
+        return Err(invalid(
+            text.at,
+            format!("table '{}' has no stored column", text.name),
+            "declare at least one column with a type",
+        ));
     }
     primary_key(&text, &mut def)?;
     let plan = computed(provider, &text, &mut def)?;
@@ -97,7 +101,9 @@ fn computed(provider: &Provider, text: &TableText, def: &mut TableDef) -> Result
                 exprs.push(datafusion_expr::col(datafusion_common::Column::new(Some(def.name.as_str()), c.name.as_str())));
             }
             ColumnKindText::Computed(sql) => {
-                let expr = planner.sql_to_expr(sql.clone(), raw.schema(), &mut PlannerContext::new()).map_err(|e| translate(e, c.at).0)?;
+                let expr = planner
+                    .sql_to_expr(sql.clone(), raw.schema(), &mut PlannerContext::new())
+                    .map_err(|e| translate(e, c.at).0)?;
                 let (expr, field) = typed(&raw, expr, &c.name, c.at)?;
                 columns.push(ColumnDef { name: c.name.clone(), at: c.at, data_type: field.0, nullable: field.1, computed: true });
                 exprs.push(expr);
@@ -111,17 +117,24 @@ fn computed(provider: &Provider, text: &TableText, def: &mut TableDef) -> Result
 /// The analysed expression under its name, and its type.
 fn typed(raw: &LogicalPlan, expr: Expr, name: &str, at: Position) -> Result<(Expr, (DataType, bool))> {
     let wrong = |e| translate(e, at).0;
-    let plan = LogicalPlanBuilder::from(raw.clone()).project([expr.alias(name)]).and_then(LogicalPlanBuilder::build).map_err(wrong)?;
+    let plan =
+        LogicalPlanBuilder::from(raw.clone()).project([expr.alias(name)]).and_then(LogicalPlanBuilder::build).map_err(wrong)?;
     let plan = analyse(plan).map_err(wrong)?;
-    let LogicalPlan::Projection(p) = &plan else { return Err(invalid(at, "no such expression", "write an expression over the columns")) };
-    let Some(expr) = p.expr.first() else { return Err(invalid(at, "no such expression", "write an expression over the columns")) };
+    let LogicalPlan::Projection(p) = &plan else {
+        return Err(invalid(at, "no such expression", "write an expression over the columns"));
+    };
+    let Some(expr) = p.expr.first() else {
+        return Err(invalid(at, "no such expression", "write an expression over the columns"));
+    };
     let field = (expr.get_type(raw.schema()).map_err(wrong)?, expr.nullable(raw.schema()).map_err(wrong)?);
     Ok((expr.clone(), field))
 }
 
 fn scan(def: &Arc<TableDef>) -> Result<LogicalPlan> {
     let source = Arc::new(StreamTable::new(Arc::clone(def)));
-    LogicalPlanBuilder::scan(def.name.as_str(), source, None).and_then(LogicalPlanBuilder::build).map_err(|e| translate(e, def.at).0)
+    LogicalPlanBuilder::scan(def.name.as_str(), source, None)
+        .and_then(LogicalPlanBuilder::build)
+        .map_err(|e| translate(e, def.at).0)
 }
 
 fn project(def: &Arc<TableDef>, exprs: Vec<Expr>) -> Result<LogicalPlan> {
@@ -133,7 +146,11 @@ fn project(def: &Arc<TableDef>, exprs: Vec<Expr>) -> Result<LogicalPlan> {
 fn watermark(provider: &Provider, w: &WatermarkText, def: &TableDef) -> Result<WatermarkDef> {
     let Some(column) = def.columns.iter().find(|c| c.name == w.column) else {
         let names = def.columns.iter().map(|c| c.name.as_str());
-        return Err(invalid(w.at, format!("the watermark is for '{}', which is no column", w.column), did_you_mean(&w.column, names)));
+        return Err(invalid(
+            w.at,
+            format!("the watermark is for '{}', which is no column", w.column),
+            did_you_mean(&w.column, names),
+        ));
     };
     if !matches!(column.data_type, DataType::Timestamp(..)) {
         let what = format!("the watermark's column '{}' is {}, not a time-stamp", w.column, sql_name(&column.data_type));
@@ -147,7 +164,11 @@ fn watermark(provider: &Provider, w: &WatermarkText, def: &TableDef) -> Result<W
             let at = Position::of(&**right, w.at);
             let delay = interval_micros(provider, right, at)?;
             if delay < 0 {
-                return Err(invalid(at, "the watermark's delay is negative", "write how far rows may be out of order, for example INTERVAL '5' SECOND"));
+                return Err(invalid(
+                    at,
+                    "the watermark's delay is negative",
+                    "write how far rows may be out of order, for example INTERVAL '5' SECOND",
+                ));
             }
             delay
         }
@@ -163,7 +184,8 @@ fn watermark(provider: &Provider, w: &WatermarkText, def: &TableDef) -> Result<W
 /// An interval of a fixed length, in microseconds.
 fn interval_micros(provider: &Provider, sql: &Sql, at: Position) -> Result<i64> {
     let planner = SqlToRel::new_with_options(provider, parser_options());
-    let expr = planner.sql_to_expr(sql.clone(), &DFSchema::empty(), &mut PlannerContext::new()).map_err(|e| translate(e, at).0)?;
+    let expr =
+        planner.sql_to_expr(sql.clone(), &DFSchema::empty(), &mut PlannerContext::new()).map_err(|e| translate(e, at).0)?;
     literal_micros(&expr, at)
 }
 

@@ -69,7 +69,8 @@ impl TumbleNode {
         let zone = if let DataType::Timestamp(_, zone) = &event_time { zone.clone() } else { None };
         let plain = DataType::Timestamp(TimeUnit::Millisecond, None);
         let types = [plain.clone(), plain, DataType::Timestamp(TimeUnit::Millisecond, zone)];
-        let mut fields: Vec<(Option<TableReference>, Arc<Field>)> = input.schema().iter().map(|(q, f)| (q.cloned(), Arc::clone(f))).collect();
+        let mut fields: Vec<(Option<TableReference>, Arc<Field>)> =
+            input.schema().iter().map(|(q, f)| (q.cloned(), Arc::clone(f))).collect();
         // The function's result is a relation of its own, so the new columns belong to the input's name where it has one.
         let qualifier = fields.first().and_then(|(q, _)| q.clone());
         for (name, t) in COLUMNS.iter().zip(types) {
@@ -124,7 +125,9 @@ pub(crate) struct WindowFunctions;
 
 impl RelationPlanner for WindowFunctions {
     fn plan_relation(&self, relation: TableFactor, context: &mut dyn RelationPlannerContext) -> Result<RelationPlanning> {
-        let TableFactor::TableFunction { expr, alias } = relation else { return Ok(RelationPlanning::Original(Box::new(relation))) };
+        let TableFactor::TableFunction { expr, alias } = relation else {
+            return Ok(RelationPlanning::Original(Box::new(relation)));
+        };
         let plan = plan_function(&expr, context).map_err(|e| match e {
             Wrong::Ours(e) => DataFusionError::External(e.into()),
             Wrong::Theirs(e) => e,
@@ -158,9 +161,12 @@ fn plan_function(expr: &Sql, context: &mut dyn RelationPlannerContext) -> Result
     let name = f.name.to_string().to_uppercase();
     match name.as_str() {
         "TUMBLE" => tumble(f, at, context),
-        "HOP" | "CUMULATE" | "SESSION" => {
-            Err(invalid(at, format!("{name} windows are not supported yet"), "TUMBLE windows are; a view can combine several of them").into())
-        }
+        "HOP" | "CUMULATE" | "SESSION" => Err(invalid(
+            at,
+            format!("{name} windows are not supported yet"),
+            "TUMBLE windows are; a view can combine several of them",
+        )
+        .into()),
         _ => Err(invalid(at, format!("there is no table function {name}"), did_you_mean(&name, ["TUMBLE"])).into()),
     }
 }
@@ -213,10 +219,17 @@ fn tumble(f: &Function, at: Position, context: &mut dyn RelationPlannerContext) 
     }
     let (offset, at_offset) = lengths.get(1).copied().unwrap_or((0, at));
     if offset % 1000 != 0 {
-        return Err(invalid(at_offset, "an offset that is no whole number of milliseconds", "window_start has three digits").into());
+        return Err(
+            invalid(at_offset, "an offset that is no whole number of milliseconds", "window_start has three digits").into()
+        );
     }
     if offset.rem_euclid(size) != 0 {
-        return Err(invalid(at_offset, "a window with an offset is not supported yet", "leave the offset out: windows start at multiples of their length").into());
+        return Err(invalid(
+            at_offset,
+            "a window with an offset is not supported yet",
+            "leave the offset out: windows start at multiples of their length",
+        )
+        .into());
     }
     let window = Tumble { size_micros: size, offset_micros: 0 };
     for (_, f) in input.schema().iter() {

@@ -5,7 +5,8 @@ use crate::plan::{Changes, Kind, SinkMode};
 
 /// Compares texts without regard to indentation of the literal.
 fn check(sql: &str, want: &str) {
-    let want: Vec<&str> = want.lines().map(|l| l.strip_prefix("        ").unwrap_or(l)).filter(|l| !l.trim().is_empty()).collect();
+    let want: Vec<&str> =
+        want.lines().map(|l| l.strip_prefix("        ").unwrap_or(l)).filter(|l| !l.trim().is_empty()).collect();
     let got = explain(sql);
     assert_eq!(got.trim_end(), want.join("\n").trim_end(), "\n{got}");
 }
@@ -65,13 +66,15 @@ fn sinks_share_what_they_have_in_common() {
 fn ids_do_not_depend_on_other_statements() {
     let ids = |sql: &str| -> Vec<u64> {
         let plan = job(sql).expect("plans").plan.expect("has an INSERT");
-        plan.nodes.iter().filter(|n| matches!(n.kind, Kind::Aggregate(_) | Kind::Source(_) | Kind::Sink(_))).map(|n| n.id.0).collect()
+        plan.nodes
+            .iter()
+            .filter(|n| matches!(n.kind, Kind::Aggregate(_) | Kind::Source(_) | Kind::Sink(_)))
+            .map(|n| n.id.0)
+            .collect()
     };
     let one = ids("INSERT INTO counts SELECT word, COUNT(*) FROM words GROUP BY word");
-    let two = ids(
-        "INSERT INTO appended SELECT word, n FROM words WHERE n > 3;
-         INSERT INTO counts SELECT w.word AS other, COUNT(*) AS c FROM words AS w GROUP BY w.word",
-    );
+    let two = ids("INSERT INTO appended SELECT word, n FROM words WHERE n > 3;
+         INSERT INTO counts SELECT w.word AS other, COUNT(*) AS c FROM words AS w GROUP BY w.word");
     assert!(one.iter().all(|id| two.contains(id)), "{one:x?} {two:x?}");
     let other = ids("INSERT INTO counts SELECT word, SUM(n) FROM words GROUP BY word");
     assert!(!one.iter().all(|id| other.contains(id)));
@@ -94,7 +97,9 @@ fn an_upsert_sink_is_keyed_by_the_group() {
 
 #[test]
 fn types_follow_flink() {
-    let explained = |expr: &str| explain(&format!("CREATE TABLE o (x DOUBLE) WITH ('connector' = 'sink'); INSERT INTO o SELECT {expr} FROM words"));
+    let explained = |expr: &str| {
+        explain(&format!("CREATE TABLE o (x DOUBLE) WITH ('connector' = 'sink'); INSERT INTO o SELECT {expr} FROM words"))
+    };
     // Whole numbers are INT, and dividing them cuts.
     assert!(explained("n / 2").contains("CAST((n / 2) AS DOUBLE)"), "{}", explained("n / 2"));
     assert!(explained("7 / 2").contains("select CAST(3 AS DOUBLE) AS x"), "{}", explained("7 / 2"));

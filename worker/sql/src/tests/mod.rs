@@ -1,6 +1,7 @@
 //! Text in, plan or refusal out.
 
 mod accepts;
+mod fuzz;
 mod refuses;
 mod run;
 
@@ -81,7 +82,9 @@ pub(crate) fn refusal(sql: &str) -> String {
             let text = watershed_runtime::error::explain(&e);
             let first = TABLES.lines().count() as u64 + 1;
             match text.strip_prefix("error: line ").and_then(|t| t.split_once(',')) {
-                Some((line, rest)) => format!("error: line {},{rest}", line.parse::<u64>().expect("a line number").saturating_sub(first)),
+                Some((line, rest)) => {
+                    format!("error: line {},{rest}", line.parse::<u64>().expect("a line number").saturating_sub(first))
+                }
                 None => text,
             }
         }

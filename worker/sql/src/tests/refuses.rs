@@ -12,8 +12,14 @@ fn check(sql: &str, want: &[&str]) {
 #[test]
 fn unknown_names_say_the_nearest() {
     check("INSERT INTO appended SELECT wrod, n FROM words", &["line 1, column 29", "no column 'wrod'", "did you mean 'word'?"]);
-    check("INSERT INTO appended\nSELECT word, n FROM wrods", &["line 2, column 21", "no table or view 'wrods'", "did you mean 'words'?"]);
-    check("INSERT INTO apended SELECT word, n FROM words", &["line 1, column 13", "no table 'apended'", "did you mean 'appended'?"]);
+    check(
+        "INSERT INTO appended\nSELECT word, n FROM wrods",
+        &["line 2, column 21", "no table or view 'wrods'", "did you mean 'words'?"],
+    );
+    check(
+        "INSERT INTO apended SELECT word, n FROM words",
+        &["line 1, column 13", "no table 'apended'", "did you mean 'appended'?"],
+    );
     check("INSERT INTO appended SELECT UPPPER(word), n FROM words", &["line 1, column 29", "upper"]);
     check("INSERT INTO appended SELECT w.wrod, n FROM words w", &["line 1, column 29", "'wrod'"]);
     check("SET 'execution.runtime-mod' = 'batch'", &["line 1, column 5", "did you mean 'execution.runtime-mode'?"]);
@@ -30,8 +36,14 @@ fn the_rest_of_sql_is_refused_at_its_place() {
     check(&insert("WHERE word IN (SELECT `key` FROM clicks)"), &["line 1, column 54", "a query inside an expression"]);
     check(&insert("UNION SELECT word, n FROM words"), &["UNION without ALL", "UNION ALL"]);
     check("INSERT INTO appended SELECT DISTINCT word, n FROM words", &["line 1, column 38", "SELECT DISTINCT", "GROUP BY"]);
-    check("INSERT INTO appended SELECT word, COUNT(*) OVER (PARTITION BY word) FROM words", &["line 1, column 35", "OVER is not supported"]);
-    check("INSERT INTO counts SELECT word, COUNT(DISTINCT n) FROM words GROUP BY word", &["line 1, column 33", "COUNT(DISTINCT …)"]);
+    check(
+        "INSERT INTO appended SELECT word, COUNT(*) OVER (PARTITION BY word) FROM words",
+        &["line 1, column 35", "OVER is not supported"],
+    );
+    check(
+        "INSERT INTO counts SELECT word, COUNT(DISTINCT n) FROM words GROUP BY word",
+        &["line 1, column 33", "COUNT(DISTINCT …)"],
+    );
     check("INSERT INTO counts SELECT CAST(NOW() AS STRING), 1 FROM words", &["line 1, column 32", "NOW reads the clock"]);
     check("INSERT INTO counts SELECT UUID(), 1 FROM words", &["line 1, column 27", "another value each time"]);
     check("INSERT INTO counts VALUES ('a', 1)", &["VALUES is not supported yet"]);
@@ -55,37 +67,49 @@ fn tables_are_refused_at_their_place() {
     check(&format!("CREATE TABLE t (a INT, PRIMARY KEY (a)) {with}"), &["NOT ENFORCED"]);
     check(&format!("CREATE TABLE t (a INT, WATERMARK FOR b AS b) {with}"), &["line 1, column 38", "no column"]);
     check(&format!("CREATE TABLE t (a INT, WATERMARK FOR a AS a) {with}"), &["line 1, column 38", "not a time-stamp"]);
-    check(&format!("CREATE TABLE t (a TIMESTAMP(3), WATERMARK FOR a AS a - INTERVAL '1' MONTH) {with}"), &["line 1", "no fixed length"]);
+    check(
+        &format!("CREATE TABLE t (a TIMESTAMP(3), WATERMARK FOR a AS a - INTERVAL '1' MONTH) {with}"),
+        &["line 1", "no fixed length"],
+    );
     check(&format!("CREATE TABLE t (a TIMESTAMP(3), WATERMARK FOR a AS a + INTERVAL '1' SECOND) {with}"), &["minus an interval"]);
     check(&format!("CREATE TABLE t (a INT, b AS c + 1) {with}"), &["line 1, column 29", "no column 'c'"]);
     check("CREATE TABLE t (a INT)", &["has no WITH"]);
     check("CREATE TABLE t (a INT) WITH ('path' = 'x')", &["line 1, column 14", "'connector'"]);
     check("CREATE TABLE t (a INT) WITH ('path' = 'x', 'path' = 'y')", &["line 1, column 44", "already set"]);
-    check("CREATE TABLE t (a INT) WITH ('connector' = 'files', 'pth' = 'y'); INSERT INTO appended SELECT 'a', a FROM t", &[
-        "line 1, column 53",
-        "no option 'pth'",
-        "did you mean 'path'?",
-    ]);
+    check(
+        "CREATE TABLE t (a INT) WITH ('connector' = 'files', 'pth' = 'y'); INSERT INTO appended SELECT 'a', a FROM t",
+        &["line 1, column 53", "no option 'pth'", "did you mean 'path'?"],
+    );
     check("CREATE TABLE t (a INT, ) WITH ('connector' = 'files')", &["line 1, column 24"]);
     check("CREATE TABLE t (a FROB) WITH ('connector' = 'files')", &["line 1, column 19", "FROB"]);
 }
 
 #[test]
 fn windows_are_refused_at_their_place() {
-    let over = |f: &str| format!("INSERT INTO windows SELECT window_start, `key`, COUNT(*)\nFROM TABLE({f})\nGROUP BY window_start, window_end, `key`");
+    let over = |f: &str| {
+        format!(
+            "INSERT INTO windows SELECT window_start, `key`, COUNT(*)\nFROM TABLE({f})\nGROUP BY window_start, window_end, `key`"
+        )
+    };
     check(&over("TUMBLE(TABLE clicks, DESCRIPTOR(at), INTERVAL '0' SECOND)"), &["line 2, column", "zero length"]);
     check(&over("TUMBLE(TABLE clicks, DESCRIPTOR(at), INTERVAL '-1' SECOND)"), &["line 2, column", "negative length"]);
     check(&over("TUMBLE(TABLE clicks, DESCRIPTOR(at), INTERVAL '1' MONTH)"), &["line 2, column", "no fixed length"]);
     check(&over("TUMBLE(TABLE clicks, DESCRIPTOR(att), INTERVAL '1' SECOND)"), &["line 2, column 44", "did you mean 'at'?"]);
     check(&over("TUMBLE(TABLE clicks, DESCRIPTOR(ts), INTERVAL '1' SECOND)"), &["line 2, column 44", "not the event time"]);
     check(&over("TUMBLE(TABLE clicsk, DESCRIPTOR(at), INTERVAL '1' SECOND)"), &["line 2", "did you mean 'clicks'?"]);
-    check(&over("HOP(TABLE clicks, DESCRIPTOR(at), INTERVAL '1' SECOND, INTERVAL '2' SECOND)"), &["line 2, column 12", "HOP windows"]);
+    check(
+        &over("HOP(TABLE clicks, DESCRIPTOR(at), INTERVAL '1' SECOND, INTERVAL '2' SECOND)"),
+        &["line 2, column 12", "HOP windows"],
+    );
     check(&over("TUMBEL(TABLE clicks, DESCRIPTOR(at), INTERVAL '1' SECOND)"), &["line 2, column 12", "did you mean 'TUMBLE'?"]);
 }
 
 #[test]
 fn types_are_refused_at_their_place() {
-    check("INSERT INTO appended SELECT word, word FROM words", &["line 1, column 35", "'n' of 'appended' is BIGINT, the query gives STRING", "CAST"]);
+    check(
+        "INSERT INTO appended SELECT word, word FROM words",
+        &["line 1, column 35", "'n' of 'appended' is BIGINT, the query gives STRING", "CAST"],
+    );
     check("INSERT INTO appended SELECT word FROM words", &["line 1, column 13", "gives 1 columns, 'appended' takes 2"]);
     check("INSERT INTO appended (n, m) SELECT n, n FROM words", &["line 1, column 26", "no stored column 'm'"]);
     check("INSERT INTO appended SELECT word, SUM(word) FROM words GROUP BY word", &["line 1, column 35", "SUM of STRING"]);
@@ -97,14 +121,17 @@ fn types_are_refused_at_their_place() {
 
 #[test]
 fn sinks_that_cannot_take_updates_are_refused() {
-    check("INSERT INTO appended SELECT word, COUNT(*) FROM words GROUP BY word", &[
-        "line 1, column 13",
-        "only takes new rows",
-        "TUMBLE",
-        "PRIMARY KEY",
-        "debezium-json",
-        "'execution.runtime-mode' = 'batch'",
-    ]);
+    check(
+        "INSERT INTO appended SELECT word, COUNT(*) FROM words GROUP BY word",
+        &[
+            "line 1, column 13",
+            "only takes new rows",
+            "TUMBLE",
+            "PRIMARY KEY",
+            "debezium-json",
+            "'execution.runtime-mode' = 'batch'",
+        ],
+    );
     check("INSERT INTO upserted SELECT UPPER(word), COUNT(*) FROM words GROUP BY word", &["line 1, column 13", "unique"]);
     check("SET 'execution.runtime-mode' = 'batch'; INSERT INTO counts SELECT `key`, 1 FROM clicks", &["never ends"]);
 }

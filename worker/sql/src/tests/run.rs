@@ -106,7 +106,8 @@ impl SinkWriter for Written {
     fn write(&mut self, batch: Batch, _: Segment) -> Result<()> {
         let parts = Columns::expect(batch)?.into_parts()?;
         let options = FormatOptions::default().with_null("NULL");
-        let columns: Vec<_> = parts.batch.columns().iter().map(|c| ArrayFormatter::try_new(c.as_ref(), &options).unwrap()).collect();
+        let columns: Vec<_> =
+            parts.batch.columns().iter().map(|c| ArrayFormatter::try_new(c.as_ref(), &options).unwrap()).collect();
         let mut to = self.to.lock().unwrap();
         let out = to.entry(self.name.clone()).or_default();
         for row in 0..parts.batch.num_rows() {
@@ -145,7 +146,12 @@ impl Hand<'_> {
         Ok(())
     }
 
-    fn call(&mut self, at: NodeIndex, f: impl FnOnce(&mut dyn Operator, &mut Context<'_>) -> Result<Flow>, sunk: Option<Batch>) -> Result<()> {
+    fn call(
+        &mut self,
+        at: NodeIndex,
+        f: impl FnOnce(&mut dyn Operator, &mut Context<'_>) -> Result<Flow>,
+        sunk: Option<Batch>,
+    ) -> Result<()> {
         if let (Some(Some(writer)), Some(batch)) = (self.writers.get_mut(at.0), sunk) {
             return writer.write(batch, Segment { epoch: 1, version: 0, slot: 0 });
         }
@@ -175,7 +181,13 @@ fn run(sql: &str, input: &[(&str, &str)], per: usize) -> Result<BTreeMap<String,
     let memory = Memory { input: input.iter().map(|(t, l)| ((*t).to_owned(), (*l).to_owned())).collect(), ..Memory::default() };
     let plan = compile(&format!("{TABLES}{sql}"), &memory)?.plan.expect("the text has an INSERT");
     let graph = build(&plan, &memory)?;
-    let mut hand = Hand { graph: &graph, operators: Vec::new(), writers: Vec::new(), watermarks: vec![Time::MIN; graph.nodes().len()], late: 0 };
+    let mut hand = Hand {
+        graph: &graph,
+        operators: Vec::new(),
+        writers: Vec::new(),
+        watermarks: vec![Time::MIN; graph.nodes().len()],
+        late: 0,
+    };
     for node in graph.nodes() {
         hand.operators.push(if let Role::Operator { make, .. } = &node.role { Some(make(SPACE)?) } else { None });
         hand.writers.push(if let Role::Sink(sink) = &node.role { Some(sink.open(0, 0)?) } else { None });
@@ -238,15 +250,24 @@ fn rows(sql: &str, per: usize, sink: &str) -> Vec<String> {
 
 #[test]
 fn rows_are_filtered_and_computed() {
-    assert_eq!(rows("INSERT INTO appended SELECT UPPER(word), n * 10 FROM words WHERE n > 1", 100, "appended"), ["+I A 30", "+I B 20", "+I NULL 40"]);
-    assert_eq!(rows("INSERT INTO appended SELECT word, 7 / n FROM words WHERE n <> 0", 1, "appended"), ["+I NULL 1", "+I a 2", "+I a 7", "+I b 3"]);
+    assert_eq!(
+        rows("INSERT INTO appended SELECT UPPER(word), n * 10 FROM words WHERE n > 1", 100, "appended"),
+        ["+I A 30", "+I B 20", "+I NULL 40"]
+    );
+    assert_eq!(
+        rows("INSERT INTO appended SELECT word, 7 / n FROM words WHERE n <> 0", 1, "appended"),
+        ["+I NULL 1", "+I a 2", "+I a 7", "+I b 3"]
+    );
 }
 
 #[test]
 fn windows_are_counted() {
     let sql = "INSERT INTO windows SELECT window_start, `key`, SUM(`value`) FROM TABLE(TUMBLE(TABLE clicks, DESCRIPTOR(at), INTERVAL '10' SECOND)) GROUP BY window_start, window_end, `key`";
     for per in [1, 100] {
-        assert_eq!(rows(sql, per, "windows"), ["+I 1970-01-01T00:00:00 x -3", "+I 1970-01-01T00:00:00 y 3", "+I 1970-01-01T00:00:10 x 2"]);
+        assert_eq!(
+            rows(sql, per, "windows"),
+            ["+I 1970-01-01T00:00:00 x -3", "+I 1970-01-01T00:00:00 y 3", "+I 1970-01-01T00:00:10 x 2"]
+        );
     }
 }
 
@@ -260,7 +281,10 @@ fn windows_without_groups_are_columns() {
 fn a_window_of_windows_adds_up() {
     let sql = "CREATE VIEW a AS SELECT window_time AS t, `key`, COUNT(*) AS n FROM TABLE(TUMBLE(TABLE clicks, DESCRIPTOR(at), INTERVAL '1' SECOND)) GROUP BY window_start, window_end, window_time, `key`;
          INSERT INTO windows SELECT window_start, `key`, SUM(n) FROM TABLE(TUMBLE(TABLE a, DESCRIPTOR(t), INTERVAL '10' SECOND)) GROUP BY window_start, window_end, `key`";
-    assert_eq!(rows(sql, 100, "windows"), ["+I 1970-01-01T00:00:00 x 2", "+I 1970-01-01T00:00:00 y 1", "+I 1970-01-01T00:00:10 x 1"]);
+    assert_eq!(
+        rows(sql, 100, "windows"),
+        ["+I 1970-01-01T00:00:00 x 2", "+I 1970-01-01T00:00:00 y 1", "+I 1970-01-01T00:00:10 x 1"]
+    );
 }
 
 #[test]
@@ -269,7 +293,11 @@ fn updates_leave_once_an_epoch() {
     assert_eq!(rows(sql, 100, "counts"), ["+I NULL 1", "+I a 3", "+I b 1"]);
     let each = rows(sql, 1, "counts");
     assert_eq!(each, ["+I NULL 1", "+I a 1", "+I b 1", "+U a 2", "+U a 3", "-U a 1", "-U a 2"]);
-    let having = rows("INSERT INTO upserted SELECT word, COUNT(n) FROM words WHERE word IS NOT NULL GROUP BY word HAVING COUNT(n) < 2", 1, "upserted");
+    let having = rows(
+        "INSERT INTO upserted SELECT word, COUNT(n) FROM words WHERE word IS NOT NULL GROUP BY word HAVING COUNT(n) < 2",
+        1,
+        "upserted",
+    );
     assert_eq!(having, ["+I a 1", "+I b 1", "-D a 1"]);
 }
 
@@ -288,7 +316,9 @@ fn batch_gives_final_results_only() {
     let batch = "SET 'execution.runtime-mode' = 'batch';";
     let sql = format!("{batch} INSERT INTO appended SELECT word, SUM(n) FROM words GROUP BY word");
     assert_eq!(rows(&sql, 1, "appended"), ["+I NULL 4", "+I a 4", "+I b 2"]);
-    let sql = format!("{batch} CREATE TABLE one (n BIGINT, s INT) WITH ('connector' = 'sink'); INSERT INTO one SELECT COUNT(*), SUM(n) FROM words WHERE n > 99");
+    let sql = format!(
+        "{batch} CREATE TABLE one (n BIGINT, s INT) WITH ('connector' = 'sink'); INSERT INTO one SELECT COUNT(*), SUM(n) FROM words WHERE n > 99"
+    );
     assert_eq!(rows(&sql, 1, "one"), ["+I 0 NULL"]);
 }
 
@@ -298,7 +328,10 @@ fn unions_and_two_sinks_share_a_source() {
          INSERT INTO appended SELECT word, n FROM words WHERE n = 2";
     assert_eq!(rows(sql, 100, "appended"), ["+I b 2"]);
     let counts = rows(sql, 100, "counts");
-    assert!(["+I x 3", "+I y 1", "+I a 4", "+I b 2", "+I NULL 4"].iter().all(|r| counts.contains(&(*r).to_owned())), "{counts:?}");
+    assert!(
+        ["+I x 3", "+I y 1", "+I a 4", "+I b 2", "+I NULL 4"].iter().all(|r| counts.contains(&(*r).to_owned())),
+        "{counts:?}"
+    );
 }
 
 #[test]
@@ -307,14 +340,17 @@ fn data_that_cannot_be_computed_says_what_to_do() {
     assert!(e[0].contains("7 / (n - 1)") && e[0].contains("TRY_CAST"), "{e:?}");
     let e = rows("INSERT INTO appended SELECT word, CAST(word AS INT) FROM words", 100, "appended");
     assert!(e[0].contains("CAST(word AS INT)"), "{e:?}");
-    let strict = "CREATE TABLE strict (word STRING NOT NULL) WITH ('connector' = 'sink'); INSERT INTO strict SELECT word FROM words";
+    let strict =
+        "CREATE TABLE strict (word STRING NOT NULL) WITH ('connector' = 'sink'); INSERT INTO strict SELECT word FROM words";
     let e = rows(strict, 100, "strict");
     assert!(e[0].contains("NOT NULL") && e[0].contains("table 'strict'"), "{e:?}");
 }
 
 /// One expression over the first word, as Flink prints it.
 fn value(expr: &str) -> String {
-    let sql = format!("CREATE TABLE v (x STRING) WITH ('connector' = 'sink'); INSERT INTO v SELECT CAST({expr} AS STRING) FROM words WHERE n = 1");
+    let sql = format!(
+        "CREATE TABLE v (x STRING) WITH ('connector' = 'sink'); INSERT INTO v SELECT CAST({expr} AS STRING) FROM words WHERE n = 1"
+    );
     rows(&sql, 100, "v").first().map_or_else(String::new, |r| r.trim_start_matches("+I ").to_owned())
 }
 

@@ -92,7 +92,9 @@ impl Cursor<'_> {
         let at = self.here();
         match self.parser.next_token().token {
             Token::Word(w) => Ok((w.value, at)),
-            other => Err(invalid(at, format!("expected {what}, found {other}"), "names with special characters stand in back-ticks")),
+            other => {
+                Err(invalid(at, format!("expected {what}, found {other}"), "names with special characters stand in back-ticks"))
+            }
         }
     }
 
@@ -100,7 +102,11 @@ impl Cursor<'_> {
     pub(super) fn object(&mut self, what: &str) -> Result<(String, Position)> {
         let (name, at) = self.name(what)?;
         if self.takes(&Token::Period) {
-            return Err(invalid(at, "a name with a catalog or a database", "a job has one name space: write the table's name alone"));
+            return Err(invalid(
+                at,
+                "a name with a catalog or a database",
+                "a job has one name space: write the table's name alone",
+            ));
         }
         Ok((name, at))
     }
@@ -123,7 +129,9 @@ impl Cursor<'_> {
         let (at, token) = (self.here(), self.parser.peek_token().token);
         match token {
             Token::EOF => Ok(()),
-            other => Err(invalid(at, format!("unexpected {other} after the end of the statement"), "end a statement with a semicolon")),
+            other => {
+                Err(invalid(at, format!("unexpected {other} after the end of the statement"), "end a statement with a semicolon"))
+            }
         }
     }
 
@@ -156,8 +164,15 @@ impl Cursor<'_> {
 pub(super) fn create_table(c: &mut Cursor<'_>) -> Result<TableText> {
     let if_not_exists = c.if_not_exists();
     let (name, at) = c.object("a table name")?;
-    let mut table =
-        TableText { name, at, if_not_exists, columns: Vec::new(), watermark: None, primary_key: Vec::new(), options: BTreeMap::new() };
+    let mut table = TableText {
+        name,
+        at,
+        if_not_exists,
+        columns: Vec::new(),
+        watermark: None,
+        primary_key: Vec::new(),
+        options: BTreeMap::new(),
+    };
     if c.at_word("LIKE") || c.at_word("AS") {
         return Err(invalid(c.here(), "CREATE TABLE … LIKE and … AS are not supported", "write the columns out"));
     }
@@ -188,7 +203,11 @@ fn element(c: &mut Cursor<'_>, table: &mut TableText) -> Result<()> {
             return Err(invalid(at_column, "a watermark on a nested field", "make it a column: `ts AS row.field`"));
         }
         if !c.words(&["AS"]) {
-            return Err(invalid(c.here(), "expected AS after the watermark's column", "WATERMARK FOR ts AS ts - INTERVAL '5' SECOND"));
+            return Err(invalid(
+                c.here(),
+                "expected AS after the watermark's column",
+                "WATERMARK FOR ts AS ts - INTERVAL '5' SECOND",
+            ));
         }
         if table.watermark.is_some() {
             return Err(invalid(at, "a second watermark", "a table has at most one WATERMARK"));

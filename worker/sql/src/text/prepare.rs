@@ -7,8 +7,8 @@ use std::ops::ControlFlow;
 
 use sqlparser::ast::helpers::attached_token::AttachedToken;
 use sqlparser::ast::{
-    BinaryOperator, CaseWhen, CeilFloorKind, DateTimeField, Expr, ExtractSyntax, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
-    FunctionArguments, Ident, ObjectName, Query, Select, SelectItem, Value, VisitMut, VisitorMut,
+    BinaryOperator, CaseWhen, CeilFloorKind, DateTimeField, Expr, ExtractSyntax, Function, FunctionArg, FunctionArgExpr,
+    FunctionArgumentList, FunctionArguments, Ident, ObjectName, Query, Select, SelectItem, Value, VisitMut, VisitorMut,
 };
 use watershed_runtime::error::{Error, Result};
 
@@ -102,7 +102,9 @@ fn rewrite(expr: &Expr) -> Result<Option<Expr>> {
 
 fn function(expr: &Expr, f: &Function) -> Result<Option<Expr>> {
     let [part] = f.name.0.as_slice() else { return Ok(None) };
-    let Some(name) = part.as_ident().filter(|i| i.quote_style.is_none()).map(|i| i.value.to_ascii_uppercase()) else { return Ok(None) };
+    let Some(name) = part.as_ident().filter(|i| i.quote_style.is_none()).map(|i| i.value.to_ascii_uppercase()) else {
+        return Ok(None);
+    };
     let FunctionArguments::List(list) = &f.args else { return Ok(None) };
     let args: Option<Vec<Expr>> = list
         .args
@@ -161,7 +163,8 @@ fn with_unit(name: &str, unit: &Expr, rest: &[Expr], at: Position) -> Result<Exp
 /// Flink's GREATEST and LEAST are NULL as soon as one argument is.
 fn null_if_any(f: &Function, args: &[Expr]) -> Option<Expr> {
     let null = |e: &Expr| Expr::IsNull(Box::new(Expr::Nested(Box::new(e.clone()))));
-    let any = args.iter().map(null).reduce(|a, b| Expr::BinaryOp { left: Box::new(a), op: BinaryOperator::Or, right: Box::new(b) })?;
+    let any =
+        args.iter().map(null).reduce(|a, b| Expr::BinaryOp { left: Box::new(a), op: BinaryOperator::Or, right: Box::new(b) })?;
     Some(case(any, Expr::Value(Value::Null.into()), Expr::Function(f.clone())))
 }
 

@@ -6,8 +6,8 @@
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    DuplicateTreatment, Expr, Function, FunctionArguments, GroupByExpr, Join, Query, Select, SelectItem, SetExpr, SetOperator, SetQuantifier,
-    Spanned, TableFactor, Visit, Visitor,
+    DuplicateTreatment, Expr, Function, FunctionArguments, GroupByExpr, Join, Query, Select, SelectItem, SetExpr, SetOperator,
+    SetQuantifier, Spanned, TableFactor, Visit, Visitor,
 };
 use watershed_runtime::error::{Error, Result};
 
@@ -64,9 +64,11 @@ impl Refuse {
                 self.set_expr(left)?;
                 self.set_expr(right)
             }
-            SetExpr::SetOperation { op: SetOperator::Union, .. } => {
-                self.no(body, "UNION without ALL is not supported yet", "write UNION ALL, and GROUP BY every column if the rows must be distinct")
-            }
+            SetExpr::SetOperation { op: SetOperator::Union, .. } => self.no(
+                body,
+                "UNION without ALL is not supported yet",
+                "write UNION ALL, and GROUP BY every column if the rows must be distinct",
+            ),
             SetExpr::SetOperation { op, .. } => self.no(body, format!("{op} is not supported yet"), "UNION ALL is"),
             SetExpr::Values(_) => {
                 let advice = "put the rows into a file and read it with 'connector' = 'filesystem', or make some with 'connector' = 'datagen'";
@@ -108,7 +110,11 @@ impl Refuse {
             return self.no(node, format!("{name}(DISTINCT …) is not supported yet"), advice);
         }
         if !list.clauses.is_empty() {
-            return self.no(node, format!("{name} with a clause inside its arguments is not supported yet"), "leave the clause out");
+            return self.no(
+                node,
+                format!("{name} with a clause inside its arguments is not supported yet"),
+                "leave the clause out",
+            );
         }
         ControlFlow::Continue(())
     }
@@ -146,7 +152,11 @@ impl Visitor for Refuse {
 
     fn pre_visit_query(&mut self, q: &Query) -> Flow {
         if let Some(with) = q.with.as_ref().filter(|w| w.recursive) {
-            return self.no(with, "WITH RECURSIVE is not supported yet", "leave RECURSIVE out if the query does not refer to itself");
+            return self.no(
+                with,
+                "WITH RECURSIVE is not supported yet",
+                "leave RECURSIVE out if the query does not refer to itself",
+            );
         }
         if let Some(order) = &q.order_by {
             let advice = "a stream has no end to sort before: sort where the rows are read";
@@ -159,7 +169,12 @@ impl Visitor for Refuse {
                 _ => self.no(q, "FETCH is not supported yet", advice),
             };
         }
-        if !q.locks.is_empty() || q.for_clause.is_some() || q.settings.is_some() || q.format_clause.is_some() || !q.pipe_operators.is_empty() {
+        if !q.locks.is_empty()
+            || q.for_clause.is_some()
+            || q.settings.is_some()
+            || q.format_clause.is_some()
+            || !q.pipe_operators.is_empty()
+        {
             return self.no(q, "this query has a clause of another SQL dialect", "leave out FOR, SETTINGS, FORMAT and |>");
         }
         self.set_expr(&q.body)
@@ -178,23 +193,37 @@ impl Visitor for Refuse {
             return self.no(&s.group_by, "GROUP BY ALL and WITH ROLLUP are not supported yet", "name the columns");
         }
         if let Some(second) = s.from.get(1) {
-            return self.no(second, "several tables in FROM (a join) are not supported yet", "read one table, or write UNION ALL");
+            return self.no(
+                second,
+                "several tables in FROM (a join) are not supported yet",
+                "read one table, or write UNION ALL",
+            );
         }
         if s.from.is_empty() {
-            return self.no(s, "SELECT without FROM is not supported yet", "read from a table: 'connector' = 'datagen' makes rows");
+            return self.no(
+                s,
+                "SELECT without FROM is not supported yet",
+                "read from a table: 'connector' = 'datagen' makes rows",
+            );
         }
         s.from.iter().flat_map(|t| &t.joins).try_for_each(|j| self.join(j))
     }
 
     fn pre_visit_table_factor(&mut self, t: &TableFactor) -> Flow {
         match t {
-            TableFactor::Table { args: None, version: None, sample: None, .. } | TableFactor::TableFunction { .. } => ControlFlow::Continue(()),
+            TableFactor::Table { args: None, version: None, sample: None, .. } | TableFactor::TableFunction { .. } => {
+                ControlFlow::Continue(())
+            }
             TableFactor::Derived { lateral: false, .. } => ControlFlow::Continue(()),
             TableFactor::Table { version: Some(_), .. } => {
                 self.no(t, "FOR SYSTEM_TIME AS OF is not supported yet", "join the data before it reaches the job")
             }
             TableFactor::NestedJoin { .. } => self.no(t, "JOIN is not supported yet", "write UNION ALL and GROUP BY"),
-            _ => self.no(t, "this form of table in FROM is not supported yet", "a table, a view, a query in parentheses, or TABLE(TUMBLE(…))"),
+            _ => self.no(
+                t,
+                "this form of table in FROM is not supported yet",
+                "a table, a view, a query in parentheses, or TABLE(TUMBLE(…))",
+            ),
         }
     }
 
@@ -207,7 +236,12 @@ impl Visitor for Refuse {
             Expr::GroupingSets(_) | Expr::Rollup(_) | Expr::Cube(_) => {
                 self.no(e, "GROUPING SETS, ROLLUP and CUBE are not supported yet", "write one INSERT for each grouping")
             }
-            Expr::Array(_) | Expr::Map(_) | Expr::Struct { .. } | Expr::Tuple(_) | Expr::Dictionary(_) | Expr::CompoundFieldAccess { .. } => {
+            Expr::Array(_)
+            | Expr::Map(_)
+            | Expr::Struct { .. }
+            | Expr::Tuple(_)
+            | Expr::Dictionary(_)
+            | Expr::CompoundFieldAccess { .. } => {
                 self.no(e, "ROW, ARRAY and MAP values are not supported yet", "use columns of their own")
             }
             Expr::AtTimeZone { .. } => self.no(e, "AT TIME ZONE is not supported yet", "TIMESTAMP_LTZ is shown in UTC"),

@@ -26,9 +26,14 @@ pub(super) struct Piece {
 /// Cuts the text.
 pub(super) fn split(sql: &str) -> Result<Vec<Piece>> {
     let tokens = Tokenizer::new(&Flink, sql).tokenize_with_location().map_err(|e| {
-        invalid(e.location.into(), e.message.to_string(), "strings stand in single quotes, names with special characters in back-ticks")
+        invalid(
+            e.location.into(),
+            e.message.to_string(),
+            "strings stand in single quotes, names with special characters in back-ticks",
+        )
     })?;
-    let tokens: Vec<TokenWithSpan> = tokens.into_iter().filter(|t| !matches!(t.token, Token::Whitespace(_) | Token::EOF)).collect();
+    let tokens: Vec<TokenWithSpan> =
+        tokens.into_iter().filter(|t| !matches!(t.token, Token::Whitespace(_) | Token::EOF)).collect();
     if tokens.len() > MAX_TOKENS {
         return Err(invalid(Position { line: 1, column: 1 }, "the text is too long", "split it into several jobs"));
     }
@@ -69,7 +74,9 @@ impl Splitter {
         if tokens.len() == 1 && starts_with(tokens, &["END"]) {
             return match self.set.take() {
                 Some(_) => Ok(()),
-                None => Err(invalid(at, "END without a statement set", "remove it, or open the set with EXECUTE STATEMENT SET BEGIN")),
+                None => {
+                    Err(invalid(at, "END without a statement set", "remove it, or open the set with EXECUTE STATEMENT SET BEGIN"))
+                }
             };
         }
         let Some(first) = tokens.first() else { return Ok(()) };
@@ -87,7 +94,14 @@ impl Splitter {
 fn check_operators(tokens: &[TokenWithSpan], at: Position) -> Result<(), Error> {
     let operators = tokens.iter().filter(|t| match &t.token {
         Token::Word(w) => matches!(w.value.to_ascii_uppercase().as_str(), "AND" | "OR" | "NOT" | "UNION" | "IS" | "WHEN"),
-        Token::Plus | Token::Minus | Token::Mul | Token::Div | Token::Mod | Token::StringConcat | Token::DoubleColon | Token::LBracket => true,
+        Token::Plus
+        | Token::Minus
+        | Token::Mul
+        | Token::Div
+        | Token::Mod
+        | Token::StringConcat
+        | Token::DoubleColon
+        | Token::LBracket => true,
         _ => false,
     });
     if operators.count() > MAX_OPERATORS {
@@ -116,7 +130,9 @@ fn rewrite(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
         if starts_with(rest, &["WITH", "LOCAL", "TIME", "ZONE"]) {
             let back = if matches!(out.last().map(|t| &t.token), Some(Token::RParen)) { 4 } else { 1 };
             let at = out.len().checked_sub(back);
-            if let Some(word) = at.and_then(|at| out.get_mut(at)) && is_word(&word.token, "TIMESTAMP") {
+            if let Some(word) = at.and_then(|at| out.get_mut(at))
+                && is_word(&word.token, "TIMESTAMP")
+            {
                 word.token = Token::make_word("TIMESTAMP_LTZ", None);
                 i += 4;
                 continue;

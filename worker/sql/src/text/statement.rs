@@ -88,7 +88,11 @@ fn statement(piece: Piece) -> Result<Statement> {
     }
     if c.words(&["EXPLAIN"]) {
         if !c.words(&["PLAN", "FOR"]) {
-            while c.words(&["ESTIMATED_COST"]) || c.words(&["CHANGELOG_MODE"]) || c.words(&["JSON_EXECUTION_PLAN"]) || c.takes(&Token::Comma) {}
+            while c.words(&["ESTIMATED_COST"])
+                || c.words(&["CHANGELOG_MODE"])
+                || c.words(&["JSON_EXECUTION_PLAN"])
+                || c.takes(&Token::Comma)
+            {}
         }
         return match c.at_word("INSERT") {
             true => insert(&mut c, true),
@@ -147,7 +151,11 @@ fn insert(c: &mut Cursor<'_>, explain: bool) -> Result<Statement> {
     let start = c.here();
     c.words(&["INSERT"]);
     if c.words(&["OVERWRITE"]) {
-        return Err(invalid(start, "INSERT OVERWRITE is not supported", "write INSERT INTO, and give the sink an empty directory"));
+        return Err(invalid(
+            start,
+            "INSERT OVERWRITE is not supported",
+            "write INSERT INTO, and give the sink an empty directory",
+        ));
     }
     if !c.words(&["INTO"]) {
         return Err(invalid(c.here(), "expected INTO", "INSERT INTO sink SELECT …"));
@@ -156,8 +164,8 @@ fn insert(c: &mut Cursor<'_>, explain: bool) -> Result<Statement> {
     if c.at_word("PARTITION") {
         return Err(invalid(c.here(), "PARTITION is not supported in INSERT", "select the value as a column"));
     }
-    let is_list = matches!(c.parser.peek_token_ref().token, Token::LParen)
-        && !is_query_word(&c.parser.peek_nth_token_ref(1).token);
+    let is_list =
+        matches!(c.parser.peek_token_ref().token, Token::LParen) && !is_query_word(&c.parser.peek_nth_token_ref(1).token);
     let columns = if is_list { c.names()? } else { Vec::new() };
     let at_query = c.here();
     let query = query(c)?;
@@ -185,9 +193,11 @@ fn set(c: &mut Cursor<'_>) -> Result<Statement> {
             let advice = did_you_mean(other, ["streaming", "batch"]);
             Err(invalid(at_value, format!("'{value}' is no runtime mode"), advice))
         }
-        ("table.local-time-zone", _) => {
-            Err(invalid(at_value, format!("the time zone '{value}' is not supported"), "TIMESTAMP_LTZ is shown in UTC: write 'UTC'"))
-        }
+        ("table.local-time-zone", _) => Err(invalid(
+            at_value,
+            format!("the time zone '{value}' is not supported"),
+            "TIMESTAMP_LTZ is shown in UTC: write 'UTC'",
+        )),
         _ => Err(invalid(at, format!("there is no setting '{key}' for a job's text"), did_you_mean(&key, SETTINGS))),
     }
 }

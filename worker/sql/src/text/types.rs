@@ -19,7 +19,9 @@ pub(crate) fn utc() -> Option<Arc<str>> {
 /// The Arrow type of a SQL type, or what to say about it.
 pub(crate) fn to_arrow(sql: &Sql) -> Result<DataType, String> {
     Ok(match sql {
-        Sql::Varchar(_) | Sql::CharacterVarying(_) | Sql::String(_) | Sql::Text | Sql::Char(_) | Sql::Character(_) => DataType::Utf8,
+        Sql::Varchar(_) | Sql::CharacterVarying(_) | Sql::String(_) | Sql::Text | Sql::Char(_) | Sql::Character(_) => {
+            DataType::Utf8
+        }
         Sql::Boolean | Sql::Bool => DataType::Boolean,
         Sql::TinyInt(_) => DataType::Int8,
         Sql::SmallInt(_) => DataType::Int16,
@@ -32,7 +34,10 @@ pub(crate) fn to_arrow(sql: &Sql) -> Result<DataType, String> {
         Sql::Bytes(_) | Sql::Varbinary(_) | Sql::Binary(_) => DataType::Binary,
         Sql::Timestamp(p, TimezoneInfo::None | TimezoneInfo::WithoutTimeZone) => DataType::Timestamp(unit(p.unwrap_or(6))?, None),
         Sql::Custom(name, args) if name.to_string().eq_ignore_ascii_case("TIMESTAMP_LTZ") => {
-            let p = args.first().map_or(Ok(6), |p| p.parse()).map_err(|_| "the precision of TIMESTAMP_LTZ must be a number".to_owned())?;
+            let p = args
+                .first()
+                .map_or(Ok(6), |p| p.parse())
+                .map_err(|_| "the precision of TIMESTAMP_LTZ must be a number".to_owned())?;
             DataType::Timestamp(unit(p)?, utc())
         }
         other => return Err(format!("the type {other} is not supported")),
