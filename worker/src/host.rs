@@ -223,13 +223,7 @@ impl Host {
     fn commit(&self, handles: Vec<HandleEntry>) {
         let graph = self.graph.clone();
         Self::ask(&self.sender, &self.workers.commit, move || {
-            for (_, node, sink) in graph.sinks() {
-                let mine: Vec<SinkHandle> =
-                    handles.iter().filter(|h| h.handle.sink == node.id.0).map(|h| h.handle.clone()).collect();
-                if !mine.is_empty() {
-                    sink.commit(&mine).map_err(|e| e.at(node.name.clone()))?;
-                }
-            }
+            commit_handles(&graph, &handles)?;
             Ok(Some(Input::Committed))
         });
     }
@@ -260,6 +254,17 @@ impl Host {
             let _gone = sender.send(HostEvent::Input(Input::Merged(file, replaces)));
         });
     }
+}
+
+/// Makes staged output visible, sink by sink, in the order given. Idempotent.
+pub(crate) fn commit_handles(graph: &Graph, handles: &[HandleEntry]) -> Result<()> {
+    for (_, node, sink) in graph.sinks() {
+        let mine: Vec<SinkHandle> = handles.iter().filter(|h| h.handle.sink == node.id.0).map(|h| h.handle.clone()).collect();
+        if !mine.is_empty() {
+            sink.commit(&mine).map_err(|e| e.at(node.name.clone()))?;
+        }
+    }
+    Ok(())
 }
 
 /// The coordinator's clock: microseconds.

@@ -360,7 +360,10 @@ impl Ready {
         let Some(mut coordinator) = self.coordinator.take() else {
             return Err(Error::new(Kind::Broken, "the job has run already"));
         };
-        if self.finished && coordinator.last().handles.is_empty() {
+        if self.finished {
+            // The last manifest names output that may not be visible yet: committing again is harmless.
+            let handles = coordinator.last().handles_in_order();
+            crate::host::commit_handles(&self.host.graph, &handles)?;
             return Ok(Outcome::AlreadyFinished);
         }
         let place = self.place.clone();

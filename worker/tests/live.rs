@@ -115,7 +115,8 @@ fn a_stopped_job_goes_on_where_it_was_with_another_number_of_slots() {
         steer.join().unwrap();
         assert!(outcome == Outcome::Stopped || round > 0, "{outcome:?}");
     }
-    assert_eq!(local(&running(rows, 100_000.0, &out), dir.path(), 2).run().unwrap(), Outcome::Finished);
+    let end = local(&running(rows, 100_000.0, &out), dir.path(), 2).run().unwrap();
+    assert!(matches!(end, Outcome::Finished | Outcome::AlreadyFinished), "{end:?}");
     check(rows, &out);
     assert_eq!(local(&running(rows, 100_000.0, &out), dir.path(), 2).run().unwrap(), Outcome::AlreadyFinished);
 }
