@@ -93,7 +93,9 @@ impl<'a> Reader<'a> {
     pub fn required(&mut self, key: &str) -> Result<&'a str, Error> {
         let owner = self.owner;
         self.text(key).filter(|v| !v.is_empty()).ok_or_else(|| {
-            Error::new(Kind::Invalid, format!("option '{key}' is missing")).at(owner).advise(format!("add '{key}' = '…' to the options of {owner}"))
+            Error::new(Kind::Invalid, format!("option '{key}' is missing"))
+                .at(owner)
+                .advise(format!("add '{key}' = '…' to the options of {owner}"))
         })
     }
 

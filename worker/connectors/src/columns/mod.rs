@@ -17,9 +17,7 @@ pub(crate) fn wrap(columns: RecordBatch) -> Batch {
 
 /// Whether the connectors can read and write a type.
 pub(crate) fn supported(data_type: &DataType) -> bool {
-    use DataType::{
-        Binary, Boolean, Date32, Decimal128, Float32, Float64, Int8, Int16, Int32, Int64, Timestamp, Utf8,
-    };
+    use DataType::{Binary, Boolean, Date32, Decimal128, Float32, Float64, Int8, Int16, Int32, Int64, Timestamp, Utf8};
     matches!(
         data_type,
         Boolean | Int8 | Int16 | Int32 | Int64 | Float32 | Float64 | Decimal128(..) | Utf8 | Binary | Date32 | Timestamp(..)

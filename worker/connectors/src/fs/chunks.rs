@@ -1,7 +1,7 @@
 //! Hands chunks of whole lines from the I/O threads to a slot, a little ahead of it.
 //!
-//! At most [`AHEAD`] chunks wait for a slot; a chunk the slot is done with gives its buffer back. With the default of 256 KiB an
-//! open split holds at most 1 MiB. One lock a chunk, none a row.
+//! At most [`AHEAD`] chunks wait for a slot; a chunk the slot is done with gives its buffer back. With the default of 128 KiB an
+//! open split holds less than half a MiB, and a slot may have many open. One lock a chunk, none a row.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -19,7 +19,7 @@ use crate::io::{lock, pool};
 /// How many chunks are read ahead of the slot.
 const AHEAD: usize = 2;
 /// The default size of a chunk.
-pub(crate) const CHUNK: usize = 256 << 10;
+pub(crate) const CHUNK: usize = 128 << 10;
 
 /// What the next poll found.
 #[derive(Debug)]
@@ -200,4 +200,3 @@ impl Text {
         }
     }
 }
-

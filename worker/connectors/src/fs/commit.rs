@@ -61,11 +61,7 @@ pub(crate) enum Step {
 }
 
 /// Publishes the files of all handles. `before` is called before each step and may stop it, as a crash would.
-pub(crate) fn commit(
-    dir: &Path,
-    handles: &[SinkHandle],
-    before: &mut dyn FnMut(Step) -> Result<(), Error>,
-) -> Result<(), Error> {
+pub(crate) fn commit(dir: &Path, handles: &[SinkHandle], before: &mut dyn FnMut(Step) -> Result<(), Error>) -> Result<(), Error> {
     let staging = dir.join(STAGING);
     let mut linked = Vec::new();
     for handle in handles {
@@ -98,27 +94,28 @@ fn link(from: &Path, to: &Path) -> Result<bool, Error> {
         Ok(()) => return Ok(true),
         Err(e) => e,
     };
-    match error.kind() {
-        ErrorKind::NotFound if !from.exists() => {
-            // Committed before (see the law), unless the whole sink has been taken away.
-            let staging = from.parent().unwrap_or(from);
-            if staging.is_dir() {
-                return Ok(false);
-            }
-            Err(Error::new(Kind::Unavailable, "the sink's staging directory is gone, and with it output that was not yet published")
-                .at(staging.display().to_string())
-                .advise("bring the directory back, or start the job afresh"))
+    if error.kind() == ErrorKind::NotFound && !from.exists() {
+        // Committed before (see the law), unless the whole sink has been taken away.
+        let staging = from.parent().unwrap_or(from);
+        if staging.is_dir() {
+            return Ok(false);
         }
-        ErrorKind::AlreadyExists => {
-            if same(from, to).map_err(|e| io_error("compare the staged file with the published one", to, e))? {
-                return Ok(true);
-            }
-            Err(Error::new(Kind::Invalid, "a file that this job did not write has the name of its next output")
-                .at(to.display().to_string())
-                .advise("empty the directory, or choose another one: a job that starts afresh begins its numbering again"))
-        }
-        _ => Err(io_error("publish the file", to, error)),
+        return Err(Error::new(
+            Kind::Unavailable,
+            "the sink's staging directory is gone, and with it output that was not yet published",
+        )
+        .at(staging.display().to_string())
+        .advise("bring the directory back, or start the job afresh"));
     }
+    if error.kind() != ErrorKind::AlreadyExists {
+        return Err(io_error("publish the file", to, error));
+    }
+    if same(from, to).map_err(|e| io_error("compare the staged file with the published one", to, e))? {
+        return Ok(true);
+    }
+    Err(Error::new(Kind::Invalid, "a file that this job did not write has the name of its next output")
+        .at(to.display().to_string())
+        .advise("empty the directory, or choose another one: a job that starts afresh begins its numbering again"))
 }
 
 fn same(a: &Path, b: &Path) -> std::io::Result<bool> {
@@ -151,7 +148,8 @@ pub(crate) fn clean(staging: &Path, prefix: &str, term: u64) -> Result<(), Error
     for entry in entries {
         let path = entry.map_err(|e| io_error("list the directory", staging, e))?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let of = name.strip_prefix(prefix).and_then(|n| n.strip_prefix('-')).and_then(|n| n.split('-').next()?.parse::<u64>().ok());
+        let of =
+            name.strip_prefix(prefix).and_then(|n| n.strip_prefix('-')).and_then(|n| n.split('-').next()?.parse::<u64>().ok());
         if of.is_some_and(|t| t < term)
             && let Err(e) = std::fs::remove_file(&path)
             && e.kind() != ErrorKind::NotFound

@@ -25,10 +25,11 @@ pub(crate) fn local(path: &str) -> Result<&str, Error> {
         return Ok(rest);
     }
     match path.split_once("://") {
-        Some((scheme, _)) if !scheme.is_empty() && scheme.chars().all(|c| c.is_ascii_alphanumeric()) => {
-            Err(Error::new(Kind::Invalid, format!("'{path}': the filesystem connector reads and writes local paths, not {scheme}://"))
-                .advise("give a local path or file:///…"))
-        }
+        Some((scheme, _)) if !scheme.is_empty() && scheme.chars().all(|c| c.is_ascii_alphanumeric()) => Err(Error::new(
+            Kind::Invalid,
+            format!("'{path}': the filesystem connector reads and writes local paths, not {scheme}://"),
+        )
+        .advise("give a local path or file:///…")),
         _ => Ok(path),
     }
 }
@@ -102,6 +103,7 @@ fn visit(path: &Path, depth: usize, found: &mut Vec<Found>) -> Result<(), Error>
 
 fn text_of(path: PathBuf) -> Result<String, Error> {
     path.into_os_string().into_string().map_err(|p| {
-        Error::new(Kind::Invalid, format!("the file name {} is not UTF-8", p.display())).advise("rename the file, or give a pattern that leaves it out")
+        Error::new(Kind::Invalid, format!("the file name {} is not UTF-8", p.display()))
+            .advise("rename the file, or give a pattern that leaves it out")
     })
 }

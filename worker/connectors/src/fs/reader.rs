@@ -122,7 +122,7 @@ impl SplitReader for LineReader {
         while self.decoder.len() < max_rows {
             if self.chunk.is_some() {
                 if self.decode(max_rows)? {
-                    if self.decoder.len() > 0 && !self.ignore {
+                    if !self.decoder.is_empty() && !self.ignore {
                         break;
                     }
                     continue;

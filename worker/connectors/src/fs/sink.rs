@@ -122,8 +122,11 @@ fn probe(staging: &Path, dir: &Path) -> Result<(), Error> {
     removed.map_err(|e| io_error("remove a file", &to, e))?;
     match twice {
         Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
-        _ => Err(Error::new(Kind::Unavailable, "this file system lets a name be made twice: exactly-once output is impossible on it")
-            .at(dir.display().to_string())
-            .advise("choose a directory on a local file system")),
+        _ => Err(Error::new(
+            Kind::Unavailable,
+            "this file system lets a name be made twice: exactly-once output is impossible on it",
+        )
+        .at(dir.display().to_string())
+        .advise("choose a directory on a local file system")),
     }
 }

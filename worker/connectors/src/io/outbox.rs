@@ -13,6 +13,9 @@ use watershed_runtime::error::{Error, Kind};
 
 use super::{lock, pool};
 
+/// From here up a slot is woken when bytes have been written.
+const LOW: usize = SINK_BUDGET / 2;
+
 /// Does the operations of one outbox.
 pub(crate) trait Worker: Send + 'static {
     /// What it can be asked to do.
@@ -84,14 +87,15 @@ impl<W: Worker> Outbox<W> {
         Ok(false)
     }
 
-    /// Bytes not yet done; above the budget the waker is called when they have become fewer.
+    /// Bytes not yet done. When they come near the budget (the caller may hold some more of its own) the waker is called as soon
+    /// as they have become fewer.
     pub(crate) fn backlog(&self, waker: &Waker) -> usize {
         let mut state = lock(&self.shared);
         if matches!(state.failed, Failed::New(_)) {
             // The slot must come and fetch the error.
             return 0;
         }
-        if state.bytes > SINK_BUDGET {
+        if state.bytes >= LOW {
             state.waker = Some(waker.clone());
         }
         state.bytes
@@ -138,10 +142,88 @@ fn run<W: Worker>(shared: &Mutex<State<W>>, mut worker: W) {
             state.bytes = 0;
         }
         // Wake on the way down past half of the budget, when all is done and on failure: not once a write.
-        let news = state.queue.is_empty() || state.bytes <= SINK_BUDGET / 2;
+        let news = state.queue.is_empty() || state.bytes <= LOW;
         if let Some(waker) = if news { state.waker.take() } else { None } {
             drop(state);
             waker.wake();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::sync::mpsc::{Receiver, Sender, channel};
+    use std::task::Wake;
+    use std::time::{Duration, Instant};
+
+    use super::*;
+
+    /// Does each operation when it is told to, and answers with it.
+    struct Told(Receiver<()>, Vec<u32>, Sender<Vec<u32>>);
+
+    impl Worker for Told {
+        type Op = u32;
+
+        fn run(&mut self, op: u32) -> Result<(), Error> {
+            self.0.recv().map_err(|_| Error::new(Kind::Unavailable, "gone"))?;
+            self.1.push(op);
+            self.2.send(self.1.clone()).map_err(|_| Error::new(Kind::Unavailable, "gone"))
+        }
+    }
+
+    struct Woken(AtomicU64);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    fn until(what: impl Fn() -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while !what() {
+            assert!(Instant::now() < deadline, "it never came");
+            std::thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn operations_run_in_order_and_a_full_outbox_wakes_its_slot_when_there_is_room() {
+        let (go, told) = channel();
+        let (done, seen) = channel();
+        let outbox = Outbox::new(Told(told, Vec::new(), done));
+        let woken = Arc::new(Woken(AtomicU64::new(0)));
+        let waker = Waker::from(Arc::clone(&woken));
+        for op in 0..3 {
+            outbox.push(op, SINK_BUDGET / 2).unwrap();
+        }
+        assert!(outbox.backlog(&waker) > SINK_BUDGET);
+        go.send(()).unwrap();
+        assert_eq!(seen.recv().unwrap(), [0]);
+        go.send(()).unwrap();
+        until(|| woken.0.load(Ordering::SeqCst) == 1);
+        assert_eq!(outbox.backlog(&waker), SINK_BUDGET / 2);
+        assert!(!outbox.done(3, &waker).unwrap());
+        go.send(()).unwrap();
+        until(|| woken.0.load(Ordering::SeqCst) == 2);
+        assert!(outbox.done(3, &waker).unwrap());
+        assert_eq!(seen.iter().take(2).last().unwrap(), [0, 1, 2]);
+    }
+
+    #[test]
+    fn after_a_failure_nothing_more_is_done() {
+        let (go, told) = channel();
+        let outbox = Outbox::new(Told(told, Vec::new(), channel().0));
+        drop(go);
+        let number = outbox.push(1, 1).unwrap();
+        let failed = std::cell::RefCell::new(None);
+        until(|| {
+            *failed.borrow_mut() = outbox.done(number, Waker::noop()).err();
+            failed.borrow().is_some()
+        });
+        assert_eq!(failed.into_inner().unwrap().to_string(), "gone");
+        assert_eq!(outbox.push(2, 1).unwrap_err().to_string(), "writing has failed before: gone");
+        assert_eq!(outbox.backlog(Waker::noop()), 0);
     }
 }

@@ -65,8 +65,11 @@ pub(crate) fn check(data: &[u8]) -> Result<(), String> {
             }
         }
         if fast::<serde::de::IgnoredAny>(line).is_some() {
-            serde_json::from_str::<serde::de::IgnoredAny>(line).map_err(|e| format!("{line:?}: we skip it, serde_json says {e}"))?;
+            serde_json::from_str::<serde::de::IgnoredAny>(line)
+                .map_err(|e| format!("{line:?}: we skip it, serde_json says {e}"))?;
         }
+        #[cfg(feature = "columnar")]
+        super::columns::fuzz(line)?;
     }
     Ok(())
 }

@@ -54,7 +54,7 @@ impl<T: DeserializeOwned + Data> LineDecoder for Decoder<T> {
             self.rows.reserve(max_rows.min(ROOM));
         }
         let mut cursor = Cursor::new(text);
-        while self.rows.len() < max_rows && cursor.to_row() {
+        while self.rows.len() < max_rows && cursor.seek_row() {
             let start = cursor.at();
             let fast = T::deserialize(Values::new(&mut cursor)).ok().filter(|_| cursor.end_line().is_ok());
             let row = match fast {

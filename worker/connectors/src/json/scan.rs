@@ -91,7 +91,7 @@ impl<'a> Cursor<'a> {
 
     /// Skips blank lines; false at the end of the text.
     #[inline]
-    pub(crate) fn to_row(&mut self) -> bool {
+    pub(crate) fn seek_row(&mut self) -> bool {
         let bytes = self.text.as_bytes();
         while let Some(b' ' | b'\t' | b'\r' | b'\n') = bytes.get(self.at) {
             self.at += 1;
@@ -182,19 +182,17 @@ impl<'a> Cursor<'a> {
         }
         let digits = self.at;
         let mut value: u64 = 0;
-        let mut fits = true;
         loop {
             let d = self.peek().wrapping_sub(b'0');
             if d > 9 {
                 break;
             }
-            match value.checked_mul(10).and_then(|v| v.checked_add(u64::from(d))) {
-                Some(v) => value = v,
-                None => fits = false,
-            }
+            value = value.wrapping_mul(10).wrapping_add(u64::from(d));
             self.at += 1;
         }
         let length = self.at - digits;
+        // Nineteen digits always fit; of longer numbers only some do.
+        let fits = length < 20 || self.text.get(digits..self.at).is_some_and(|t| t.parse() == Ok(value));
         if length == 0 || (length > 1 && self.text.as_bytes().get(digits) == Some(&b'0')) {
             return Err(Bad);
         }

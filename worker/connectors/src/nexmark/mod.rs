@@ -61,7 +61,8 @@ pub(crate) fn source(options: &mut Reader<'_>, schema: &SchemaRef, projected: &S
     let seed = options.integer("seed", 0, i64::MAX)?.unwrap_or(0) as u64;
     // How dense events are in event time; the wall clock is 'rows-per-second'.
     let density = options.integer("first-event.rate", 1, 1_000_000_000)?.unwrap_or(10_000);
-    let base = options.parsed("base-time", "a time like '2015-07-15 00:00:00'", |v| times::parse_timestamp(v, TimeUnit::Microsecond, true))?;
+    let base = options
+        .parsed("base-time", "a time like '2015-07-15 00:00:00'", |v| times::parse_timestamp(v, TimeUnit::Microsecond, true))?;
     let stream = Stream::new(seed, kind, density as u64, base);
     let events = options.integer("events.num", 1, i64::MAX)?.map(|n| stream.rows_of(n as u64));
     let rows = options.integer("number-of-rows", 1, i64::MAX)?.map(|n| n as u64);
@@ -109,7 +110,11 @@ impl RowMaker for Maker {
         let mut columns = Vec::with_capacity(self.columns.len());
         for (make, field) in self.columns.iter().zip(self.schema.fields()) {
             let made = make(&self.stream, rows.clone());
-            columns.push(if made.data_type() == field.data_type() { made } else { cast(&made, field.data_type()).map_err(broken)? });
+            columns.push(if made.data_type() == field.data_type() {
+                made
+            } else {
+                cast(&made, field.data_type()).map_err(broken)?
+            });
         }
         let options = RecordBatchOptions::new().with_row_count(Some((rows.end - rows.start) as usize));
         RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options).map(wrap).map_err(broken)

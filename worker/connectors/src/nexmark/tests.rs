@@ -37,7 +37,9 @@ fn ids_count_up_and_bids_name_what_exists_or_soon_will() {
     assert!(ids(Event::Auction, "id", 0..10_000).into_iter().eq(first..first + 10_000));
     let first = FIRST_PERSON as i64;
     assert!(ids(Event::Person, "id", 0..10_000).into_iter().eq(first..first + 10_000));
-    for (i, (auction, bidder)) in ids(Event::Bid, "auction", 0..50_000).into_iter().zip(ids(Event::Bid, "bidder", 0..50_000)).enumerate() {
+    for (i, (auction, bidder)) in
+        ids(Event::Bid, "auction", 0..50_000).into_iter().zip(ids(Event::Bid, "bidder", 0..50_000)).enumerate()
+    {
         let round = i as i64 / 46;
         assert!((1000..=1000 + round * 3 + 3 + 10).contains(&auction), "bid {i} on {auction}");
         assert!((1000..=1000 + round + 11).contains(&bidder), "bid {i} by {bidder}");
@@ -76,11 +78,27 @@ fn any_cut_of_the_rows_gives_the_same_rows() {
     }
 }
 
+#[test]
+fn prices_go_from_a_hundred_to_a_hundred_million_evenly_in_their_logarithm() {
+    for i in 0..=1000 {
+        let unit = f64::from(i) / 1001.0;
+        let exact = 10f64.powf(unit * 6.0) * 100.0;
+        let ours = super::stream::price(unit) as f64;
+        assert!((ours - exact).abs() <= 0.5 + exact * 1e-9, "{unit}: {ours}, not {exact}");
+    }
+}
+
 /// Whatever changes these rows breaks everybody's stored results.
 #[test]
 fn the_first_bids_are_golden() {
     let text = |name| column(Event::Bid, name, 0..3).as_string::<i32>().iter().flatten().map(str::to_owned).collect::<Vec<_>>();
-    let got = format!("{:?} {:?} {:?} {:?}", ids(Event::Bid, "auction", 0..3), ids(Event::Bid, "price", 0..3), text("channel"), text("url"));
+    let got = format!(
+        "{:?} {:?} {:?} {:?}",
+        ids(Event::Bid, "auction", 0..3),
+        ids(Event::Bid, "price", 0..3),
+        text("channel"),
+        text("url")
+    );
     assert_eq!(got, GOLDEN);
 }
 

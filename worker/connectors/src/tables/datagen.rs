@@ -9,7 +9,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BinaryArray, BooleanArray, Decimal128Array, Int64Array, PrimitiveArray, RecordBatch, RecordBatchOptions, StringArray,
+    ArrayRef, BinaryArray, BooleanArray, Decimal128Array, Int64Array, PrimitiveArray, RecordBatch, RecordBatchOptions,
+    StringArray,
 };
 use arrow::buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::compute::cast;
@@ -39,15 +40,32 @@ struct Made {
 #[derive(Clone, Debug)]
 enum How {
     /// From `min` on, `span` values wide (0 is all of them).
-    Int { min: i64, span: u64 },
-    Float { min: f64, max: f64 },
+    Int {
+        min: i64,
+        span: u64,
+    },
+    Float {
+        min: f64,
+        max: f64,
+    },
     Bool,
-    Decimal { min: i128, span: u128 },
+    Decimal {
+        min: i128,
+        span: u128,
+    },
     /// Hexadecimal digits, or bytes.
-    Letters { length: usize },
-    Count { start: i64 },
+    Letters {
+        length: usize,
+    },
+    Count {
+        start: i64,
+    },
     /// Microseconds: the first row's, between two rows, and how far back chance may reach.
-    Clock { start: i64, step: f64, past: u64 },
+    Clock {
+        start: i64,
+        step: f64,
+        past: u64,
+    },
 }
 
 #[derive(Debug)]
@@ -96,7 +114,9 @@ fn column(options: &mut Reader<'_>, field: &Field, rate: i64) -> Result<(How, Op
     }
     if kind == Some("sequence") {
         if !t.is_integer() && !matches!(t, DataType::Utf8 | DataType::Float32 | DataType::Float64 | DataType::Decimal128(..)) {
-            return Err(options.refuse(&key("kind"), format!("column '{}' is a {t}, which cannot be counted", field.name())).advise("use 'random'"));
+            return Err(options
+                .refuse(&key("kind"), format!("column '{}' is a {t}, which cannot be counted", field.name()))
+                .advise("use 'random'"));
         }
         let (min, max) = limits(t);
         let start = options.integer(&key("start"), min, max)?.unwrap_or(0);
@@ -109,13 +129,8 @@ fn column(options: &mut Reader<'_>, field: &Field, rate: i64) -> Result<(How, Op
 }
 
 fn limits(t: &DataType) -> (i64, i64) {
-    match t {
-        DataType::Int8 => (i8::MIN.into(), i8::MAX.into()),
-        DataType::Int16 => (i16::MIN.into(), i16::MAX.into()),
-        DataType::Int32 => (i32::MIN.into(), i32::MAX.into()),
-        #[expect(clippy::wildcard_enum_match_arm, reason = "only narrow integers are narrower")]
-        _ => (i64::MIN, i64::MAX),
-    }
+    let narrow = [(DataType::Int8, i64::from(i8::MAX)), (DataType::Int16, i16::MAX.into()), (DataType::Int32, i32::MAX.into())];
+    narrow.iter().find(|n| n.0 == *t).map_or((i64::MIN, i64::MAX), |(_, max)| (-max - 1, *max))
 }
 
 fn random(options: &mut Reader<'_>, field: &Field, key: impl Fn(&str) -> String) -> Result<How, Error> {
@@ -136,7 +151,7 @@ fn random(options: &mut Reader<'_>, field: &Field, key: impl Fn(&str) -> String)
     if matches!(t, DataType::Float32 | DataType::Float64) {
         let number = |v: &str| v.parse().ok().filter(|f: &f64| f.is_finite());
         let min = options.parsed(&key("min"), "a number", number)?.unwrap_or(0.0);
-        let max = options.parsed(&key("max"), "a number", number)?.unwrap_or(1.0_f64.max(min));
+        let max = options.parsed(&key("max"), "a number", number)?.unwrap_or_else(|| min.max(1.0));
         if min > max {
             return Err(upside_down(options, key("max")));
         }
@@ -159,7 +174,9 @@ fn random(options: &mut Reader<'_>, field: &Field, key: impl Fn(&str) -> String)
         let length = options.integer(&key("length"), 0, 1 << 20)?.unwrap_or(100);
         return Ok(How::Letters { length: length as usize });
     }
-    Err(options.refuse("connector", format!("datagen cannot make the type {t} of column '{name}'")).advise("declare another type, or compute the column"))
+    Err(options
+        .refuse("connector", format!("datagen cannot make the type {t} of column '{name}'"))
+        .advise("declare another type, or compute the column"))
 }
 
 impl RowMaker for Maker {
@@ -228,7 +245,11 @@ fn letters(chance: Column, rows: Range<u64>, length: usize, binary: bool) -> Res
     }
     let offsets = OffsetBuffer::new(ScalarBuffer::from((0..=n).map(|i| (i * length) as i32).collect::<Vec<_>>()));
     let values = Buffer::from_vec(bytes);
-    Ok(if binary { Arc::new(BinaryArray::try_new(offsets, values, None)?) } else { Arc::new(StringArray::try_new(offsets, values, None)?) })
+    Ok(if binary {
+        Arc::new(BinaryArray::try_new(offsets, values, None)?)
+    } else {
+        Arc::new(StringArray::try_new(offsets, values, None)?)
+    })
 }
 
 fn hex(nibble: u8) -> u8 {

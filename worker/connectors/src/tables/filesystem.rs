@@ -3,17 +3,17 @@
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
-use watershed_runtime::env::{Sink, Source};
+use watershed_runtime::env::Sink;
 use watershed_runtime::error::Error;
 
-use super::{Accepts, format, json_in};
+use super::{Accepts, Counted, format, json_in};
 use crate::columns::times::Style;
 use crate::fs::{FileSink, FileSource};
 use crate::json::columns::JsonColumns;
 use crate::json::columns::encode::{ColumnLines, Shape};
 use crate::options::Reader;
 
-pub(super) fn source(options: &mut Reader<'_>, projected: &SchemaRef) -> Result<Arc<dyn Source>, Error> {
+pub(super) fn source(options: &mut Reader<'_>, projected: &SchemaRef) -> Result<Counted, Error> {
     let path = options.required("path")?;
     let (ignore, strict) = json_in(options)?;
     let mut source = FileSource::new(path, JsonColumns::new(Arc::clone(projected), strict)?).ignore_parse_errors(ignore);
@@ -23,7 +23,8 @@ pub(super) fn source(options: &mut Reader<'_>, projected: &SchemaRef) -> Result<
         }
         source = source.watch(every);
     }
-    Ok(Arc::new(source))
+    let metrics = source.metrics();
+    Ok((Arc::new(source), Some(metrics)))
 }
 
 pub(super) fn sink(options: &mut Reader<'_>, input: &SchemaRef) -> Result<(Arc<dyn Sink>, Accepts), Error> {

@@ -13,6 +13,7 @@ use arrow::datatypes::SchemaRef;
 use watershed_runtime::env::{Sink, Source};
 use watershed_runtime::error::{Error, Kind};
 
+use crate::metrics::SourceMetrics;
 use crate::nexmark;
 use crate::options::{Options, Reader, nearest};
 
@@ -51,17 +52,25 @@ pub const CONNECTORS: [(&str, bool, bool); 7] = [
 
 /// The source of a table, decoding only `projected` (some of the table's columns, in its order).
 pub fn source(table: &TableSpec, projected: &SchemaRef) -> Result<Arc<dyn Source>, Error> {
+    source_with_metrics(table, projected).map(|(source, _)| source)
+}
+
+/// The same, with what it counts (skipped rows among others) if it reads anything that can be malformed.
+pub fn source_with_metrics(table: &TableSpec, projected: &SchemaRef) -> Result<Counted, Error> {
     let owner = table.owner();
     let mut options = table.options.reader(&owner);
-    let source: Arc<dyn Source> = match table.connector(&mut options, |c| c.1, "read")? {
+    let source = match table.connector(&mut options, |c| c.1, "read")? {
         "filesystem" => filesystem::source(&mut options, projected)?,
         "stdin" => standard::stdin(&mut options, projected)?,
-        "datagen" => datagen::source(&mut options, &table.schema, projected)?,
-        _ => nexmark::source(&mut options, &table.schema, projected)?,
+        "datagen" => (datagen::source(&mut options, &table.schema, projected)?, None),
+        _ => (nexmark::source(&mut options, &table.schema, projected)?, None),
     };
     options.finish()?;
     Ok(source)
 }
+
+/// A source and its counters.
+pub type Counted = (Arc<dyn Source>, Option<Arc<SourceMetrics>>);
 
 /// Whether the table ends by itself, as a source.
 pub fn bounded(table: &TableSpec) -> Result<bool, Error> {

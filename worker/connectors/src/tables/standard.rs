@@ -3,18 +3,20 @@
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
-use watershed_runtime::env::{Sink, Source};
+use watershed_runtime::env::Sink;
 use watershed_runtime::error::Error;
 
-use super::{Accepts, filesystem, json_in};
+use super::{Accepts, Counted, filesystem, json_in};
 use crate::json::columns::JsonColumns;
 use crate::json::columns::encode::{ColumnLines, Shape};
 use crate::options::Reader;
 use crate::stdio::{Blackhole, Output, Stdin, Target};
 
-pub(super) fn stdin(options: &mut Reader<'_>, projected: &SchemaRef) -> Result<Arc<dyn Source>, Error> {
+pub(super) fn stdin(options: &mut Reader<'_>, projected: &SchemaRef) -> Result<Counted, Error> {
     let (ignore, strict) = json_in(options)?;
-    Ok(Arc::new(Stdin::new(JsonColumns::new(Arc::clone(projected), strict)?).ignore_parse_errors(ignore)))
+    let source = Stdin::new(JsonColumns::new(Arc::clone(projected), strict)?).ignore_parse_errors(ignore);
+    let metrics = source.metrics();
+    Ok((Arc::new(source), Some(metrics)))
 }
 
 pub(super) fn stdout(options: &mut Reader<'_>, input: &SchemaRef) -> Result<(Arc<dyn Sink>, Accepts), Error> {

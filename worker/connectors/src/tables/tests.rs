@@ -10,7 +10,7 @@ use watershed_columnar::Columns;
 use watershed_runtime::env::{Read, Source};
 use watershed_runtime::error::Error;
 
-use super::{Accepts, TableSpec, accepts, bounded, sink, source};
+use super::{Accepts, TableSpec, accepts, bounded, sink, source, source_with_metrics};
 use crate::options::Options;
 
 fn table(columns: &[(&str, DataType)], options: &[(&str, &str)]) -> TableSpec {
@@ -48,12 +48,21 @@ fn wrong_options_are_told_with_their_place() {
     let t = [("a", DataType::Int64)];
     assert_eq!(wrong(&t, &[]).0, "table 't': option 'connector' is missing");
     let (what, advice) = wrong(&t, &[("connector", "filesytem")]);
-    assert_eq!((what.as_str(), advice.as_str()), ("table 't': line 1: there is no connector 'filesytem'", "did you mean 'filesystem'?"));
+    assert_eq!(
+        (what.as_str(), advice.as_str()),
+        ("table 't': line 1: there is no connector 'filesytem'", "did you mean 'filesystem'?")
+    );
     assert_eq!(wrong(&t, &[("connector", "print")]).0, "table 't': line 1: a 'print' table cannot be read");
     let (what, advice) = wrong(&t, &[("connector", "datagen"), ("number-of-row", "5")]);
-    assert_eq!((what.as_str(), advice.as_str()), ("table 't': line 2: there is no option 'number-of-row'", "did you mean 'number-of-rows'?"));
+    assert_eq!(
+        (what.as_str(), advice.as_str()),
+        ("table 't': line 2: there is no option 'number-of-row'", "did you mean 'number-of-rows'?")
+    );
     let (what, advice) = wrong(&t, &[("connector", "filesystem"), ("path", "x"), ("format", "csv")]);
-    assert_eq!((what.as_str(), advice.as_str()), ("table 't': line 3: option 'format' has the bad value 'csv'", "allowed: 'json'"));
+    assert_eq!(
+        (what.as_str(), advice.as_str()),
+        ("table 't': line 3: option 'format' has the bad value 'csv'", "allowed: 'json'")
+    );
     let (what, _) = wrong(&t, &[("connector", "datagen"), ("fields.a.min", "5"), ("fields.a.max", "1")]);
     assert_eq!(what, "table 't': line 3: the smallest value of 'a' is above its largest");
     let (_, advice) = wrong(&[("prices", DataType::Int64)], &[("connector", "nexmark"), ("event-type", "bid")]);
@@ -126,4 +135,16 @@ fn a_json_table_reads_only_what_is_projected() {
     let a: SchemaRef = Arc::new(spec.schema.project(&[0]).unwrap());
     let got = rows(source(&spec, &a).unwrap().as_ref(), &a, 10);
     assert_eq!(got.column(0).as_primitive::<Int64Type>().values(), &[1, 2]);
+}
+
+#[test]
+fn skipped_rows_of_a_table_are_counted() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("in"), "{\"a\":1}\nbad\n{\"a\":\"x\"}\n{\"a\":2}\n").unwrap();
+    let path = dir.path().to_str().unwrap();
+    let options = [("connector", "filesystem"), ("path", path), ("format", "json"), ("json.ignore-parse-errors", "true")];
+    let spec = table(&[("a", DataType::Int64)], &options);
+    let (source, metrics) = source_with_metrics(&spec, &spec.schema).unwrap();
+    assert_eq!(rows(source.as_ref(), &spec.schema, 10).num_rows(), 2);
+    assert_eq!(metrics.unwrap().skipped(), 2);
 }

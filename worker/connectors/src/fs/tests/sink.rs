@@ -138,7 +138,11 @@ fn a_commit_may_crash_anywhere_and_be_repeated() {
         assert!((0..3).zip(visible(dir.path()).into_values()).all(|(n, text)| text == format!("{{\"n\":{n}}}\n")));
         let second = sink(dir.path());
         second.commit(&handles).unwrap();
-        assert_eq!(visible(dir.path()).into_values().collect::<String>(), "{\"n\":0}\n{\"n\":1}\n{\"n\":2}\n", "stopped at {stop_at}");
+        assert_eq!(
+            visible(dir.path()).into_values().collect::<String>(),
+            "{\"n\":0}\n{\"n\":1}\n{\"n\":2}\n",
+            "stopped at {stop_at}"
+        );
         assert_eq!(staged(dir.path()), 0);
         if crashed.is_ok() {
             break;

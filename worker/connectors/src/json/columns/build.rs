@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{
-    ArrayRef, ArrowPrimitiveType, BinaryBuilder, BooleanBuilder, PrimitiveBuilder, StringBuilder,
-};
+use arrow::array::{ArrayRef, ArrowPrimitiveType, BinaryBuilder, BooleanBuilder, PrimitiveBuilder, StringBuilder};
 use arrow::datatypes::{
     DataType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, TimeUnit,
     TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType,
@@ -37,6 +35,7 @@ fn typed<T: ArrowPrimitiveType>(t: &DataType, n: usize) -> PrimitiveBuilder<T> {
 }
 
 impl Builder {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "Arrow has forty types, we read fourteen")]
     /// A builder with room for `n` rows and `bytes` bytes of text.
     pub(super) fn new(t: &DataType, n: usize, bytes: usize) -> Self {
         match t {
@@ -55,7 +54,6 @@ impl Builder {
             DataType::Timestamp(TimeUnit::Microsecond, _) => Self::Micros(typed(t, n)),
             DataType::Timestamp(TimeUnit::Nanosecond, _) => Self::Nanos(typed(t, n)),
             // The format is only made for supported types: what is left is text.
-            #[expect(clippy::wildcard_enum_match_arm, reason = "Arrow has forty types, we read fourteen")]
             _ => Self::Text(StringBuilder::with_capacity(n, bytes)),
         }
     }
@@ -106,11 +104,10 @@ impl Builder {
 
     /// Bytes of text gathered: the next batch will want about as many.
     pub(super) fn bytes(&self) -> usize {
-        match self {
-            Self::Text(b) => b.values_slice().len(),
-            Self::Bytes(b) => b.values_slice().len(),
-            _ => 0,
+        if let Self::Text(b) = self {
+            return b.values_slice().len();
         }
+        if let Self::Bytes(b) = self { b.values_slice().len() } else { 0 }
     }
 
     pub(super) fn finish(&mut self) -> ArrayRef {

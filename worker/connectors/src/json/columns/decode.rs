@@ -30,8 +30,11 @@ impl JsonColumns {
     pub(crate) fn new(schema: SchemaRef, fail_on_missing: bool) -> Result<Self, Error> {
         let want = |f: &Arc<arrow::datatypes::Field>| {
             Wants::of(f.data_type()).ok_or_else(|| {
-                Error::new(Kind::Invalid, format!("the JSON format cannot read the type {} of column '{}'", f.data_type(), f.name()))
-                    .advise("declare the column as STRING: it then holds the value's JSON text")
+                Error::new(
+                    Kind::Invalid,
+                    format!("the JSON format cannot read the type {} of column '{}'", f.data_type(), f.name()),
+                )
+                .advise("declare the column as STRING: it then holds the value's JSON text")
             })
         };
         let wants = schema.fields().iter().map(want).collect::<Result<_, _>>()?;
@@ -63,7 +66,7 @@ impl LineDecoder for Decoder {
         }
         let mut cursor = Cursor::new(text);
         let mut values = vec![Value::Missing; self.format.wants.len()];
-        while self.rows < max_rows && cursor.to_row() {
+        while self.rows < max_rows && cursor.seek_row() {
             let start = cursor.at();
             if let Err((column, fail)) = self.row(&mut cursor, &mut values) {
                 return Decoded { consumed: start, malformed: Some(self.reason(cursor.line_from(start), column, fail)) };
@@ -95,8 +98,14 @@ impl LineDecoder for Decoder {
 impl Decoder {
     fn begin(&mut self, rows: usize) {
         let sizes = self.sizes.iter().copied().chain(std::iter::repeat(rows * 8));
-        self.builders =
-            self.format.schema.fields().iter().zip(sizes).map(|(f, size)| Builder::new(f.data_type(), rows, size + size / 8)).collect();
+        self.builders = self
+            .format
+            .schema
+            .fields()
+            .iter()
+            .zip(sizes)
+            .map(|(f, size)| Builder::new(f.data_type(), rows, size + size / 8))
+            .collect();
     }
 
     /// Reads one row into `values`. An error names the column, if it is one's.
@@ -137,12 +146,11 @@ impl Decoder {
     #[inline]
     fn complete(&self, values: &[Value<'_>]) -> Result<(), (Option<usize>, Fail)> {
         for (i, (value, field)) in values.iter().zip(self.format.schema.fields()).enumerate() {
-            match value {
-                Value::Missing if self.format.fail_on_missing || !field.is_nullable() => {
-                    return Err((Some(i), Fail::Type("is missing".into())));
-                }
-                Value::Null if !field.is_nullable() => return Err((Some(i), Fail::Type("is null, but the column is NOT NULL".into()))),
-                _ => {}
+            if matches!(value, Value::Missing) && (self.format.fail_on_missing || !field.is_nullable()) {
+                return Err((Some(i), Fail::Type("is missing".into())));
+            }
+            if matches!(value, Value::Null) && !field.is_nullable() {
+                return Err((Some(i), Fail::Type("is null, but the column is NOT NULL".into())));
             }
         }
         Ok(())

@@ -2,8 +2,9 @@
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::{
-    ArrowPrimitiveType, DataType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
-    SchemaRef, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType,
+    ArrowPrimitiveType, DataType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
+    Int64Type, SchemaRef, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
+    TimestampSecondType,
 };
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -40,8 +41,11 @@ impl ColumnLines {
     /// The format; an error for a column whose type cannot be written.
     pub(crate) fn new(schema: SchemaRef, shape: Shape) -> Result<Self, Error> {
         if let Some(f) = schema.fields().iter().find(|f| !supported(f.data_type())) {
-            return Err(Error::new(Kind::Invalid, format!("the type {} of column '{}' cannot be written", f.data_type(), f.name()))
-                .advise("CAST it to STRING, or to another type"));
+            return Err(Error::new(
+                Kind::Invalid,
+                format!("the type {} of column '{}' cannot be written", f.data_type(), f.name()),
+            )
+            .advise("CAST it to STRING, or to another type"));
         }
         Ok(Self { schema, shape, style: Style::Sql, ignore_nulls: false })
     }
@@ -156,6 +160,7 @@ fn cell<T: ArrowPrimitiveType>(array: &ArrayRef, row: usize) -> T::Native {
     array.as_primitive::<T>().value(row)
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "Arrow has forty types, we write fourteen")]
 /// Writes one value that is not null; `quoted` as JSON wants it, or bare for people.
 fn value(array: &ArrayRef, row: usize, style: Style, quoted: bool, out: &mut Vec<u8>) -> Result<(), Error> {
     let quote = |out: &mut Vec<u8>| {
@@ -189,11 +194,18 @@ fn value(array: &ArrayRef, row: usize, style: Style, quoted: bool, out: &mut Vec
             out.extend_from_slice(STANDARD.encode(array.as_binary::<i32>().value(row)).as_bytes());
             quote(out);
         }
-        DataType::Timestamp(unit @ TimeUnit::Second, z) => stamp(cell::<TimestampSecondType>(array, row), *unit, z.is_some(), out),
-        DataType::Timestamp(unit @ TimeUnit::Millisecond, z) => stamp(cell::<TimestampMillisecondType>(array, row), *unit, z.is_some(), out),
-        DataType::Timestamp(unit @ TimeUnit::Microsecond, z) => stamp(cell::<TimestampMicrosecondType>(array, row), *unit, z.is_some(), out),
-        DataType::Timestamp(unit @ TimeUnit::Nanosecond, z) => stamp(cell::<TimestampNanosecondType>(array, row), *unit, z.is_some(), out),
-        #[expect(clippy::wildcard_enum_match_arm, reason = "Arrow has forty types, we write fourteen")]
+        DataType::Timestamp(unit @ TimeUnit::Second, z) => {
+            stamp(cell::<TimestampSecondType>(array, row), *unit, z.is_some(), out)
+        }
+        DataType::Timestamp(unit @ TimeUnit::Millisecond, z) => {
+            stamp(cell::<TimestampMillisecondType>(array, row), *unit, z.is_some(), out)
+        }
+        DataType::Timestamp(unit @ TimeUnit::Microsecond, z) => {
+            stamp(cell::<TimestampMicrosecondType>(array, row), *unit, z.is_some(), out)
+        }
+        DataType::Timestamp(unit @ TimeUnit::Nanosecond, z) => {
+            stamp(cell::<TimestampNanosecondType>(array, row), *unit, z.is_some(), out)
+        }
         other => return Err(Error::broken("columns", format!("a sink was sent the type {other}, which it had refused"))),
     }
     Ok(())

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, RecordBatch};
-use arrow::datatypes::{DataType, Decimal128Type, Field, Float64Type, Int8Type, Int64Type, Schema, SchemaRef, TimeUnit, TimestampMillisecondType};
+use arrow::datatypes::{
+    DataType, Decimal128Type, Field, Float64Type, Int8Type, Int64Type, Schema, SchemaRef, TimeUnit, TimestampMillisecondType,
+};
 use proptest::prelude::*;
 use serde_json::Value;
 use watershed_columnar::{Columns, Op};
@@ -141,7 +143,8 @@ fn a_changelog_keeps_its_operations_or_is_refused() {
     let batch = one(&[("n", DataType::Int64)], "{\"n\":1}").unwrap();
     let of = |shape, op| {
         let mut columns = Columns::from(batch.clone()).with_ops(vec![Op::Insert]);
-        watershed_runtime::container::Container::append(&mut columns, Box::new(Columns::from(batch.clone()).with_ops(vec![op]))).unwrap();
+        watershed_runtime::container::Container::append(&mut columns, Box::new(Columns::from(batch.clone()).with_ops(vec![op])))
+            .unwrap();
         let mut out = Vec::new();
         let format = ColumnLines::new(batch.schema(), shape).unwrap();
         format.encoder().encode(Box::new(columns), &mut out).map(|()| String::from_utf8(out).unwrap())
@@ -165,6 +168,7 @@ fn scalar() -> impl Strategy<Value = Value> {
     ]
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "a JSON value is what it is")]
 /// What the columns must hold, by reading the row the slow way.
 fn expected(v: &Value) -> (Option<Option<i64>>, Option<String>) {
     let int = match v {

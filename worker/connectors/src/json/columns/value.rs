@@ -112,15 +112,15 @@ pub(super) fn read<'a>(cursor: &mut Cursor<'a>, wants: Wants) -> Result<Value<'a
             if raw.escaped {
                 let mut text = String::with_capacity(raw.text.len());
                 unescape(raw.text, &mut text)?;
-                return match wants {
-                    Wants::Text => Ok(Value::Owned(text)),
-                    _ => of_text(&text, wants).ok_or_else(|| unfit(&format!("'{text}'"), wants)),
-                };
+                if wants == Wants::Text {
+                    return Ok(Value::Owned(text));
+                }
+                return of_text(&text, wants).ok_or_else(|| unfit(&format!("'{text}'"), wants));
             }
-            match wants {
-                Wants::Text => Ok(Value::Text(raw.text)),
-                _ => of_text(raw.text, wants).ok_or_else(|| unfit(&format!("'{}'", raw.text), wants)),
+            if wants == Wants::Text {
+                return Ok(Value::Text(raw.text));
             }
+            of_text(raw.text, wants).ok_or_else(|| unfit(&format!("'{}'", raw.text), wants))
         }
         b'-' | b'0'..=b'9' => {
             let number = cursor.number()?;
@@ -134,11 +134,10 @@ pub(super) fn read<'a>(cursor: &mut Cursor<'a>, wants: Wants) -> Result<Value<'a
             let truth = cursor.peek() == b't';
             let word = if truth { "true" } else { "false" };
             cursor.word(word)?;
-            match wants {
-                Wants::Bool => Ok(Value::Bool(truth)),
-                Wants::Text => Ok(Value::Text(word)),
-                _ => Err(unfit(word, wants)),
+            if wants == Wants::Bool {
+                return Ok(Value::Bool(truth));
             }
+            if wants == Wants::Text { Ok(Value::Text(word)) } else { Err(unfit(word, wants)) }
         }
         _ => {
             cursor.skip()?;
