@@ -251,3 +251,29 @@ fn a_file_that_shrank_is_an_error_and_so_is_a_foreign_position() {
     assert_eq!(source.open(&SplitId::from("rows@0"), &[]).err().map(|e| e.kind()), None);
     assert_eq!(source.open(&SplitId::from("stdin"), &[]).unwrap_err().kind(), Kind::Corrupt);
 }
+
+/// A pipe that gives one piece a read.
+struct Pieces(Vec<&'static str>);
+
+impl std::io::Read for Pieces {
+    fn read(&mut self, buf: &mut [u8]) -> std::io::Result<usize> {
+        if self.0.is_empty() {
+            return Ok(0);
+        }
+        let piece = self.0.remove(0);
+        buf[..piece.len()].copy_from_slice(piece.as_bytes());
+        Ok(piece.len())
+    }
+}
+
+#[test]
+fn a_stream_hands_out_lines_as_soon_as_they_have_come() {
+    let mut cutter = Cutter::stream(0, 1 << 10);
+    let mut input = Pieces(vec!["a\nb", "b", "b\nc\n", "d"]);
+    let mut got = Vec::new();
+    while let Some(chunk) = cutter.next_chunk(&mut input, Vec::new()).unwrap() {
+        got.push((chunk.offset, chunk.text, input.0.len()));
+    }
+    let lines = |s: &str| Text::Lines(s.to_owned());
+    assert_eq!(got, [(0, lines("a\n"), 3), (2, lines("bbb\nc\n"), 1), (8, lines("d"), 0)]);
+}
