@@ -13,7 +13,7 @@ SHORT_SEEDS ?= 0..500
 # Seconds of each fuzz target.
 SECONDS ?= 60
 FUZZ_TOOLCHAIN ?= nightly
-EXAMPLE ?= examples/word-count.yaml
+EXAMPLE ?= examples/wordcount.yaml
 
 help: ## This list.
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)$$/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -79,7 +79,7 @@ deny: ## Licences, sources and advisories of dependencies, where cargo-deny is i
 	  echo "cargo-deny is not installed: licences and sources were not checked"
 	fi
 
-run-example: ## Runs EXAMPLE=examples/word-count.yaml on the data beside it.
+run-example: ## Runs EXAMPLE=examples/wordcount.yaml on the data beside it.
 	$(CARGO) run --locked --release -p watershed-cli -- run $(EXAMPLE)
 
 ci: test doc deny ## What runs before a release.
