@@ -36,7 +36,7 @@ const ABSENCES: &[(&str, &[&str])] = &[
     ),
     ("watershed-columnar", &["tokio", "datafusion*", "object_store", "kube*", "tonic"]),
     ("watershed-job", &["tokio", "datafusion*", "kube*", "k8s-openapi", "arrow*", "watershed-runtime"]),
-    ("watershed", &["datafusion*", "sqlparser", "kube*", "tonic", "clap_derive", "tokio", "arrow*"]),
+    ("watershed", &["datafusion*", "sqlparser", "kube*", "tonic", "clap_derive", "arrow*"]),
     ("watershed-connectors", &["datafusion*", "sqlparser", "kube*", "tonic"]),
     ("watershed-sql", &["kube*", "tonic", "rdkafka*"]),
 ];

@@ -15,14 +15,18 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use watershed_runtime::error::{Error, Kind, Result};
 
 use crate::local::{Handle, LocalJob, Status};
+use crate::telemetry::log::Log;
 
 /// The most bytes of a request.
 const REQUEST: u64 = 4096;
 /// A client that says nothing for so long is left.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How often a rescale is looked at.
+const EVERY: Duration = Duration::from_millis(50);
 
 /// What may be asked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -89,7 +93,7 @@ pub(crate) struct Server {
 
 impl Server {
     /// Begins to listen. Takes the place of a socket left there: its process is dead, or about to be fenced.
-    pub(crate) fn start(job: &str, directory: &Path, handle: Handle) -> Result<Self> {
+    pub(crate) fn start(job: &str, directory: &Path, handle: Handle, log: &Arc<Log>) -> Result<Self> {
         let path = socket(directory);
         let failed = |e: std::io::Error| {
             Error::new(Kind::Unavailable, "cannot listen on the control socket")
@@ -106,15 +110,15 @@ impl Server {
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).map_err(failed)?;
         let inode = std::fs::metadata(&path).map_err(failed)?.ino();
         let over = Arc::new(AtomicBool::new(false));
-        let (ended, job) = (over.clone(), job.to_owned());
+        let (ended, served) = (over.clone(), Served { job: job.to_owned(), handle, log: log.clone() });
         let accept = move || {
             for stream in listener.incoming() {
                 if ended.load(Ordering::Acquire) {
                     return;
                 }
-                let (Ok(stream), handle, job) = (stream, handle.clone(), job.clone()) else { continue };
+                let (Ok(stream), served) = (stream, served.clone()) else { continue };
                 // A client that cannot be served asks again.
-                let _busy = std::thread::Builder::new().name("control-client".into()).spawn(move || serve(&stream, &job, &handle));
+                let _busy = std::thread::Builder::new().name("control-client".into()).spawn(move || served.serve(&stream));
             }
         };
         let thread = std::thread::Builder::new().name("control".into()).spawn(accept).map_err(failed)?;
@@ -136,51 +140,82 @@ impl Drop for Server {
     }
 }
 
-fn serve(stream: &UnixStream, job: &str, handle: &Handle) {
-    let _unset = stream.set_read_timeout(Some(PATIENCE));
-    let mut lines = BufReader::new(stream.take(u64::MAX));
-    let mut line = String::new();
-    loop {
-        line.clear();
-        match lines.by_ref().take(REQUEST).read_line(&mut line) {
-            Ok(0) | Err(_) => return,
-            Ok(_) => {}
-        }
-        let answer = answer(&line, job, handle);
-        let mut text = serde_json::to_string(&answer).unwrap_or_default();
-        text.push('\n');
-        let mut to = stream;
-        if to.write_all(text.as_bytes()).is_err() {
-            return;
-        }
-    }
+/// The job behind the socket.
+#[derive(Clone, Debug)]
+struct Served {
+    job: String,
+    handle: Handle,
+    log: Arc<Log>,
 }
 
-fn answer(line: &str, job: &str, handle: &Handle) -> Answer {
-    let refuse = |error: String| Answer { error: Some(error), job: job.to_owned(), ..Answer::default() };
-    let request: Request = match serde_json::from_str(line) {
-        Ok(request) => request,
-        Err(e) => return refuse(format!("not a request that this version knows: {e}")),
-    };
-    let Some(status) = handle.status() else { return refuse("the job is over".into()) };
-    match request {
-        Request::Status => of(job, status),
-        Request::Scale { job: meant, .. } | Request::Stop { job: meant } if meant != job => {
-            refuse(format!("it is the job `{job}` that runs here, not `{meant}`"))
+impl Served {
+    fn serve(&self, stream: &UnixStream) {
+        let _unset = stream.set_read_timeout(Some(PATIENCE));
+        let mut lines = BufReader::new(stream);
+        let mut line = String::new();
+        loop {
+            line.clear();
+            match lines.by_ref().take(REQUEST).read_line(&mut line) {
+                Ok(0) | Err(_) => return,
+                Ok(_) => {}
+            }
+            let mut text = serde_json::to_string(&self.answer(&line)).unwrap_or_default();
+            text.push('\n');
+            let mut to = stream;
+            if to.write_all(text.as_bytes()).is_err() {
+                return;
+            }
         }
-        Request::Scale { slots, .. } => match status.groups.values().sum::<usize>() {
-            _ if slots == 0 => refuse("a job has at least one slot".into()),
-            groups if usize::from(slots) > groups => {
-                refuse(format!("{slots} slots need more than the {groups} key groups there are"))
+    }
+
+    fn refuse(&self, error: impl Into<String>) -> Answer {
+        Answer { error: Some(error.into()), job: self.job.clone(), ..Answer::default() }
+    }
+
+    fn answer(&self, line: &str) -> Answer {
+        let request: Request = match serde_json::from_str(line) {
+            Ok(request) => request,
+            Err(e) => return self.refuse(format!("not a request that this version knows: {e}")),
+        };
+        let Some(status) = self.handle.status() else { return self.refuse("the job is over") };
+        match request {
+            Request::Status => of(&self.job, status),
+            Request::Scale { job: meant, .. } | Request::Stop { job: meant } if meant != self.job => {
+                self.refuse(format!("it is the job `{}` that runs here, not `{meant}`", self.job))
             }
-            _ => {
-                handle.scale(slots);
-                handle.status().map_or_else(|| refuse("the job is over".into()), |s| of(job, s))
+            Request::Scale { slots, .. } => self.scale(slots, status.groups.values().sum()),
+            Request::Stop { .. } => {
+                self.handle.stop();
+                of(&self.job, status)
             }
-        },
-        Request::Stop { .. } => {
-            handle.stop();
-            of(job, status)
+        }
+    }
+
+    fn scale(&self, slots: u16, groups: usize) -> Answer {
+        if slots == 0 {
+            return self.refuse("a job has at least one slot");
+        }
+        if usize::from(slots) > groups {
+            return self.refuse(format!("{slots} slots need more than the {groups} key groups there are"));
+        }
+        self.handle.scale(slots);
+        let watched = self.clone();
+        // Without a thread there is no event; the rescale itself needs none.
+        let _untold = std::thread::Builder::new().name("control-scale".into()).spawn(move || watched.tell(slots));
+        self.handle.status().map_or_else(|| self.refuse("the job is over"), |s| of(&self.job, s))
+    }
+
+    /// Says when the wish is met, unless a newer one has taken its place.
+    fn tell(&self, slots: u16) {
+        while let Some(status) = self.handle.status() {
+            if status.settled {
+                if status.slots.len() == usize::from(slots) {
+                    let fields = json!({ "slots": slots, "epoch": status.epoch });
+                    self.log.event("rescaled", &format!("rescaled to {slots} slots at epoch {}", status.epoch), fields);
+                }
+                return;
+            }
+            std::thread::sleep(EVERY);
         }
     }
 }

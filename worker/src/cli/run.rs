@@ -38,7 +38,7 @@ fn run_job(graph: Graph, settings: &Settings, log: &Arc<Log>) -> Result<()> {
     let began = Instant::now();
     let outcome = {
         let _signals = Watch::start(log, handle.clone())?;
-        let _control = match Server::start(&settings.name, &settings.control_directory(), handle.clone()) {
+        let _control = match Server::start(&settings.name, &settings.control_directory(), handle.clone(), log) {
             Ok(server) => Some(server),
             Err(e) => {
                 // The job itself needs no socket.

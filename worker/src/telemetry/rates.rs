@@ -30,7 +30,7 @@ impl Rates {
         Self { at: Instant::now(), slots: BTreeMap::new(), total: (0, 0), shown: Rate::default() }
     }
 
-    /// Rows read and written so far.
+    #[cfg(test)]
     pub(crate) fn total(&self) -> (u64, u64) {
         self.total
     }

@@ -1,0 +1,8 @@
+//! The binary as a user meets it: what it says, where it says it, and with which code it ends.
+
+#![allow(clippy::panic, clippy::expect_used, clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+mod bench;
+mod fails;
+mod runs;
+mod shows;

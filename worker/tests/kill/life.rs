@@ -1,0 +1,131 @@
+//! One life of the job's process: started, watched until a chosen moment, and killed there or ended well.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// A job that shows nothing new for so long hangs.
+const DEADLINE: Duration = Duration::from_secs(120);
+
+/// When to kill.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Moment {
+    /// When it has claimed the job and begins: its control socket is there.
+    Start,
+    /// So many manifests later.
+    Manifest(u64),
+    /// So many more visible output files, and one.
+    Output(usize),
+    /// Never.
+    End,
+}
+
+/// A running process.
+pub(crate) struct Life {
+    child: Child,
+    dir: PathBuf,
+    newest: u64,
+    files: usize,
+    socket: Option<std::time::SystemTime>,
+}
+
+impl Life {
+    pub(crate) fn start(dir: &Path, slots: u64) -> Self {
+        let state = State { newest: newest(dir), files: output(dir).len(), socket: socket(dir) };
+        let child = Command::new(std::env::current_exe().expect("this executable has a path"))
+            .args(["run", "--epoch", "10ms", "--storage", "state", "--slots", &slots.to_string()])
+            .current_dir(dir)
+            .stdin(Stdio::null())
+            .stderr(std::fs::File::create(dir.join("stderr")).expect("the log can be made"))
+            .spawn()
+            .expect("the job can be started");
+        Self { child, dir: dir.to_owned(), newest: state.newest, files: state.files, socket: state.socket }
+    }
+
+    /// True at the moment; false if the process has ended before it.
+    pub(crate) fn lives_until(&mut self, moment: Moment) -> bool {
+        let deadline = Instant::now() + DEADLINE;
+        loop {
+            let come = match moment {
+                Moment::Start => socket(&self.dir).is_some_and(|s| Some(s) != self.socket),
+                Moment::Manifest(n) => newest(&self.dir) >= self.newest + n,
+                Moment::Output(n) => output(&self.dir).len() > self.files + n,
+                Moment::End => false,
+            };
+            if self.child.try_wait().expect("the job is a child of this process").is_some() {
+                return false;
+            }
+            if come {
+                return true;
+            }
+            assert!(Instant::now() < deadline, "{moment:?} did not come: {}", self.said());
+            std::thread::park_timeout(Duration::from_micros(500));
+        }
+    }
+
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().expect("the job can be killed");
+        self.child.wait().expect("the job is a child of this process");
+    }
+
+    pub(crate) fn ended_well(&mut self) {
+        let status = self.child.wait().expect("the job is a child of this process");
+        assert!(status.success(), "{status}: {}", self.said());
+    }
+
+    fn said(&self) -> String {
+        std::fs::read_to_string(self.dir.join("stderr")).unwrap_or_default()
+    }
+}
+
+impl Drop for Life {
+    fn drop(&mut self) {
+        // A failed test leaves no process behind.
+        let _ended = self.child.kill();
+        let _ended = self.child.wait();
+    }
+}
+
+struct State {
+    newest: u64,
+    files: usize,
+    socket: Option<std::time::SystemTime>,
+}
+
+/// The number of the newest log entry.
+fn newest(dir: &Path) -> u64 {
+    let number = |name: String| name.strip_suffix(".json").and_then(|n| n.parse().ok());
+    names(&dir.join("state/manifest")).into_iter().filter_map(number).max().unwrap_or(0)
+}
+
+/// The visible output.
+pub(crate) fn output(dir: &Path) -> Vec<PathBuf> {
+    let out = dir.join("out");
+    names(&out).into_iter().filter(|n| !n.starts_with(['.', '_'])).map(|n| out.join(n)).collect()
+}
+
+fn socket(dir: &Path) -> Option<std::time::SystemTime> {
+    std::fs::symlink_metadata(dir.join("state/control.sock")).and_then(|m| m.modified()).ok()
+}
+
+fn names(dir: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    entries.filter_map(|e| e.file_name().into_string().ok()).collect()
+}
+
+/// Numbers from a seed (splitmix64).
+pub(crate) struct Random(u64);
+
+impl Random {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    pub(crate) fn below(&mut self, n: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z ^ (z >> 31)) % n
+    }
+}
