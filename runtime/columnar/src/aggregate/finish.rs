@@ -15,7 +15,7 @@ use watershed_runtime::operator::window::WindowResult;
 use watershed_runtime::operator::{Context, Flow, Operator};
 
 use super::call::{Call, CallKind};
-use super::state::{Cell, Group, Grouping, Value};
+use super::state::{Cell, Group, Grouping, Value, of_bag};
 use crate::key::{KeyBytes, KeyLayout, from_integers};
 use crate::{Columns, Parts};
 
@@ -202,12 +202,6 @@ fn decimal(call: &Call, cell: Option<&Cell>, scale: i8) -> Result<Option<i128>> 
     // Half away from zero.
     let half = n / 2 * up.signum();
     Ok(Some((up + half) / n))
-}
-
-/// The least or greatest value that is there more often than it was taken back.
-pub(super) fn of_bag(kind: CallKind, bag: &std::collections::BTreeMap<Value, i64>) -> Option<&Value> {
-    let mut all = bag.iter().filter(|(_, n)| **n > 0).map(|(v, _)| v);
-    if kind == CallKind::Max { all.next_back() } else { all.next() }
 }
 
 fn extreme(call: &Call, cell: Option<&Cell>) -> Result<Option<Value>> {

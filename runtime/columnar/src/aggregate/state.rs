@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use watershed_runtime::key::Str;
 use watershed_runtime::operator::aggregate::Aggregation;
 
-use super::call::{Call, Keeping};
+use super::call::{Call, CallKind, Keeping};
 
 /// A value of an argument, in an order that is the SQL one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -111,6 +111,16 @@ impl Grouping {
         Group { rows: 0, cells: cells.collect() }
     }
 
+    /// The group as it looks from outside: of a bag of values only the one that is the result. Cheap to keep and to compare.
+    pub(super) fn visible(&self, group: &Group) -> Group {
+        let over = self.calls.iter().filter(|c| c.argument.is_some());
+        let cell = |(cell, call): (&Cell, &Call)| match cell {
+            Cell::Bag(bag) => Cell::Extreme(of_bag(call.kind, bag).cloned()),
+            Cell::Count(_) | Cell::Sum(..) | Cell::Float(..) | Cell::Extreme(_) => cell.clone(),
+        };
+        Group { rows: group.rows, cells: group.cells.iter().zip(over).map(cell).collect() }
+    }
+
     fn merge_cell(keeping: Keeping, into: &mut Cell, other: Cell) {
         match (into, other) {
             (Cell::Count(a), Cell::Count(b)) => *a += b,
@@ -137,6 +147,12 @@ impl Grouping {
             (Cell::Count(_) | Cell::Sum(..) | Cell::Float(..) | Cell::Extreme(_) | Cell::Bag(_), _) => {}
         }
     }
+}
+
+/// The least or greatest value that is there more often than it was taken back.
+pub(super) fn of_bag(kind: CallKind, bag: &BTreeMap<Value, i64>) -> Option<&Value> {
+    let mut all = bag.iter().filter(|(_, n)| **n > 0).map(|(v, _)| v);
+    if kind == CallKind::Max { all.next_back() } else { all.next() }
 }
 
 /// Counts a value, or takes it back.

@@ -16,7 +16,7 @@ use watershed_runtime::state::{ErasedTable, Plain, Slot, StateDesc, Table};
 use watershed_runtime::time::Time;
 
 use super::call::CallKind;
-use super::finish::{build, of_bag, results};
+use super::finish::{build, results};
 use super::state::{Cell, Group, Grouping};
 use crate::key::{KeyBytes, KeyLayout};
 use crate::{Columns, Op, Parts};
@@ -99,7 +99,8 @@ impl Changelog {
         }
         let key = &key.0;
         let old = held.before.as_ref().filter(|g| self.exists(g));
-        let new = Some(&held.group).filter(|g| self.exists(g));
+        let now = self.grouping.visible(&held.group);
+        let new = Some(&now).filter(|g| self.exists(g));
         match (old, new) {
             (None, Some(new)) => out.push(Op::Insert, key, new.clone(), hash),
             (Some(old), Some(new)) if !self.alike(old, new) => {
@@ -109,12 +110,12 @@ impl Changelog {
             (Some(old), None) => out.push(Op::Delete, key, old.clone(), hash),
             (Some(_), Some(_)) | (None, None) => {}
         }
-        let now = new.is_some();
-        if !now && held.group.rows == 0 {
+        let said = new.is_some();
+        if !said && held.group.rows == 0 {
             self.table.remove_at(slot)?;
         } else {
             self.table.modify_at(slot, |held| {
-                held.said = now;
+                held.said = said;
                 held.changed = false;
                 held.before = None;
             })?;
@@ -130,7 +131,6 @@ impl Changelog {
                 return a.rows == b.rows;
             }
             match (cells.next(), call.kind) {
-                (Some((Cell::Bag(a), Cell::Bag(b))), kind) => of_bag(kind, a) == of_bag(kind, b),
                 (Some((Cell::Sum(a, n), Cell::Sum(b, m))), CallKind::Sum) => a == b && (*n == 0) == (*m == 0),
                 (Some((a, b)), _) => a == b,
                 (None, _) => true,
@@ -200,7 +200,7 @@ impl Operator for Changelog {
                 |held| {
                     let first = track && !std::mem::replace(&mut held.changed, track);
                     if first && held.said {
-                        held.before = Some(held.group.clone());
+                        held.before = Some(grouping.visible(&held.group));
                     }
                     grouping.merge(&mut held.group, value);
                     first

@@ -155,6 +155,7 @@ fn lower_aggregate(b: &mut Builder, a: &DfAggregate, at: Position) -> Result<usi
     let parts = parts(a, at)?;
     let names: Vec<String> = a.schema.fields().iter().map(|f| f.name().clone()).collect();
     let calc = b.calc(input, Vec::new(), parts.project.clone());
+    let calc = without_window(b, calc);
     match parts.window {
         Some(window) => window_aggregate(b, calc, window, &parts, &names, at),
         None => Ok(updating_aggregate(b, calc, parts, &names)),
@@ -275,7 +276,6 @@ fn window_aggregate(
     names: &[String],
     at: Position,
 ) -> Result<usize> {
-    let calc = without_window(b, calc);
     if !appends(b.node(calc)) {
         return Err(invalid(
             at,
