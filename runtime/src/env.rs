@@ -117,6 +117,9 @@ pub trait Sink: Send + Sync + Debug {
     }
 }
 
+/// What a writer staged for an epoch: (version, handle data), in write order.
+pub type Sealed = Vec<(u64, Vec<u8>)>;
+
 /// Takes one slot's output on the slot's thread. Never blocks: bytes go to another thread.
 pub trait SinkWriter: Send + Debug {
     /// Takes a batch that belongs to `segment`. Segments only grow.
@@ -124,7 +127,7 @@ pub trait SinkWriter: Send + Debug {
     /// The epoch ended: everything written so far belongs to it. Starts making it durable.
     fn seal(&mut self, epoch: u64) -> Result<(), Error>;
     /// The (version, handle data) pairs of `epoch` once all is durable, in write order; `None` while it is not; the waker is called then.
-    fn sealed(&mut self, epoch: u64, waker: &Waker) -> Result<Option<Vec<(u64, Vec<u8>)>>, Error>;
+    fn sealed(&mut self, epoch: u64, waker: &Waker) -> Result<Option<Sealed>, Error>;
     /// Bytes taken and not yet written out: above [`SINK_BUDGET`] the slot stops feeding this sink until the waker is called (I13).
     fn backlog(&self, waker: &Waker) -> usize;
 }

@@ -125,6 +125,7 @@ pub struct Coordinator {
 impl Coordinator {
     /// A coordinator that holds its term and has made the slots of `start`. Call [`Coordinator::begin`] once they exist.
     #[must_use]
+    #[allow(clippy::too_many_arguments, reason = "each is a fact of its own about the start; two callers")]
     pub fn new(graph: Arc<Graph>, log: LogWriter, start: &Start, uid: &str, pace: Pace, now: u64, rules: RuleSet) -> Self {
         let members: BTreeSet<SlotId> = start.manifest.members.iter().copied().collect();
         let splits = Splits::new(&graph, &start.manifest);

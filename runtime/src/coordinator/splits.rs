@@ -33,7 +33,9 @@ pub(super) struct Splits {
 }
 
 /// Splits for a slot: where, which, from where on.
-pub(super) type Given = (SlotId, NodeIndex, Vec<(SplitId, Position, Time)>);
+pub(super) type Given = (SlotId, NodeIndex, Vec<From>);
+/// A split and from where on it is to be read.
+type From = (SplitId, Position, Time);
 
 impl Splits {
     pub(super) fn new(graph: &Graph, manifest: &Manifest) -> Self {
@@ -83,7 +85,7 @@ impl Splits {
                 *n += 1;
             }
         }
-        let mut given: BTreeMap<(SlotId, NodeIndex), Vec<(SplitId, Position, Time)>> = BTreeMap::new();
+        let mut given: BTreeMap<(SlotId, NodeIndex), Vec<From>> = BTreeMap::new();
         for ((node, id), split) in self.splits.iter_mut().filter(|(_, s)| !s.finished && s.reader.is_none() && s.next.is_none()) {
             let Some((slot, n)) = load.iter_mut().min_by_key(|(s, n)| (**n, **s)) else { break };
             let Some(place) = graph.find(NodeId(*node)) else { continue };

@@ -112,6 +112,14 @@ where
     }
 }
 
+/// When and for which hash the user's function is called.
+#[derive(Clone, Copy)]
+struct At {
+    hash: u64,
+    time: Time,
+    watermark: Time,
+}
+
 /// The operator around a [`Process`].
 pub struct ProcessOperator<K: Key, A, B, P: Process<K, A, B>> {
     process: P,
@@ -142,12 +150,11 @@ impl<K: Key, A: Data, B: Data, P: Process<K, A, B>> ProcessOperator<K, A, B, P> 
     fn with_state(
         &mut self,
         key: &K,
-        hash: u64,
-        time: Time,
-        watermark: Time,
+        at: At,
         out: &mut Outputs<P::Out>,
         call: impl FnOnce(&mut P, &mut Keyed<'_, K, P::State, P::Out>),
     ) -> Result<()> {
+        let At { hash, time, watermark } = at;
         let process = &mut self.process;
         let (mains, sides) = (out.main.rows.len(), out.side.rows.len());
         self.states.update(
@@ -196,7 +203,7 @@ impl<K: Key, A: Data, B: Data, P: Process<K, A, B>> ProcessOperator<K, A, B, P> 
                 }
                 let key = key.key.clone();
                 self.timers.remove_at(slot)?;
-                self.with_state(&key, hash, time, watermark, &mut out, |p, keyed| p.timer(keyed))?;
+                self.with_state(&key, At { hash, time, watermark }, &mut out, |p, keyed| p.timer(keyed))?;
                 if out.main.rows.len() + out.side.rows.len() >= cx.call_rows {
                     listed.append(&mut left);
                     self.due.entry(time).or_default().append(&mut listed);
@@ -227,7 +234,7 @@ impl<K: Key, A: Data, B: Data, P: Process<K, A, B>> Operator for ProcessOperator
         let mut out = Outputs { main: Rows::default(), side: Rows::default(), timers: Vec::new(), clear: false };
         let mut each = |key: K, row: Either<A, B>, hash: u64, time: Time| {
             let watermark = cx.watermarks.of_hash(hash);
-            self.with_state(&key, hash, time, watermark, &mut out, |p, keyed| p.row(row, keyed))
+            self.with_state(&key, At { hash, time, watermark }, &mut out, |p, keyed| p.row(row, keyed))
         };
         if port == 0 {
             let rows = typed::<(K, A)>(batch)?;

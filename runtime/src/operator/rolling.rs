@@ -73,6 +73,22 @@ where
         Ok(if slots.is_empty() { Flow::Done } else { Flow::More })
     }
 
+    /// Emits entries at the end of the input, and forgets them: nobody who comes back to a snapshot or gets the group says them again.
+    fn end(&mut self, slots: &mut Vec<Slot>, cx: &mut Context<'_>) -> Result<Flow> {
+        let mut out = Rows::<(K, G::Value)>::with_capacity(slots.len().min(cx.call_rows));
+        while out.rows.len() < cx.call_rows
+            && let Some(slot) = slots.pop()
+        {
+            let Some(hash) = self.table.at(slot)?.map(|(_, _, hash)| hash) else { continue };
+            if let Some((key, held)) = self.table.remove_at(slot)? {
+                out.rows.push((key.0, held.value));
+                out.hashes.push(hash);
+            }
+        }
+        cx.emit(Box::new(out));
+        Ok(if slots.is_empty() { Flow::Done } else { Flow::More })
+    }
+
     fn emit_changed(&mut self, cx: &mut Context<'_>) -> Result<Flow> {
         let mut slots = std::mem::take(&mut self.changed);
         let flow = self.emit(&mut slots, cx)?;
@@ -107,18 +123,19 @@ where
     }
 
     fn on_watermark(&mut self, cx: &mut Context<'_>) -> Result<Flow> {
-        if self.when == When::Changed || cx.watermarks.own != Time::MAX || self.ending.is_some() {
+        if self.when == When::Changed || cx.watermarks.highest() != Time::MAX {
             return Ok(Flow::Done);
         }
-        self.ending = Some(self.table.iter().map(|(slot, ..)| slot).collect());
+        let over = |hash| cx.watermarks.of_hash(hash) == Time::MAX;
+        self.ending = Some(self.table.iter().filter(|(.., hash)| over(*hash)).map(|(slot, ..)| slot).collect());
         self.resume(cx)
     }
 
     fn resume(&mut self, cx: &mut Context<'_>) -> Result<Flow> {
         match self.ending.take() {
             Some(mut slots) => {
-                let flow = self.emit(&mut slots, cx)?;
-                self.ending = Some(slots);
+                let flow = self.end(&mut slots, cx)?;
+                self.ending = (flow == Flow::More).then_some(slots);
                 Ok(flow)
             }
             None => self.emit_changed(cx),

@@ -32,7 +32,7 @@ use crate::operator::apply::{Apply, typed};
 use crate::time::Time;
 
 pub use keyed::{Connected, Keyed};
-pub use windowed::Windowed;
+pub use windowed::{Windowed, WithLate};
 
 /// A source whose batches are [`Rows`] of one type.
 pub trait TypedSource: Source {

@@ -12,6 +12,9 @@ use crate::state::StateValue;
 use super::keyed::operator;
 use super::{Keyed, Stream};
 
+/// Results, and the late rows with their keys.
+pub type WithLate<K, A, T> = (Stream<WindowResult<K, A>>, Stream<(K, T)>);
+
 /// A keyed stream over windows.
 #[derive(Debug)]
 pub struct Windowed<'a, K, T> {
@@ -65,7 +68,7 @@ impl<'a, K: Key, T: Data> Windowed<'a, K, T> {
         zero: A,
         add: impl Fn(&mut A, &T) + Send + Sync + 'static,
         merge: impl Fn(&mut A, A) + Send + Sync + 'static,
-    ) -> (Stream<WindowResult<K, A>>, Stream<(K, T)>) {
+    ) -> WithLate<K, A, T> {
         let fold = Fold { zero, add: Arc::new(add), merge: Arc::new(merge) };
         let windows = self.windows;
         let make = move |space| Ok(WindowAggregate::<(K, T), T, K, _>::new(windows, fold.clone(), space));
