@@ -1,18 +1,21 @@
 //! From the manifest log and the state files back into slots.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::mpsc::Sender;
 use std::task::Waker;
 
 use serde::{Deserialize, Serialize};
 use watershed_runtime::error::{Error, Kind, Result};
-use watershed_runtime::graph::{Graph, NodeId};
+use watershed_runtime::graph::Graph;
 use watershed_runtime::key::{Assignment, KeySpace, SlotId};
 use watershed_runtime::protocol::log::{LogEffect, LogReader, LogWriter, Tail};
 use watershed_runtime::protocol::manifest::Manifest;
 use watershed_runtime::slot::{Slot, SlotConfig, Tuning};
 use watershed_runtime::state::snapshot::each_item;
-use watershed_runtime::time::Time;
 
+use crate::host::HostEvent;
+use crate::slots::{Directory, SlotThread};
 use crate::store::Store;
 
 /// Where the newest log entry may be found; only a hint.
@@ -86,6 +89,15 @@ pub(crate) struct Restore {
 }
 
 impl Restore {
+    /// Every slot of the manifest, each restoring on its own thread.
+    pub(crate) fn slots(&self, directory: &Directory, host: &Sender<HostEvent>) -> Result<BTreeMap<SlotId, SlotThread>> {
+        let start = |id: &SlotId| {
+            let (restore, id) = (self.clone(), *id);
+            Ok((id, SlotThread::start(id, directory, host.clone(), move |waker| restore.slot(id, waker))?))
+        };
+        self.manifest.members.iter().map(start).collect()
+    }
+
     /// The slot, with the entries of its groups.
     pub(crate) fn slot(&self, id: SlotId, waker: Waker) -> Result<Slot> {
         let manifest = &self.manifest;
@@ -113,8 +125,7 @@ impl Restore {
             };
             each_item(&bytes, &groups, |stored| slot.restore(stored.table, &stored.item)).map_err(|e| e.at(file.name.clone()))?;
         }
-        let watermarks: Vec<(NodeId, Time)> = manifest.watermarks.iter().map(|(n, t)| (NodeId(*n), *t)).collect();
-        slot.start(&watermarks)?;
+        slot.start_from(manifest)?;
         Ok(slot)
     }
 }

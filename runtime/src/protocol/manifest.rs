@@ -132,6 +132,17 @@ pub struct HandleEntry {
     pub handle: SinkHandle,
 }
 
+/// A stage of one slot that was further in event time than the stage as a whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ahead {
+    /// The stage, by node id.
+    pub node: u64,
+    /// The slot.
+    pub slot: SlotId,
+    /// Its watermark there.
+    pub watermark: Time,
+}
+
 /// An epoch of a job.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
@@ -153,6 +164,10 @@ pub struct Manifest {
     pub sources: BTreeMap<u64, SourceEntry>,
     /// The watermark of each stage, by node id.
     pub watermarks: BTreeMap<u64, Time>,
+    /// Slots that were further than that: what is due up to there has fired for the groups that the table gives them, and must not
+    /// fire again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ahead: Vec<Ahead>,
     /// Staged output not known to be committed, of this epoch and of earlier ones.
     pub handles: Vec<HandleEntry>,
     /// By sink: every epoch up to this one is committed.
@@ -178,6 +193,7 @@ impl Manifest {
             files: Vec::new(),
             sources: BTreeMap::new(),
             watermarks: BTreeMap::new(),
+            ahead: Vec::new(),
             handles: Vec::new(),
             committed_through: BTreeMap::new(),
             members,

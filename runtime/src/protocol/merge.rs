@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::manifest::{HandleEntry, Manifest, SourceEntry, SplitEntry, StateFile};
+use super::manifest::{Ahead, HandleEntry, Manifest, SourceEntry, SplitEntry, StateFile};
 use crate::env::SinkHandle;
 use crate::key::{Assignment, SlotId};
 use crate::time::Time;
@@ -97,6 +97,7 @@ impl Flight {
         next.members = self.next_members.iter().copied().collect();
         next.last = self.last;
         next.watermarks.clear();
+        next.ahead.clear();
         for (slot, part) in &self.parts {
             next.files.extend(part.files.iter().cloned());
             for (node, split) in &part.splits {
@@ -107,6 +108,11 @@ impl Flight {
             }
             let entry = |handle: &SinkHandle| HandleEntry { epoch: self.epoch, slot: *slot, handle: handle.clone() };
             next.handles.extend(part.handles.iter().map(entry));
+        }
+        let owns = |slot: &SlotId| self.table.table().contains(slot);
+        for (slot, part) in self.parts.iter().filter(|(s, _)| owns(s)) {
+            let ahead = part.watermarks.iter().filter(|(node, w)| next.watermarks.get(node).is_some_and(|min| min < w));
+            next.ahead.extend(ahead.map(|(node, w)| Ahead { node: *node, slot: *slot, watermark: *w }));
         }
         next
     }

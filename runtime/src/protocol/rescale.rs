@@ -120,6 +120,9 @@ impl Rescale {
         if self.asked.as_ref() == Some(&members) {
             self.asked = None;
         }
+        if self.members != members {
+            self.todo = None;
+        }
         self.members = members;
     }
 
@@ -199,7 +202,9 @@ impl Rescale {
 
     fn plan(&mut self, turns: &Turns) {
         // Not while a cut is open: its target has its groups in the table, but not yet in its hands, and cannot warm them up for others.
-        if self.todo.is_none() && self.wanted.is_subset(&self.members) && turns.open().next().is_none() {
+        // Nor while slots are about to join or leave: what is planned is for those that take part.
+        let still = self.asked.is_none() && turns.open().next().is_none();
+        if self.todo.is_none() && self.wanted.is_subset(&self.members) && still {
             self.todo = Some(plan(turns.table(), &self.wanted, self.sizes.max_batch).into());
         }
     }

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use crate::env::SplitId;
 use crate::error::{Error, Kind, Result};
 use crate::graph::{Graph, NodeId, NodeIndex, Path, Role};
-use crate::key::SlotId;
+use crate::key::{GroupSet, SlotId};
 use crate::protocol::cut::consumer::Consumer;
+use crate::protocol::manifest::Manifest;
 use crate::protocol::rules::RuleSet;
 use crate::state::codec::Item;
 use crate::time::Time;
@@ -39,25 +40,7 @@ impl Slot {
                 Role::Sink(sink) => Body::Sink(SinkState::new(node.id, sink.open(id.0, term)?)),
             };
             let channels = input_channels(&graph, i, &members, id);
-            nodes.push(NodeState {
-                body,
-                channels,
-                outs: Vec::new(),
-                edges: exchange_inputs(&graph, i),
-                parts: VecDeque::new(),
-                drained: Vec::new(),
-                keyed_inputs: graph.edges().iter().filter(|e| e.to.0 == i && e.path == Path::Local && after_keyed(&graph, e.from.0)).count(),
-                own: Time::MIN,
-                emitted: Time::MIN,
-                quiet: false,
-                turn: 0,
-                unfinished: None,
-                urgent: false,
-                tag: None,
-                rows_in: 0,
-                rows_out: 0,
-                late: 0,
-            });
+            nodes.push(node_state(&graph, i, body, channels));
         }
         let senders = connect(&graph, &mut nodes, &members, window, tuning);
         let fed_by = (0..graph.edges().len()).map(|e| sources_of(&graph, e)).collect();
@@ -97,6 +80,19 @@ impl Slot {
     /// The slot owns its groups from now on. `watermarks` are the stored ones of stages: then everything is as it was at the
     /// manifest's barrier.
     pub fn start(&mut self, watermarks: &[(NodeId, Time)]) -> Result<()> {
+        self.start_ahead(watermarks, &[])
+    }
+
+    /// Like [`Slot::start`], with everything a manifest says about time.
+    pub fn start_from(&mut self, manifest: &Manifest) -> Result<()> {
+        let watermarks: Vec<(NodeId, Time)> = manifest.watermarks.iter().map(|(n, t)| (NodeId(*n), *t)).collect();
+        let table = manifest.table.assignment()?;
+        let ahead: Vec<_> = manifest.ahead.iter().map(|a| (NodeId(a.node), table.groups_of(a.slot), a.watermark)).collect();
+        self.start_ahead(&watermarks, &ahead)
+    }
+
+    /// `ahead` are groups for which more has fired than a stage's stored watermark says, because their owner was further than others.
+    fn start_ahead(&mut self, watermarks: &[(NodeId, Time)], ahead: &[(NodeId, GroupSet, Time)]) -> Result<()> {
         let owned = self.assignment.groups_of(self.id);
         self.each_table(|_, t| {
             t.activate(&owned);
@@ -111,10 +107,15 @@ impl Slot {
                 }
             }
         }
-        for node in &mut self.nodes {
-            if let Body::Operator { op, .. } = &mut node.body {
-                op.after_absorb(&owned, node.own)?;
+        for (node, shape) in self.nodes.iter_mut().zip(self.graph.nodes()) {
+            let Body::Operator { op, .. } = &mut node.body else { continue };
+            let mut rest = owned.clone();
+            for (_, groups, watermark) in ahead.iter().filter(|(id, ..)| *id == shape.id) {
+                let mine = GroupSet::of(self.assignment.space(), groups.iter().filter(|g| owned.contains(*g)));
+                rest.subtract(&mine);
+                op.after_absorb(&mine, *watermark)?;
             }
+            op.after_absorb(&rest, node.own)?;
         }
         Ok(())
     }
@@ -195,6 +196,30 @@ fn input_channels(graph: &Graph, node: usize, members: &[SlotId], me: SlotId) ->
         }
     }
     channels
+}
+
+/// A node that has done nothing yet.
+fn node_state(graph: &Graph, i: usize, body: Body, channels: Vec<Channel>) -> NodeState {
+    NodeState {
+        body,
+        channels,
+        outs: Vec::new(),
+        edges: exchange_inputs(graph, i),
+        parts: VecDeque::new(),
+        drained: Vec::new(),
+        keyed_inputs: graph.edges().iter().filter(|e| e.to.0 == i && e.path == Path::Local && after_keyed(graph, e.from.0)).count(),
+        own: Time::MIN,
+        emitted: Time::MIN,
+        quiet: false,
+        turn: 0,
+        unfinished: None,
+        under: None,
+        urgent: false,
+        tag: None,
+        rows_in: 0,
+        rows_out: 0,
+        late: 0,
+    }
 }
 
 fn exchange_inputs(graph: &Graph, node: usize) -> Vec<EdgeIn> {

@@ -390,7 +390,12 @@ impl Slot {
         let own;
         let watermarks = match &call {
             Call::Watermark(w) => *w,
-            Call::Batch(..) | Call::Flush | Call::Idle | Call::Resume => {
+            Call::Resume => {
+                let under = self.node(i).under.take();
+                own = under.unwrap_or_else(|| self.watermarks(i));
+                &own
+            }
+            Call::Batch(..) | Call::Flush | Call::Idle => {
                 own = self.watermarks(i);
                 &own
             }
@@ -413,6 +418,9 @@ impl Slot {
             None => e,
         })?;
         let node = self.node(i);
+        if timed && flow == Flow::More {
+            node.under = Some(watermarks.clone());
+        }
         node.urgent |= timed && !emitted.is_empty();
         let tag = node.tag;
         for (output, batch) in emitted.drain(..) {

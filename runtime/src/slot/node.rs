@@ -112,6 +112,8 @@ pub(super) struct NodeState {
     pub(super) turn: usize,
     /// An unfinished call, and what follows it.
     pub(super) unfinished: Option<Then>,
+    /// The watermarks under which an unfinished call began; it goes on under them, whatever happens meanwhile.
+    pub(super) under: Option<Watermarks>,
     /// Rows were emitted because event time moved on: nobody should wait for them.
     pub(super) urgent: bool,
     /// Rows emitted in the call under way belong to this cut.

@@ -87,7 +87,6 @@ impl SourceState {
             });
         }
         self.told = true;
-        self.ended = false;
     }
 
     /// Splits that a barrier moved here have come.

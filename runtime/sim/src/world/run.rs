@@ -130,6 +130,9 @@ impl World {
     }
 
     fn finish(mut self) -> Outcome {
+        for p in &mut self.processes {
+            p.look_at_slots(&mut self.ground);
+        }
         if self.ground.breach.is_none() && !self.processes.iter().any(|p| matches!(p.life, Life::Over)) {
             self.ground.broken(|| "I10: every process was replaced by another".into());
         }
@@ -138,9 +141,6 @@ impl World {
         }
         if self.ground.sinks.again() > 0 {
             self.ground.seen.see(Cover::CommitAgain);
-        }
-        for p in &mut self.processes {
-            p.look_at_slots(&mut self.ground);
         }
         let rows = self.ground.rows + self.processes.iter().map(|p| p.readers.rows()).sum::<u64>();
         let g = self.ground;

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use watershed_runtime::coordinator::{Coordinator, Input, NewSlot};
 use watershed_runtime::error::{Error, Kind, Result};
-use watershed_runtime::graph::NodeId;
 use watershed_runtime::key::{Assignment, KeySpace, SlotId};
 use watershed_runtime::protocol::epoch::Pace;
 use watershed_runtime::protocol::log::{LogEffect, LogReader, LogWriter, Put, Tail};
@@ -157,8 +156,7 @@ impl Process {
         for id in &members {
             let mut host = self.host(*id, &begun.table, &members, begun.manifest.epoch + 1, segment, None, ground)?;
             restore(&mut host.slot, &begun.manifest, &begun.table, *id, ground)?;
-            let watermarks: Vec<_> = begun.manifest.watermarks.iter().map(|(n, w)| (NodeId(*n), *w)).collect();
-            host.slot.start(&watermarks)?;
+            host.slot.start_from(&begun.manifest)?;
             if let Some(place) = self.hosts.get_mut(usize::from(id.0)) {
                 *place = Some(host);
             }
