@@ -5,6 +5,8 @@
 //! case there is. `warmed` calls [`Table::warm`] 32 rows ahead, as an operator with a batch in its hands does.
 #![allow(clippy::print_stdout, reason = "a measurement that prints its result")]
 
+#![allow(clippy::disallowed_methods, clippy::print_stdout, reason = "a benchmark reads the clock and prints")]
+
 use std::time::Instant;
 
 use watershed_runtime::error::Result;

@@ -243,16 +243,14 @@ impl Client {
     /// Finds the job that runs on this storage.
     pub(crate) fn connect(job: &str, directory: &Path) -> Result<Self> {
         let path = socket(directory);
-        let stream = UnixStream::connect(&path).map_err(|e| match e.kind() {
-            std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused => {
-                Error::new(Kind::Unavailable, format!("no job `{job}` runs here"))
-                    .at(path.display().to_string())
-                    .advise("start it with `run`; if it runs from another directory or with --storage, go there or give the same --storage")
-            }
-            _ => Error::new(Kind::Unavailable, format!("the job `{job}` cannot be reached"))
-                .at(path.display().to_string())
-                .advise("only the user who started a job may steer it")
-                .because(e),
+        let stream = UnixStream::connect(&path).map_err(|e| {
+            let nobody = matches!(e.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused);
+            let (what, advice) = if nobody {
+                ("does not run here", "start it with `run`; if it runs from another directory or with --storage, go there or give the same --storage")
+            } else {
+                ("cannot be reached", "only the user who started a job may steer it")
+            };
+            Error::new(Kind::Unavailable, format!("the job `{job}` {what}")).at(path.display().to_string()).advise(advice).because(e)
         })?;
         Ok(Self { stream: BufReader::new(stream), job: job.to_owned() })
     }

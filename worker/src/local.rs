@@ -24,12 +24,12 @@ use watershed_runtime::protocol::epoch::Pace;
 use watershed_runtime::protocol::log::LogWriter;
 use watershed_runtime::protocol::restart;
 use watershed_runtime::protocol::rules::RuleSet;
-use watershed_runtime::slot::NodeStats;
+use watershed_runtime::slot::{MoveStats, NodeStats};
 
 use crate::clock::{now, unique};
 use crate::host::{Host, HostEvent, Workers, explain_fenced};
 use crate::restore::{Restore, claim, read_log, root};
-use crate::slots::{Directory, SlotMessage, SlotThread};
+use crate::slots::{Directory, SlotMessage};
 use crate::store::Store;
 use crate::upkeep::Upkeep;
 
@@ -93,6 +93,10 @@ pub struct Status {
     pub nodes: Vec<(u16, Vec<NodeStats>)>,
     /// Key groups by slot.
     pub groups: BTreeMap<u16, usize>,
+    /// The owner of each key group.
+    pub owners: Vec<u16>,
+    /// For each slot, what it has come across in moving key groups.
+    pub moves: Vec<(u16, MoveStats)>,
     /// The newest wish is met and durable.
     pub settled: bool,
     /// For whom the job waits, besides for rows.
@@ -117,6 +121,7 @@ impl Status {
         };
         for slot in coordinator.table().table() {
             *status.groups.entry(slot.0).or_default() += 1;
+            status.owners.push(slot.0);
         }
         status
     }
@@ -129,8 +134,9 @@ impl Status {
         }
         drop(to);
         // A slot answers between two steps; one that is gone does not count.
-        while let Ok((slot, nodes, waiting)) = answers.recv_timeout(Duration::from_millis(500)) {
+        while let Ok((slot, nodes, waiting, moves)) = answers.recv_timeout(Duration::from_millis(500)) {
             self.nodes.push((slot.0, nodes));
+            self.moves.push((slot.0, moves));
             self.waiting.extend(waiting);
         }
         self.nodes.sort_by_key(|(s, _)| *s);
@@ -259,9 +265,8 @@ impl LocalJob {
         self.prepare()?.run()
     }
 
-    /// Opens storage, claims the job, restores its state and starts its slots.
-    pub fn prepare(mut self) -> Result<Ready> {
-        self.graph.check()?;
+    /// Storage that is this job's and honours create-only puts, and how the job hashes.
+    fn open_storage(&self) -> Result<(Store, KeySpace)> {
         let url = self.storage.clone().unwrap_or_else(|| Self::default_storage(&self.name).display().to_string());
         let store = Store::open(&url)?;
         store.probe()?;
@@ -271,6 +276,13 @@ impl LocalJob {
             }
         }
         let keys = root(&store, &self.name, self.keys)?;
+        Ok((store, keys))
+    }
+
+    /// Opens storage, claims the job, restores its state and starts its slots.
+    pub fn prepare(mut self) -> Result<Ready> {
+        self.graph.check()?;
+        let (store, keys) = self.open_storage()?;
         let graph = Arc::new(self.graph);
         for (_, node, sink) in graph.sinks() {
             sink.check().map_err(|e| e.at(node.name.clone()))?;
@@ -299,7 +311,6 @@ impl LocalJob {
         claim(&store, &mut log, &uid)?;
         let (sender, events) = channel();
         let directory = Directory::default();
-        let mut slots = BTreeMap::new();
         let restore = Restore {
             store: store.clone(),
             graph: graph.clone(),
@@ -308,12 +319,7 @@ impl LocalJob {
             term: log.term(),
             window: self.window,
         };
-        if !start.finished {
-            for id in &start.manifest.members {
-                let (restore, id) = (restore.clone(), *id);
-                slots.insert(id, SlotThread::start(id, &directory, sender.clone(), move |waker| restore.slot(id, waker))?);
-            }
-        }
+        let slots = if start.finished { BTreeMap::new() } else { restore.slots(&directory, &sender)? };
         let pace = Pace { interval_micros: u64::try_from(self.epoch.as_micros()).unwrap_or(u64::MAX), max_in_flight: 3 };
         let clock = u64::try_from(now()).unwrap_or(0);
         let coordinator = Coordinator::new(graph.clone(), log, &start, &uid, pace, clock, RuleSet::ALL);

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use watershed_runtime::error::{Error, Kind, Result};
 use watershed_runtime::key::SlotId;
-use watershed_runtime::slot::{Event, NodeStats, Outbox, Report, Slot, Status};
+use watershed_runtime::slot::{Event, MoveStats, NodeStats, Outbox, Report, Slot, Status};
 
 use crate::clock::now;
 use crate::host::HostEvent;
@@ -29,7 +29,7 @@ pub(crate) enum SlotMessage {
     /// Something it waits for is ready.
     Wake,
     /// Tell the numbers.
-    Stats(Sender<(SlotId, Vec<NodeStats>, Vec<String>)>),
+    Stats(Sender<(SlotId, Vec<NodeStats>, Vec<String>, MoveStats)>),
     /// End.
     Stop,
 }
@@ -196,7 +196,7 @@ fn run(events: Receiver<SlotMessage>, mut post: Post, waker: Arc<SlotWaker>, mak
                     slot.wake();
                 }
                 SlotMessage::Stats(to) => {
-                    let _gone = to.send((slot.id(), slot.stats(), slot.waiting()));
+                    let _gone = to.send((slot.id(), slot.stats(), slot.waiting(), slot.move_stats()));
                 }
                 SlotMessage::Stop => return,
             }

@@ -97,7 +97,7 @@ fn an_ambiguous_put_is_read_back_and_repeated_only_at_its_own_slot() {
     let LogEffect::Create { name, bytes } = w.publish("u", manifest(1)).unwrap() else { panic!() };
     assert_eq!(w.put(Put::Ambiguous).unwrap(), Some(LogEffect::Get { name: name.clone() }));
     assert_eq!(w.got(None).unwrap(), Some(LogEffect::Create { name, bytes: bytes.clone() }));
-    assert_eq!(w.put(Put::Exists).unwrap().is_some(), true);
+    assert!(w.put(Put::Exists).unwrap().is_some());
     assert_eq!(w.got(Some(&bytes)).unwrap(), Some(LogEffect::Published { seq: 1 }));
 }
 
