@@ -3,7 +3,6 @@
 //! `cargo run --release -p watershed-runtime --example state_rmw [KEYS] [RMW AN EPOCH]`. The second number decides how many writes are
 //! the first of their epoch (undo image, dirty mark); by default an epoch is as long as the keys are many, and 63 % are: the worst
 //! case there is. `warmed` calls [`Table::warm`] 32 rows ahead, as an operator with a batch in its hands does.
-#![allow(clippy::print_stdout, reason = "a measurement that prints its result")]
 
 #![allow(clippy::disallowed_methods, clippy::print_stdout, reason = "a benchmark reads the clock and prints")]
 

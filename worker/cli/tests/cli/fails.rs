@@ -106,5 +106,5 @@ fn a_wrong_flag_is_a_usage_error() {
 
 #[test]
 fn nobody_is_scaled_where_nothing_runs() {
-    Bench::new().run(&["scale", "j", "--slots", "2"]).fails(3, &["no job `j` runs here", ".watershed/j", "--storage"]);
+    Bench::new().run(&["scale", "j", "--slots", "2"]).fails(3, &["the job `j` does not run here", ".watershed/j", "--storage"]);
 }
