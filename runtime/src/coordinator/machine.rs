@@ -1,0 +1,472 @@
+//! The coordinator's inputs, effects, and the step from one to the other.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::env::Discovered;
+use crate::error::{Error, Result};
+use crate::graph::{Graph, NodeIndex};
+use crate::key::{Assignment, SlotId};
+use crate::protocol::epoch::{EpochEffect, Epochs, Inject, Pace};
+use crate::protocol::log::{LogEffect, LogWriter, Put};
+use crate::protocol::manifest::{HandleEntry, Manifest, SplitEntry, StateFile};
+use crate::protocol::merge::Part;
+use crate::protocol::rescale::{Rescale, RescaleEffect, Sizes};
+use crate::protocol::restart::Start;
+use crate::protocol::rules::RuleSet;
+use crate::protocol::turns::Turns;
+use crate::slot::{Barrier, Command, EpochPart, Report, SplitMove};
+use crate::state::EncodedRun;
+use super::splits::Splits;
+
+/// What happened.
+#[derive(Debug)]
+pub enum Input {
+    /// Time passed. Epochs are paced by this.
+    Tick,
+    /// A slot spoke.
+    Slot(SlotId, Report),
+    /// The answer to [`LogEffect::Create`].
+    LogPut(Put),
+    /// The answer to [`LogEffect::Get`].
+    LogGot(Option<Vec<u8>>),
+    /// The answer to [`Effect::Upload`]: the file is durable (none if there was nothing to write).
+    Uploaded(u64, Option<StateFile>),
+    /// What a source's discovery found.
+    Discovered(NodeIndex, Discovered),
+    /// The answer to [`Effect::Commit`].
+    Committed,
+    /// The newest wish: so many slots.
+    Want(u16),
+    /// Stop with a snapshot.
+    Stop,
+    /// A merge of state files is durable.
+    Merged(StateFile, Vec<String>),
+}
+
+/// What is to be done, in the order given.
+#[derive(Debug)]
+#[must_use]
+pub enum Effect {
+    /// Tell a slot.
+    Send(SlotId, Command),
+    /// Make a slot that takes part from `epoch` on, before anything is sent to anybody.
+    Start(NewSlot),
+    /// A slot has left: its thread may end.
+    Release(SlotId),
+    /// The log wants something of the store.
+    Log(LogEffect),
+    /// Write these entries as one state file of this epoch; answer [`Input::Uploaded`].
+    Upload(u64, Vec<(u64, EncodedRun)>),
+    /// Commit these handles in this order; answer [`Input::Committed`].
+    Commit(Vec<HandleEntry>),
+    /// A manifest is in the log: merging and collection may look at it.
+    Published(Box<Manifest>),
+    /// The last epoch is published and committed.
+    Done,
+    /// The job cannot go on.
+    Failed(Error),
+}
+
+/// A slot that joins a running job.
+#[derive(Clone, Debug)]
+pub struct NewSlot {
+    /// Its number.
+    pub id: SlotId,
+    /// The first epoch it takes part in.
+    pub epoch: u64,
+    /// Who takes part in that epoch.
+    pub members: Vec<SlotId>,
+    /// The table as the others' routers use it now.
+    pub table: Arc<Assignment>,
+    /// The barrier at which it joins: splits that move to it are announced there.
+    pub joins_at: Arc<Barrier>,
+}
+
+/// The coordinator.
+#[derive(Debug)]
+pub struct Coordinator {
+    graph: Arc<Graph>,
+    uid: String,
+    log: LogWriter,
+    epochs: Epochs,
+    rescale: Rescale,
+    turns: Turns,
+    splits: Splits,
+    members: BTreeSet<SlotId>,
+    /// Slots whose threads exist or are about to.
+    started: BTreeSet<SlotId>,
+    /// Who takes part after each barrier that has not aligned everywhere.
+    joining: BTreeMap<u64, BTreeSet<SlotId>>,
+    /// Parts of epochs that are complete in some slots only.
+    parts: BTreeMap<u64, BTreeMap<SlotId, EpochPart>>,
+    /// What the slots said about an epoch whose file is being written.
+    uploading: BTreeMap<u64, BTreeMap<SlotId, Part>>,
+    expected: BTreeMap<u64, BTreeSet<SlotId>>,
+    ended: BTreeSet<NodeIndex>,
+    /// Sources whose splits have been dealt once.
+    dealt: BTreeSet<NodeIndex>,
+    /// Manifests put so far: part of each entry's unique name.
+    puts: u64,
+    /// What a source could not read.
+    poison: Option<Error>,
+    stopped: bool,
+}
+
+impl Coordinator {
+    /// A coordinator that holds its term and has made the slots of `start`. Call [`Coordinator::begin`] once they exist.
+    #[must_use]
+    #[allow(clippy::too_many_arguments, reason = "each is a fact of its own about the start; two callers")]
+    pub fn new(graph: Arc<Graph>, log: LogWriter, start: &Start, uid: &str, pace: Pace, now: u64, rules: RuleSet) -> Self {
+        let members: BTreeSet<SlotId> = start.manifest.members.iter().copied().collect();
+        let splits = Splits::new(&graph, &start.manifest);
+        let next_batch = start.table.version + 1;
+        Self {
+            uid: uid.to_owned(),
+            epochs: Epochs::new(pace, log.term(), start.manifest.clone(), now, rules),
+            rescale: Rescale::new(Sizes::default(), members.clone(), next_batch),
+            turns: Turns::new(start.table.clone(), rules),
+            splits,
+            started: members.clone(),
+            members,
+            joining: BTreeMap::new(),
+            parts: BTreeMap::new(),
+            uploading: BTreeMap::new(),
+            expected: BTreeMap::new(),
+            ended: BTreeSet::new(),
+            dealt: BTreeSet::new(),
+            puts: 0,
+            poison: None,
+            stopped: false,
+            graph,
+            log,
+        }
+    }
+
+    /// With other sizes of a rescale. Before [`Coordinator::begin`].
+    #[must_use]
+    pub fn sized(mut self, sizes: Sizes) -> Self {
+        self.rescale = Rescale::new(sizes, self.members.clone(), self.turns.table().version + 1);
+        self
+    }
+
+    /// The first effects: owed commits, and splits for the slots.
+    pub fn begin(&mut self) -> Result<Vec<Effect>> {
+        let mut out = Vec::new();
+        let owed = self.epochs.start();
+        self.epoch_effects(owed, &mut out)?;
+        self.give_splits(&mut out);
+        Ok(out)
+    }
+
+    /// The last published manifest.
+    #[must_use]
+    pub fn last(&self) -> &Manifest {
+        self.epochs.last()
+    }
+
+    /// Who takes part.
+    #[must_use]
+    pub fn members(&self) -> &BTreeSet<SlotId> {
+        &self.members
+    }
+
+    /// The table as the coordinator has cut it.
+    #[must_use]
+    pub fn table(&self) -> &Arc<Assignment> {
+        self.turns.table()
+    }
+
+    /// The term.
+    #[must_use]
+    pub fn term(&self) -> u64 {
+        self.log.term()
+    }
+
+    /// Whether the newest wish is met and durable.
+    #[must_use]
+    pub fn settled(&self) -> bool {
+        self.rescale.idle()
+    }
+
+    /// The lowest (term, epoch) of a file that an unpublished epoch may still name.
+    #[must_use]
+    pub fn floor(&self) -> (u64, u64) {
+        self.epochs.floor()
+    }
+
+    /// When the next barrier is due.
+    #[must_use]
+    pub fn next_due(&self) -> u64 {
+        self.epochs.due()
+    }
+
+    /// Whether every split of every source has been read to its end and all of it is in the last manifest.
+    #[must_use]
+    pub fn finished(&self) -> bool {
+        let sources = &self.epochs.last().sources;
+        self.graph.sources().all(|(_, n, _)| {
+            sources.get(&n.id.0).is_some_and(|s| s.discovery_complete && s.splits.iter().all(|x| x.finished))
+        })
+    }
+
+    /// For whom the job waits, besides for rows.
+    #[must_use]
+    pub fn waiting(&self) -> Vec<String> {
+        self.epochs.waiting().into_iter().chain(self.rescale.waiting(&self.turns)).collect()
+    }
+
+    /// Takes an input at a time.
+    pub fn step(&mut self, input: Input, now: u64) -> Vec<Effect> {
+        let mut out = Vec::new();
+        if self.stopped {
+            return out;
+        }
+        let done = self.take(input, &mut out).and_then(|()| self.drive(now, &mut out));
+        if let Err(e) = done {
+            self.stopped = true;
+            out.push(Effect::Failed(e));
+        }
+        out
+    }
+
+    fn take(&mut self, input: Input, out: &mut Vec<Effect>) -> Result<()> {
+        match input {
+            Input::Tick => Ok(()),
+            Input::Slot(slot, report) => self.slot_said(slot, report, out),
+            Input::LogPut(put) => {
+                let effect = self.log.put(put)?;
+                self.log_effect(effect, out)
+            }
+            Input::LogGot(bytes) => {
+                let effect = self.log.got(bytes.as_deref())?;
+                self.log_effect(effect, out)
+            }
+            Input::Uploaded(epoch, file) => self.uploaded(epoch, file, out),
+            Input::Discovered(node, found) => {
+                let entry = self.splits.discovered(&self.graph, node, &found);
+                self.epochs.discovered(self.graph.id(node).0, entry);
+                self.give_splits(out);
+                Ok(())
+            }
+            Input::Committed => {
+                let effects = self.epochs.committed();
+                self.epoch_effects(effects, out)
+            }
+            Input::Want(n) => {
+                let wanted: BTreeSet<SlotId> = (0..n).map(SlotId).collect();
+                for slot in &wanted {
+                    self.rescale.registered(*slot);
+                }
+                let effects = self.rescale.want(wanted);
+                self.rescale_effects(effects, out);
+                Ok(())
+            }
+            Input::Stop => {
+                self.epochs.stop();
+                Ok(())
+            }
+            Input::Merged(file, replaces) => {
+                self.epochs.merged(file, &replaces);
+                Ok(())
+            }
+        }
+    }
+
+    fn slot_said(&mut self, slot: SlotId, report: Report, out: &mut Vec<Effect>) -> Result<()> {
+        match report {
+            Report::Aligned(epoch) => {
+                if self.epochs.aligned(epoch, slot, &mut self.turns)
+                    && let Some(members) = self.joining.remove(&epoch)
+                {
+                    self.members.clone_from(&members);
+                    self.rescale.members(members);
+                }
+                Ok(())
+            }
+            Report::Handed(_, states) => {
+                for s in states {
+                    if let Some((to, node)) = self.splits.handed(&self.graph, &s) {
+                        out.push(Effect::Send(to, Command::Splits(node, vec![(s.split, s.position, s.watermark)])));
+                    }
+                }
+                Ok(())
+            }
+            Report::Sealed(epoch, part) => self.sealed(epoch, slot, *part, out),
+            Report::SplitFinished(node, split) => {
+                self.splits.finished(node, &split);
+                Ok(())
+            }
+            Report::Warmed(batch) => {
+                self.rescale.warmed(batch);
+                Ok(())
+            }
+            Report::Active(batch) => {
+                self.rescale.active(batch, &mut self.turns);
+                Ok(())
+            }
+            Report::Ended => {
+                self.epochs.ended(slot);
+                Ok(())
+            }
+            Report::Poisoned(e) => {
+                // What came before the bad row is committed, and the next start meets the row again.
+                self.poison.get_or_insert(e);
+                self.epochs.stop();
+                Ok(())
+            }
+            Report::Failed(e) => Err(e),
+        }
+    }
+
+    /// When every slot has sealed an epoch, its entries become one file.
+    fn sealed(&mut self, epoch: u64, slot: SlotId, part: EpochPart, out: &mut Vec<Effect>) -> Result<()> {
+        let parts = self.parts.entry(epoch).or_default();
+        parts.insert(slot, part);
+        if self.expected.get(&epoch).is_none_or(|e| !e.iter().all(|s| parts.contains_key(s))) {
+            return Ok(());
+        }
+        self.expected.remove(&epoch);
+        let mut runs: Vec<(u64, EncodedRun)> = Vec::new();
+        let mut told = BTreeMap::new();
+        for (slot, part) in self.parts.remove(&epoch).unwrap_or_default() {
+            let EpochPart { runs: entries, splits, watermarks, handles, changed } = part;
+            for (table, mut run) in entries.into_iter().filter(|(_, r)| !r.is_empty()) {
+                match runs.iter_mut().find(|(t, _)| *t == table) {
+                    Some((_, all)) => all.append(&mut run),
+                    None => runs.push((table, run)),
+                }
+            }
+            let entry = |s: crate::slot::SplitState| {
+                (s.node.0, SplitEntry { split: s.split, position: s.position, watermark: s.watermark, finished: s.finished })
+            };
+            let splits = splits.into_iter().map(entry).collect();
+            let watermarks = watermarks.into_iter().map(|(n, w)| (n.0, w)).collect();
+            told.insert(slot, Part { files: Vec::new(), splits, watermarks, handles, changed });
+        }
+        self.uploading.insert(epoch, told);
+        if runs.is_empty() {
+            return self.uploaded(epoch, None, out);
+        }
+        out.push(Effect::Upload(epoch, runs));
+        Ok(())
+    }
+
+    fn uploaded(&mut self, epoch: u64, file: Option<StateFile>, out: &mut Vec<Effect>) -> Result<()> {
+        let mut file = file;
+        for (slot, mut part) in self.uploading.remove(&epoch).unwrap_or_default() {
+            part.files.extend(file.take());
+            let effects = self.epochs.uploaded(epoch, slot, part, &mut self.turns)?;
+            self.epoch_effects(effects, out)?;
+        }
+        Ok(())
+    }
+
+    /// Everything that can be done now.
+    fn drive(&mut self, now: u64, out: &mut Vec<Effect>) -> Result<()> {
+        for node in self.splits.over() {
+            if self.ended.insert(node) {
+                // To slots that are about to join as well: nobody would tell them later.
+                out.extend(self.started.iter().map(|s| Effect::Send(*s, Command::EndOfSource(node))));
+            }
+        }
+        let effects = self.rescale.step(&mut self.turns, &self.epochs.needed())?;
+        self.rescale_effects(effects, out);
+        if let Some(effect) = self.epochs.tick(now, &mut self.turns)? {
+            self.epoch_effects(vec![effect], out)?;
+        }
+        Ok(())
+    }
+
+    fn epoch_effects(&mut self, effects: Vec<EpochEffect>, out: &mut Vec<Effect>) -> Result<()> {
+        for effect in effects {
+            match effect {
+                EpochEffect::Inject(inject) => self.inject(inject, out),
+                EpochEffect::Publish(manifest) => {
+                    self.puts += 1;
+                    let uid = format!("{}-{}", self.uid, self.puts);
+                    out.push(Effect::Log(self.log.publish(&uid, *manifest)?));
+                }
+                EpochEffect::Published { epoch, version } => {
+                    out.extend(self.members.iter().map(|s| Effect::Send(*s, Command::Published { epoch, version })));
+                }
+                EpochEffect::Commit { handles, .. } => out.push(Effect::Commit(handles)),
+                EpochEffect::Done { .. } => out.push(self.poison.take().map_or(Effect::Done, Effect::Failed)),
+            }
+        }
+        Ok(())
+    }
+
+    fn log_effect(&mut self, effect: Option<LogEffect>, out: &mut Vec<Effect>) -> Result<()> {
+        let Some(effect) = effect else { return Ok(()) };
+        if let LogEffect::Published { seq } = effect {
+            let effects = self.epochs.published(seq, &mut self.turns)?;
+            out.push(Effect::Published(Box::new(self.epochs.last().clone())));
+            out.push(Effect::Log(LogEffect::Published { seq }));
+            return self.epoch_effects(effects, out);
+        }
+        out.push(Effect::Log(effect));
+        Ok(())
+    }
+
+    fn rescale_effects(&mut self, effects: Vec<RescaleEffect>, out: &mut Vec<Effect>) {
+        for effect in effects {
+            match effect {
+                RescaleEffect::Members(members) => self.epochs.change_members(members),
+                RescaleEffect::Warm(plan) => out.push(Effect::Send(plan.source, Command::Warm(plan))),
+                RescaleEffect::Forget(batch) => {
+                    out.extend(self.members.iter().map(|s| Effect::Send(*s, Command::Forget(batch))));
+                }
+                RescaleEffect::Cut(plan) => {
+                    out.extend(self.members.iter().map(|s| Effect::Send(*s, Command::Cut(plan.clone()))));
+                }
+                RescaleEffect::Release(slots) => {
+                    for slot in slots {
+                        self.started.remove(&slot);
+                        out.push(Effect::Release(slot));
+                    }
+                }
+            }
+        }
+    }
+
+    /// A barrier, with what changes at it: members, and the readers of splits.
+    fn inject(&mut self, inject: Inject, out: &mut Vec<Effect>) {
+        let Inject { epoch, members, next_members, last } = inject;
+        let moves: Vec<SplitMove> = match &next_members {
+            Some(next) => self.splits.deal(&self.graph, &next.iter().copied().collect()),
+            None => Vec::new(),
+        };
+        let barrier = Arc::new(Barrier { epoch, members: next_members.clone(), moves, last });
+        if let Some(next) = next_members {
+            for id in next.iter().filter(|s| !members.contains(s)) {
+                self.started.insert(*id);
+                let table = self.turns.table().clone();
+                let new = NewSlot { id: *id, epoch: epoch + 1, members: next.clone(), table, joins_at: barrier.clone() };
+                out.push(Effect::Start(new));
+                out.extend(self.ended.iter().map(|node| Effect::Send(*id, Command::EndOfSource(*node))));
+            }
+            self.joining.insert(epoch, next.into_iter().collect());
+        }
+        self.expected.insert(epoch, members.iter().copied().collect());
+        out.extend(members.into_iter().map(|s| Effect::Send(s, Command::Barrier(barrier.clone()))));
+        // Splits that nobody reads need no barrier.
+        self.give_splits(out);
+    }
+
+    /// Splits that nobody reads go to the slots with the fewest.
+    fn give_splits(&mut self, out: &mut Vec<Effect>) {
+        let mut given = self.splits.give(&self.graph, &self.members);
+        // The first time, a slot that gets none hears of it too: until it has heard, its watermark stands (I6).
+        for node in self.splits.known() {
+            if self.dealt.insert(node) {
+                let without = self.members.iter().filter(|m| !given.iter().any(|(s, n, _)| s == *m && *n == node));
+                let none: Vec<_> = without.map(|m| (*m, node, Vec::new())).collect();
+                given.extend(none);
+            }
+        }
+        for (slot, node, splits) in given {
+            out.push(Effect::Send(slot, Command::Splits(node, splits)));
+        }
+    }
+}
