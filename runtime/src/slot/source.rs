@@ -210,8 +210,20 @@ impl SourceState {
         (all, handed)
     }
 
-    /// Bytes or rows done and in total over the splits that know.
+    /// Thousandths of splits done and in total: a finished split is done, one not opened is not begun. (0, 0) where a split has no end.
     pub(super) fn progress(&self) -> (u64, u64) {
-        self.splits.iter().filter_map(|s| s.reader.as_ref().and_then(|r| r.progress())).fold((0, 0), |a, p| (a.0 + p.0, a.1 + p.1))
+        let mut sum = (0, 0);
+        for split in &self.splits {
+            let done = match (split.finished, &split.reader) {
+                (true, _) => 1000,
+                (false, None) => 0,
+                (false, Some(reader)) => match reader.progress() {
+                    Some((done, of)) => done.min(of).saturating_mul(1000).checked_div(of).unwrap_or(0),
+                    None => return (0, 0),
+                },
+            };
+            sum = (sum.0 + done, sum.1 + 1000);
+        }
+        sum
     }
 }
