@@ -21,6 +21,11 @@ use super::state::{Cell, Group, Grouping};
 use crate::key::{KeyBytes, KeyLayout};
 use crate::{Columns, Op, Parts};
 
+/// From how many groups on the table is larger than the cache.
+const LARGE: usize = 1 << 14;
+/// How many look-ups are begun before the first of them is needed.
+const AHEAD: usize = 32;
+
 /// When groups speak.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Speak {
@@ -188,7 +193,12 @@ impl Operator for Changelog {
     fn on_batch(&mut self, _port: u8, batch: Batch, _cx: &mut Context<'_>) -> Result<Flow> {
         let rows = watershed_runtime::operator::apply::typed::<Partial<KeyBytes, Group>>(batch)?;
         let track = self.speak == Speak::Changes;
-        for (row, hash) in rows.rows.into_iter().zip(rows.hashes) {
+        let large = self.table.len() > LARGE;
+        for (i, (row, hash)) in rows.rows.into_iter().zip(&rows.hashes).enumerate() {
+            if large && i % AHEAD == 0 {
+                rows.hashes.iter().skip(i).take(AHEAD).for_each(|h| self.table.warm(*h, 0));
+            }
+            let hash = *hash;
             let Partial { key, value, .. } = row;
             let grouping = &self.grouping;
             let make = || (Plain(key.clone()), Held { group: grouping.empty(), said: false, changed: false, before: None });
