@@ -13,7 +13,7 @@ use crate::key::SlotId;
 use crate::time::Time;
 
 use super::event::{Barrier, EpochPart, Report};
-use super::node::{Body, NodeState, Out};
+use super::node::{Body, Channel, NodeState, Out};
 use super::{Outbox, Slot};
 
 /// A barrier on its way through the slot's nodes.
@@ -153,10 +153,13 @@ impl Slot {
                     channel.joined = true;
                 }
             }
-            for channel in node.channels.iter_mut().filter(|c| c.edge == edge) {
-                channel.joined = members.contains(&channel.from);
+            // A slot that leaves says no more; if it comes back, it begins anew.
+            for channel in node.channels.iter_mut().filter(|c| c.edge == edge && !members.contains(&c.from)) {
+                *channel = Channel::new(edge, channel.from, port, true, false);
             }
         }
+        // One that has left speaks to nobody: a word of its, still on its way, would be taken for a word of its successor.
+        let members = if members.contains(&id) { members } else { &[] };
         let mut shipped = std::mem::take(&mut self.shipped);
         for o in &mut self.node(i).outs {
             if let Out::Exchange { exchange, .. } = o {

@@ -39,7 +39,7 @@ use crate::key::{Assignment, GroupSet, SlotId};
 use crate::time::Time;
 
 pub use event::{Barrier, Bulk, Command, EpochPart, Event, Outbox, Report, SplitMove, SplitState, Status};
-pub use moving::MoveStats;
+pub use moving::{GATE_MILLIS, MoveStats};
 use moving::Moving;
 use node::{Body, NodeState, Out};
 use route::Shipped;
@@ -130,7 +130,7 @@ pub struct NodeStats {
     pub entries: u64,
     /// Bytes of its keyed state.
     pub bytes: u64,
-    /// Source progress: done, of.
+    /// Source progress: thousandths of splits done, and of how many; (0, 0) where the input has no end.
     pub progress: (u64, u64),
 }
 

@@ -38,6 +38,23 @@ pub struct MoveStats {
     pub gated_rows: u64,
     /// Tagged frames that were set aside.
     pub frames_aside: u64,
+    /// Batches by how long their rows waited from the first fence or Final to work: at most [`GATE_MILLIS`], the last one longer.
+    pub gates: [u32; GATE_MILLIS.len() + 1],
+    /// The longest of those waits, in microseconds.
+    pub longest_gate: u64,
+}
+
+/// Bounds of [`MoveStats::gates`], in milliseconds.
+pub const GATE_MILLIS: [u64; 9] = [1, 2, 5, 10, 20, 50, 100, 200, 500];
+
+impl MoveStats {
+    fn gated(&mut self, micros: u64) {
+        let at = GATE_MILLIS.iter().position(|ms| micros <= ms * 1000).unwrap_or(GATE_MILLIS.len());
+        if let Some(n) = self.gates.get_mut(at) {
+            *n += 1;
+        }
+        self.longest_gate = self.longest_gate.max(micros);
+    }
 }
 
 /// How many dropped warm-ups a slot remembers.
@@ -71,6 +88,8 @@ struct Receiving {
     gate: VecDeque<(usize, u8, Batch)>,
     /// Nodes whose timers have not fired yet.
     firing: Vec<usize>,
+    /// When it was first heard of.
+    since: i64,
 }
 
 impl Moving {
@@ -191,7 +210,7 @@ impl Slot {
             return self.moving.targets.get_mut(at).expect("found just now");
         }
         let cut = TargetCut::new(plan.clone(), self.moving.rules);
-        self.moving.targets.push(Receiving { cut, gate: VecDeque::new(), firing: Vec::new() });
+        self.moving.targets.push(Receiving { cut, gate: VecDeque::new(), firing: Vec::new(), since: self.now });
         self.moving.targets.last_mut().expect("pushed just now")
     }
 
@@ -497,7 +516,11 @@ impl Slot {
                         }
                     }
                 }
-                TargetEffect::ReportActive => out.report(Report::Active(plan.batch)),
+                TargetEffect::ReportActive => {
+                    let waited = self.now.saturating_sub(self.receiving(plan).since);
+                    self.moving.stats.gated(u64::try_from(waited).unwrap_or(0));
+                    out.report(Report::Active(plan.batch));
+                }
             }
         }
         Ok(())
