@@ -14,6 +14,8 @@ SHORT_SEEDS ?= 0..500
 SECONDS ?= 60
 FUZZ_TOOLCHAIN ?= nightly
 EXAMPLE ?= examples/wordcount.yaml
+# Arguments of the benchmarks.
+BENCH ?=
 
 help: ## This list.
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)$$/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -50,8 +52,10 @@ sim-short: ## A few of those runs: SHORT_SEEDS=FROM..TO.
 model: ## The exhaustive model of the cut-over, over the production step functions.
 	$(CARGO) test --locked --release -p watershed-sim --test model -- --nocapture
 
-bench: ## The table of benchmarks; writes target/bench/summary.json.
-	$(CARGO) run --locked --release -p watershed-bench
+bench: ## The table of benchmarks; writes target/bench/summary.json. BENCH="--only words --reps 3", --big for the long input.
+	$(CARGO) build --locked --release -p watershed-bench --features watershed-bench/sql --bins
+	$(CARGO) build --locked --release -p watershed-sim -p watershed-runtime --bin watershed-sim --example state_rmw
+	"$${CARGO_TARGET_DIR:-target}/release/watershed-bench" $(BENCH)
 
 fuzz: ## Each fuzz target for SECONDS=n seconds; needs cargo-fuzz and a nightly toolchain.
 	@if ! $(CARGO) fuzz --version >/dev/null 2>&1; then

@@ -5,10 +5,15 @@
 
 use std::borrow::Cow;
 use std::fs::File;
-use std::io::{BufRead, BufReader, BufWriter};
+use std::io::{BufRead, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+
+pub mod feed;
+pub mod load;
+#[cfg(feature = "sql")]
+pub mod sql;
 
 /// Part files of each input.
 pub const PARTS: usize = 8;
@@ -95,4 +100,41 @@ pub fn args() -> Result<Args, String> {
 pub fn epoch() -> std::time::Duration {
     let ms = std::env::var("EPOCH_MS").ok().and_then(|v| v.parse().ok()).unwrap_or(50);
     std::time::Duration::from_millis(ms)
+}
+
+/// The `n`th argument as a number.
+pub fn number<N: std::str::FromStr>(n: usize, or: N) -> Result<N, String> {
+    let Some(text) = std::env::args().nth(n) else { return Ok(or) };
+    text.parse().map_err(|_| format!("argument {n} is not a number: `{text}`"))
+}
+
+/// What a program measured, as one line of JSON.
+pub fn say(numbers: &[(&str, f64)]) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    let object: serde_json::Map<_, _> = numbers.iter().map(|(k, v)| ((*k).to_owned(), serde_json::json!(v))).collect();
+    Ok(writeln!(std::io::stdout(), "{}", serde_json::Value::Object(object))?)
+}
+
+/// Where a job without files keeps its snapshots: `STATE_DIR`, else under `target/bench`.
+#[must_use]
+pub fn scratch(name: &str) -> String {
+    let dir = std::env::var("STATE_DIR").unwrap_or_else(|_| "target/bench/state".to_owned());
+    format!("{dir}/{name}")
+}
+
+/// The value below which a share `q` of the sorted values lies.
+#[must_use]
+pub fn quantile(sorted: &[u64], q: f64) -> u64 {
+    let at = (sorted.len() as f64 * q).ceil() as usize;
+    sorted.get(at.max(1) - 1).copied().unwrap_or(0)
+}
+
+/// Seconds this program's threads have had a core, those that have ended left out.
+pub fn on_cores() -> std::io::Result<f64> {
+    let mut nanos = 0;
+    for task in std::fs::read_dir("/proc/self/task")? {
+        // A thread may end between the listing and the reading.
+        let line = std::fs::read_to_string(task?.path().join("schedstat")).unwrap_or_default();
+        nanos += line.split(' ').next().and_then(|n| n.parse::<u64>().ok()).unwrap_or(0);
+    }
+    Ok(nanos as f64 / 1e9)
 }
