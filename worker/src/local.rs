@@ -134,7 +134,7 @@ impl Status {
         }
         drop(to);
         // A slot answers between two steps; one that is gone does not count.
-        while let Ok((slot, nodes, waiting, moves)) = answers.recv_timeout(Duration::from_millis(500)) {
+        while let Ok((slot, nodes, waiting, moves)) = answers.recv_timeout(Duration::from_secs(2)) {
             self.nodes.push((slot.0, nodes));
             self.moves.push((slot.0, moves));
             self.waiting.extend(waiting);

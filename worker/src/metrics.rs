@@ -100,7 +100,7 @@ mod tests {
             progress: (0, 0),
         };
         let status = Status { epoch: 9, slots: vec![0], nodes: vec![(0, vec![stats])], ..Status::default() };
-        let names = [NodeName { name: "a \"b\"".into(), id: 7, kind: NodeKind::Sink }];
+        let names = [NodeName { name: "a \"b\"".into(), id: 7, kind: NodeKind::Sink, ends: false }];
         let page = text("j", &status, &names);
         assert!(page.contains("watershed_epoch{job=\"j\"} 9\n"), "{page}");
         let sample = "watershed_node_rows_in_total{job=\"j\",node=\"a \\\"b\\\"\",id=\"0000000000000007\",role=\"sink\",slot=\"0\"} 3\n";

@@ -35,12 +35,15 @@ impl Line {
         }
         let (stop, stopped) = channel::<()>();
         let log = log.clone();
+        let bounded = names.iter().all(|n| n.ends || n.kind != NodeKind::Source);
         let run = move || {
             let (mut rates, mut progress) = (Rates::new(), Progress::new());
             while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(EVERY) {
                 let Some(status) = handle.status() else { break };
                 let rate = rates.look(&status, &names);
-                progress.look(&status);
+                if bounded {
+                    progress.look(&status);
+                }
                 log.line(&text(&status, rate, &progress, &names));
             }
             log.clear();

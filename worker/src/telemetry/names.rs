@@ -1,6 +1,6 @@
 //! What the job's nodes are called in metrics and displays: taken from the graph once, before it is given away to the slots.
 
-use watershed_runtime::graph::{Graph, Role};
+use watershed_runtime::graph::{Graph, Node, Role};
 
 /// What a node does, as far as a display cares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +22,8 @@ pub struct NodeName {
     pub id: u64,
     /// What it does.
     pub kind: NodeKind,
+    /// A source whose input ends.
+    pub ends: bool,
 }
 
 impl NodeName {
@@ -33,6 +35,8 @@ impl NodeName {
             Role::Operator { .. } => NodeKind::Operator,
             Role::Sink(_) => NodeKind::Sink,
         };
-        graph.nodes().iter().map(|n| Self { name: n.name.clone(), id: n.id.0, kind: kind(&n.role) }).collect()
+        let ends = |role: &Role| matches!(role, Role::Source { source, .. } if source.bounded());
+        let name = |n: &Node| Self { name: n.name.clone(), id: n.id.0, kind: kind(&n.role), ends: ends(&n.role) };
+        graph.nodes().iter().map(name).collect()
     }
 }

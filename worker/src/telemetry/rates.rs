@@ -93,7 +93,7 @@ mod tests {
 
     #[test]
     fn a_slot_that_leaves_or_begins_anew_takes_nothing_back() {
-        let name = |kind| NodeName { name: String::new(), id: 0, kind };
+        let name = |kind| NodeName { name: String::new(), id: 0, kind, ends: true };
         let names = [name(NodeKind::Source), name(NodeKind::Sink)];
         let mut rates = Rates::new();
         rates.look(&status(&[(0, 100, 10), (1, 50, 5)]), &names);

@@ -20,7 +20,7 @@ use life::{Life, Moment, Random};
 /// How often jobs are killed.
 const KILLS: u32 = 50;
 /// Rows of one job, and the files they are in.
-const ROWS: u64 = 120_000;
+const ROWS: u64 = 400_000;
 const FILES: u64 = 6;
 const KEYS: u64 = 97;
 
@@ -78,8 +78,8 @@ fn until_it_finishes(dir: &Path, random: &mut Random, most: u32) -> u32 {
         let moment = match random.below(5) {
             _ if kills == most => Moment::End,
             0 => Moment::Start,
-            1 => Moment::Output(random.below(3) as usize),
-            n => Moment::Manifest(n + random.below(3)),
+            1 => Moment::Output(random.below(2) as usize),
+            n => Moment::Manifest(n),
         };
         if life.lives_until(moment) {
             life.kill();
