@@ -14,17 +14,19 @@
 //! | `route` | the sending end of an exchange: builders and credits |
 //! | `flow` | taking one item through one node |
 //! | `epoch` | barriers: alignment, membership, encoding, sealing |
-//! | `moving` | the three roles in a cut-over |
+//! | `moving`, `giving`, `taking` | the three roles in a cut-over |
 
 mod build;
 mod epoch;
 mod event;
 mod flow;
+mod giving;
 mod moving;
 mod node;
 pub mod route;
 mod sink;
 mod source;
+mod taking;
 mod tuning;
 
 use std::collections::VecDeque;

@@ -1,0 +1,191 @@
+//! Role S in a cut-over, and what every slot does for one: warm the target up, fence, send Final, say Drained.
+//!
+//! The order inside a step matters: Final goes behind the warm-up, Drained behind the last row, the released watermark behind Drained.
+
+use std::sync::Arc;
+
+use crate::error::Result;
+use crate::frame::Item;
+use crate::operator::Flow;
+use crate::protocol::cut::source::Complete;
+use crate::protocol::cut::{ChannelId, CutPlan};
+
+use super::event::{Bulk, Report};
+use super::flow::Call;
+use super::node::{Body, Out, Then};
+use super::{Event, Outbox, Slot};
+use super::moving::FORGOTTEN;
+
+impl Slot {
+    /// Role S: begin to send what the target will need.
+    pub(super) fn start_warm(&mut self, plan: Arc<CutPlan>) -> Result<()> {
+        self.ship_start(&plan)?;
+        self.moving.warming.push_back(plan);
+        Ok(())
+    }
+
+    /// A warm-up that is not needed any more: at the source nothing more is sent, at the target what came is dropped.
+    pub(super) fn forget_warm(&mut self, batch: u64) -> Result<()> {
+        self.moving.warming.retain(|p| p.batch != batch);
+        self.moving.shipping.retain(|b| *b != batch);
+        self.forget_arrived(|p| p.batch == batch)?;
+        if self.moving.forgotten.len() >= FORGOTTEN {
+            self.moving.forgotten.pop_front();
+        }
+        self.moving.forgotten.push_back(batch);
+        self.each_table(|_, t| {
+            t.ship_cancel(batch);
+            Ok(())
+        })
+    }
+
+    /// Drops what came in of these warm-ups.
+    pub(super) fn forget_arrived(&mut self, which: impl Fn(&CutPlan) -> bool) -> Result<()> {
+        while let Some(at) = self.moving.arriving.iter().position(|p| which(p)) {
+            let plan = self.moving.arriving.remove(at);
+            self.each_table(|_, t| {
+                t.discard(&plan.groups);
+                Ok(())
+            })?;
+        }
+        Ok(())
+    }
+
+    /// From here on the tables know which entries of the batch the target lacks.
+    pub(super) fn ship_start(&mut self, plan: &CutPlan) -> Result<()> {
+        if self.moving.shipping.contains(&plan.batch) {
+            return Ok(());
+        }
+        self.moving.shipping.push(plan.batch);
+        self.each_table(|_, t| t.ship_start(plan.batch, &plan.groups))
+    }
+
+    /// What must not wait behind new rows: Final for cuts whose fences are all here.
+    pub(super) fn finish_cuts(&mut self, out: &mut dyn Outbox) -> Result<bool> {
+        if self.moving.complete.is_empty() || !self.keyed_nodes_rest() {
+            return Ok(false);
+        }
+        // What an operator holds back of the batch was made here and must leave before Drained (I3).
+        for i in 0..self.nodes.len() {
+            if self.is_keyed(i) {
+                self.node(i).tag = None;
+                if self.call(i, Call::Flush)? == Flow::More {
+                    self.node(i).unfinished = Some(Then::Nothing);
+                    return Ok(true);
+                }
+            }
+        }
+        let (plan, complete) = self.moving.complete.remove(0);
+        self.put_final(&plan, complete, out)?;
+        Ok(true)
+    }
+
+    /// Encodes a slice of the oldest warm-up.
+    pub(super) fn warm_some(&mut self, out: &mut dyn Outbox) -> Result<bool> {
+        let Some(plan) = self.moving.warming.front().cloned() else { return Ok(false) };
+        let (mut budget, mut done, mut tables) = (self.tuning.warm_bytes, true, Vec::new());
+        self.each_table(|id, t| {
+            if done && budget > 0 {
+                let mut bytes = Vec::new();
+                done = t.ship_slice(plan.batch, budget, &mut bytes)?;
+                budget = budget.saturating_sub(bytes.len());
+                if !bytes.is_empty() {
+                    tables.push((id, bytes));
+                }
+            } else {
+                done = false;
+            }
+            Ok(())
+        })?;
+        if !tables.is_empty() {
+            out.send(plan.target, Event::Bulk(Bulk::Warm { plan: plan.clone(), tables }));
+        }
+        if done {
+            self.moving.warming.pop_front();
+            out.report(Report::Warmed(plan.batch));
+        }
+        Ok(true)
+    }
+
+    /// Every slot: switch routing and, in the same step, fence the channels to source and target.
+    pub(super) fn start_cut(&mut self, plan: &Arc<CutPlan>, out: &mut dyn Outbox) -> Result<()> {
+        if plan.source == self.id {
+            // What is not warmed up by now goes with Final.
+            self.ship_start(plan)?;
+            self.moving.warming.retain(|p| p.batch != plan.batch);
+            self.source_cut(plan);
+        }
+        if plan.target == self.id {
+            self.receiving(plan);
+        }
+        let keyed: Vec<bool> = (0..self.nodes.len()).map(|i| self.is_keyed(i)).collect();
+        let (id, graph, mut shipped) = (self.id, self.graph.clone(), std::mem::take(&mut self.shipped));
+        for (edge, (node, o)) in graph.edges().iter().zip(self.senders.clone()) {
+            if !keyed.get(edge.to.0).copied().unwrap_or(false) {
+                continue;
+            }
+            if let Some(Out::Exchange { exchange, .. }) = self.node(node).outs.get_mut(o) {
+                exchange.control_to(plan.source, Item::Fence(plan.clone()), id, &mut shipped);
+                exchange.control_to(plan.target, Item::Fence(plan.clone()), id, &mut shipped);
+            }
+        }
+        self.shipped = shipped;
+        self.assignment.set(&plan.groups, plan.target, plan.version);
+        self.send_shipped(out);
+        Ok(())
+    }
+
+    /// A fence has been taken from a channel.
+    pub(super) fn take_fence(&mut self, i: usize, c: usize, plan: &Arc<CutPlan>, out: &mut dyn Outbox) -> Result<()> {
+        let Some(id) = self.node(i).channels.get(c).map(|c| ChannelId { edge: c.edge, from: c.from }) else { return Ok(()) };
+        if plan.source == self.id {
+            self.ship_start(plan)?;
+            self.moving.warming.retain(|p| p.batch != plan.batch);
+            self.source_cut(plan);
+            let at = self.moving.sources.iter().position(|s| s.plan().batch == plan.batch);
+            let mut cut = self.moving.sources.remove(at.unwrap_or(0));
+            // The fence's channel belongs to the node that took it; each stage asks for channels of its own.
+            let stages: Vec<(ChannelId, u32)> = self.stage_channels();
+            let stage = |c: ChannelId| stages.iter().find(|(id, _)| *id == c).map_or(i, |(_, s)| *s as usize);
+            let complete = cut.fence(id, |c| self.channel_watermark(stage(c), c));
+            self.moving.sources.push(cut);
+            if let Some(complete) = complete? {
+                self.moving.complete.push((plan.clone(), complete));
+            }
+        }
+        if plan.target == self.id {
+            let effects = self.receiving(plan).cut.fence();
+            self.obey(plan, effects, None, out)?;
+        }
+        Ok(())
+    }
+
+    /// Role S, when every fence is here, in one step: Final behind the warm-up; freeze; Drained on every output; then the watermark.
+    pub(super) fn put_final(&mut self, plan: &Arc<CutPlan>, complete: Complete, out: &mut dyn Outbox) -> Result<()> {
+        let mut tables = Vec::new();
+        self.each_table(|id, t| {
+            tables.push((id, t.ship_final(plan.batch)?));
+            t.freeze(plan.batch, plan.version)
+        })?;
+        let watermarks = complete.frontiers.iter().collect();
+        out.send(plan.target, Event::Bulk(Bulk::Final { plan: plan.clone(), watermarks, tables, segment: self.segment }));
+        for i in 0..self.nodes.len() {
+            if let Body::Operator { op, keyed: true } = &mut self.node(i).body {
+                op.after_release(&plan.groups);
+                self.forward_control(i, || Item::Drained(plan.clone()));
+            }
+        }
+        if let Some(cut) = self.moving.sources.iter_mut().find(|s| s.plan().batch == plan.batch) {
+            cut.put_drained();
+        }
+        self.moving.shipping.retain(|b| *b != plan.batch);
+        self.moving.frozen.freeze(plan.clone());
+        self.moving.stats.batches_out += 1;
+        for i in 0..self.nodes.len() {
+            if self.is_keyed(i) {
+                self.promise(i);
+            }
+        }
+        Ok(())
+    }
+}
