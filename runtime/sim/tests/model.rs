@@ -37,6 +37,7 @@ worlds! {
     every_law_holds_with_two_consumers: "two consumers";
     every_law_holds_with_two_batches_at_once: "two batches at once";
     every_law_holds_with_two_targets: "two targets";
+    every_law_holds_with_two_targets_when_the_second_is_fenced_first: "two targets, the second fenced first";
     every_law_holds_with_two_stages: "two stages";
     every_law_holds_with_two_stages_without_time: "two stages, no time";
     every_law_holds_with_two_stages_and_a_barrier: "two stages and a barrier";

@@ -7,7 +7,7 @@
 use watershed_runtime::protocol::rules::Rules;
 use watershed_sim::model::cut::CutModel;
 use watershed_sim::model::run::check;
-use watershed_sim::model::table::{LIMIT, LOG_RULES, NOT_MODELLED, log_model, world};
+use watershed_sim::model::table::{LIMIT, LOG_RULES, NOT_MODELLED, NOT_SHOWN, log_model, world};
 
 fn missed(rule: &str, name: &str) {
     let (g, rules) = (world(name).unwrap(), Rules::without(rule).unwrap());
@@ -54,6 +54,14 @@ mutants! {
     tag_ends_by_stage: "two stages and a barrier";
     fence_implies_publication: "there and back";
     drained_at_consumer: "base";
+    tag_waits_for_its_own: "two targets, the second fenced first";
+    released_first: "base";
+    no_barrier_in_cut: "a barrier and a crash";
+    no_cut_in_alignment: "a barrier and a crash";
+    align_all: "a barrier and a crash";
+    cut_ends_at_active: "a barrier and a crash";
+    previous_cut_published: "there and back";
+    table_at_barrier: "a barrier and a crash";
 }
 
 #[test]
@@ -68,7 +76,7 @@ fn the_log_misses_each_of_its_rules() {
 #[test]
 fn no_rule_is_left_out() {
     for (rule, _, _) in Rules::TABLE {
-        let known = [IN_CUT_MODEL, LOG_RULES, NOT_MODELLED].iter().filter(|list| list.contains(rule)).count();
+        let known = [IN_CUT_MODEL, LOG_RULES, NOT_MODELLED, NOT_SHOWN].iter().filter(|list| list.contains(rule)).count();
         assert_eq!(known, 1, "`{rule}` is in {known} lists");
     }
 }

@@ -231,7 +231,12 @@ impl Model for LogModel {
                 if let Some(LogEffect::Create { name, bytes }) = me.effect.take() {
                     next.late.push((name, bytes));
                 }
-                *me = Coordinator { starts: me.starts + 1, writer: Some(writer), believed: me.believed.clone(), ..Coordinator::default() };
+                *me = Coordinator {
+                    starts: me.starts + 1,
+                    writer: Some(writer),
+                    believed: me.believed.clone(),
+                    ..Coordinator::default()
+                };
             }
             Step::Write(c) => self.write(&mut next, c),
             Step::Store(c, fate) => Self::store(&mut next, c, fate),

@@ -83,14 +83,21 @@ pub const BASE: Config = Config {
 /// Small worlds: every one is explored whole in every test run.
 pub const SMALL: &[Config] = &[
     BASE,
-    Config { name: "one stays at T", records: &[(0, 5), (0, 15), (1, 8)], scripts: &[&[R(0), W(10)], &[R(2), W(10), R(1)]], ..BASE },
     Config {
-        name: "watermarks in two steps",
-        records: &[(0, 2), (0, 5)],
-        scripts: &[&[R(0), W(3), R(1), W(10)]],
+        name: "one stays at T",
+        records: &[(0, 5), (0, 15), (1, 8)],
+        scripts: &[&[R(0), W(10)], &[R(2), W(10), R(1)]],
         ..BASE
     },
-    Config { name: "a barrier and a crash", records: &[(0, 5), (0, 15)], scripts: &[&[R(0), W(10), R(1)]], epochs: 1, crashes: 1, ..BASE },
+    Config { name: "watermarks in two steps", records: &[(0, 2), (0, 5)], scripts: &[&[R(0), W(3), R(1), W(10)]], ..BASE },
+    Config {
+        name: "a barrier and a crash",
+        records: &[(0, 5), (0, 15)],
+        scripts: &[&[R(0), W(10), R(1)]],
+        epochs: 1,
+        crashes: 1,
+        ..BASE
+    },
     Config {
         name: "two consumers",
         records: &[(0, 5), (0, 15), (1, 8)],
@@ -131,8 +138,22 @@ pub const SMALL: &[Config] = &[
         timers: [false, false],
         ..BASE
     },
-    Config { name: "two stages", stages: 2, records: &[(0, 5), (0, 15)], scripts: &[&[R(0), W(10), R(1)]], timers: [true, true], ..BASE },
-    Config { name: "two stages, no time", stages: 2, records: &[(0, 5), (0, 6), (0, 7), (0, 8)], scripts: &[&[R(0), R(1), R(2), R(3)]], timers: [false, false], ..BASE },
+    Config {
+        name: "two stages",
+        stages: 2,
+        records: &[(0, 5), (0, 15)],
+        scripts: &[&[R(0), W(10), R(1)]],
+        timers: [true, true],
+        ..BASE
+    },
+    Config {
+        name: "two stages, no time",
+        stages: 2,
+        records: &[(0, 5), (0, 6), (0, 7), (0, 8)],
+        scripts: &[&[R(0), R(1), R(2), R(3)]],
+        timers: [false, false],
+        ..BASE
+    },
     Config {
         name: "two stages and a barrier",
         stages: 2,
@@ -165,7 +186,16 @@ pub const MEDIUM: &[Config] = &[
         crashes: 1,
         ..BASE
     },
-    Config { name: "two epochs in flight, a crash", records: &[(0, 5), (0, 15)], scripts: &[&[R(0), R(1)]], timers: [false, false], epochs: 2, flights: 2, crashes: 1, ..BASE },
+    Config {
+        name: "two epochs in flight, a crash",
+        records: &[(0, 5), (0, 15)],
+        scripts: &[&[R(0), R(1)]],
+        timers: [false, false],
+        epochs: 2,
+        flights: 2,
+        crashes: 1,
+        ..BASE
+    },
 ];
 
 /// Big worlds: minutes each; `watershed-model` explores them.

@@ -102,7 +102,11 @@ impl CutModel {
         }
         let mask = if s == 0 { val.v | row.mask } else { row.mask | val.v & Self::timer(s) };
         if mask & val.v != val.v || mask.count_ones() != val.v.count_ones() + 1 {
-            w.fail(if s == 0 { "I2: a record takes effect twice" } else { "I3: the next stage sees effects out of order, twice or with a gap" });
+            w.fail(if s == 0 {
+                "I2: a record takes effect twice"
+            } else {
+                "I3: the next stage sees effects out of order, twice or with a gap"
+            });
         }
         let st = &mut w.slot(k).stages[s];
         let epoch = st.epoch;
@@ -195,7 +199,9 @@ impl CutModel {
         let last = edge == self.g.stages;
         let st = if last { w.x(to) } else { &mut w.slot(to).stages[edge] };
         let Some(tag) = st.consumer.next_released() else { return };
-        let Some(at) = st.aside.iter().position(|k| k.row.tag == Some(tag)) else { return w.fail("I3: a released frame is not there") };
+        let Some(at) = st.aside.iter().position(|k| k.row.tag == Some(tag)) else {
+            return w.fail("I3: a released frame is not there");
+        };
         st.consumer.took(tag);
         let kept = st.aside.remove(at);
         if !self.rules.set_aside_credits {

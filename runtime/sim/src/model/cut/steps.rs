@@ -164,7 +164,11 @@ impl CutModel {
         let c = &self.g.cuts[cut];
         let held = c.keys.iter().all(|k| w.co.owners[usize::from(*k)] == c.from);
         let warm = || matches!(self.warm(w, cut), watershed_runtime::protocol::cut::warm::WarmStart::Stream { .. });
-        made && live && held && w.co.turns.open().count() < self.g.open && w.co.turns.cut_waits(&self.groups(cut)).is_none() && warm()
+        made && live
+            && held
+            && w.co.turns.open().count() < self.g.open
+            && w.co.turns.cut_waits(&self.groups(cut)).is_none()
+            && warm()
     }
 
     /// Whether the step can be taken.
