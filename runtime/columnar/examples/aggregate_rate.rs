@@ -3,6 +3,8 @@
 //! The inputs have the shape of the benchmarks' (5,000 words; 10,000 keys in windows of 10 s); batches are ready made, so decoding is not
 //! in the numbers. An epoch ends every 200,000 rows.
 
+#![allow(clippy::disallowed_methods, reason = "it measures")]
+
 use std::io::Write;
 use std::sync::Arc;
 use std::time::Instant;

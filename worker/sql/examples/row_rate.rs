@@ -1,6 +1,8 @@
 //! What planning a text and sending one row through filter and projection costs:
 //! `cargo run --release -p watershed-sql --example row_rate`.
 
+#![allow(clippy::disallowed_methods, reason = "it measures")]
+
 use std::io::Write;
 use std::sync::Arc;
 use std::time::Instant;

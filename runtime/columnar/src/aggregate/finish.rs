@@ -156,21 +156,24 @@ fn result<'a>(call: &Call, cells: impl Iterator<Item = Option<&'a Cell>>) -> Res
             let values: ArrayRef = Arc::new(Float64Array::from(cells.map(value).collect::<Result<Vec<_>>>()?));
             cast(&values, &call.result).map_err(|_| overflow(call))
         }
-        _ => {
-            let values = cells.map(|c| integer(call, c)).collect::<Result<Vec<_>>>()?;
-            let range = match call.result {
-                DataType::Int8 => i64::from(i8::MIN)..=i64::from(i8::MAX),
-                DataType::Int16 => i64::from(i16::MIN)..=i64::from(i16::MAX),
-                DataType::Int32 | DataType::Date32 => i64::from(i32::MIN)..=i64::from(i32::MAX),
-                _ => i64::MIN..=i64::MAX,
-            };
-            if values.iter().flatten().any(|v| !range.contains(v)) {
-                return Err(overflow(call));
-            }
-            let values: ArrayRef = Arc::new(Int64Array::from(values));
-            from_integers(&values, &call.result)
-        }
+        _ => integers(call, cells),
     }
+}
+
+/// Integers, dates and time-stamps, checked against the range of their type.
+fn integers<'a>(call: &Call, cells: impl Iterator<Item = Option<&'a Cell>>) -> Result<ArrayRef> {
+    let values = cells.map(|c| integer(call, c)).collect::<Result<Vec<_>>>()?;
+    let range = match call.result {
+        DataType::Int8 => i64::from(i8::MIN)..=i64::from(i8::MAX),
+        DataType::Int16 => i64::from(i16::MIN)..=i64::from(i16::MAX),
+        DataType::Int32 | DataType::Date32 => i64::from(i32::MIN)..=i64::from(i32::MAX),
+        _ => i64::MIN..=i64::MAX,
+    };
+    if values.iter().flatten().any(|v| !range.contains(v)) {
+        return Err(overflow(call));
+    }
+    let values: ArrayRef = Arc::new(Int64Array::from(values));
+    from_integers(&values, &call.result)
 }
 
 fn integer(call: &Call, cell: Option<&Cell>) -> Result<Option<i64>> {
