@@ -146,10 +146,14 @@ impl Slot {
         let into = graph.edges().iter().enumerate().filter(|(_, e)| e.to.0 == i && e.path == Path::Exchange);
         let inputs: Vec<(u32, u8)> = into.map(|(e, g)| (e as u32, g.input)).collect();
         let node = self.node(i);
+        let own = node.own;
         for (edge, port) in inputs {
             for m in members {
                 let c = node.channel(edge, port, *m);
-                if let Some(channel) = node.channels.get_mut(c) {
+                if let Some(channel) = node.channels.get_mut(c).filter(|c| !c.joined) {
+                    // Whatever comes from the new slot was bounded by somebody's promise before: what is due up to here has fired, and a
+                    // cut must not say that it has not.
+                    channel.watermark = channel.watermark.max(own);
                     channel.joined = true;
                 }
             }
