@@ -72,8 +72,8 @@ fn main() -> Result<(), Failure> {
     let (bid, ..) = query("q0")?;
     let text = format!(
         "CREATE TABLE bid ({bid}) WITH ('connector' = 'nexmark', 'event-type' = 'bid', 'number-of-rows' = '{rows}');
-CREATE TABLE result ({columns}) WITH ('connector' = 'blackhole');
-INSERT INTO result {select};"
+CREATE TABLE kept ({columns}) WITH ('connector' = 'blackhole');
+INSERT INTO kept {select};"
     );
     let ready = LocalJob::new("nexmark", graph(&text)?).epoch(Duration::from_secs(1)).storage(scratch("nexmark")).fresh(true).prepare()?;
     let begin = Instant::now();

@@ -86,11 +86,14 @@ impl Versus {
     pub(crate) fn measure(&self, setting: &Setting, big: bool) -> Result<Vec<Line>, Failure> {
         let data = if big { setting.big.as_ref().ok_or("no long input")? } else { &setting.data };
         let (out, second) = (setting.out.join(self.program), ["1000"]);
-        let mut periods = if big { &second[..] } else { &PERIODS[..] }.iter();
-        let mut period = periods.next().copied().unwrap_or("50");
+        let periods = if big { &second[..] } else { &PERIODS[..] };
+        let mut period = "50";
         // Not measured: it warms the file cache and finds the period.
-        while !big && self.once(self.program, data, &out, period)?.1 < EPOCHS {
-            period = periods.next().ok_or_else(|| format!("fewer than {EPOCHS} epochs were published every {period} ms"))?;
+        for tried in periods {
+            period = tried;
+            if self.once(self.program, data, &out, period)?.1 >= EPOCHS {
+                break;
+            }
         }
         let (mut loops, mut ours, mut least) = (Vec::new(), Vec::new(), u64::MAX);
         for _ in 0..setting.reps {
@@ -99,11 +102,13 @@ impl Versus {
             least = least.min(published);
             ours.push(ran);
         }
-        if !big && least < EPOCHS {
-            return Err(format!("only {least} epochs were published under way every {period} ms").into());
-        }
         let suffix = if big { ", long input" } else { "" };
-        Ok(self.lines(&loops, &ours, &format!("{least} epochs, every {period} ms"), suffix))
+        let mut lines = self.lines(&loops, &ours, &format!("{least} epochs, every {period} ms"), suffix);
+        if !big && least < EPOCHS {
+            let case = format!("{} {}, epochs under way", self.program, self.workers);
+            lines.push(Line::new(case, least as f64, "epochs", Bar::AtLeast(EPOCHS as f64)).note(format!("every {period} ms")));
+        }
+        Ok(lines)
     }
 
     fn lines(&self, loops: &[Ran], ours: &[Ran], epochs: &str, suffix: &str) -> Vec<Line> {
