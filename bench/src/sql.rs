@@ -47,7 +47,8 @@ impl Connectors for Tables {
 /// The graph of a text.
 pub fn graph(text: &str) -> Result<Graph> {
     let plan = watershed_sql::compile(text, &Tables)?.plan;
-    let plan = plan.ok_or_else(|| Error::new(Kind::Invalid, "the text has no INSERT").advise("end it in INSERT INTO … SELECT"))?;
+    let plan =
+        plan.ok_or_else(|| Error::new(Kind::Invalid, "the text has no INSERT").advise("end it in INSERT INTO … SELECT"))?;
     watershed_sql::build(&plan, &Tables)
 }
 

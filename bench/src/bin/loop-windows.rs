@@ -99,7 +99,9 @@ fn merge(
         for (k, c) in m {
             *e.1.entry(k).or_insert(0) += c;
         }
-        if e.0 == n && let Some((_, m)) = open.remove(&w) {
+        if e.0 == n
+            && let Some((_, m)) = open.remove(&w)
+        {
             put(w, m)?;
         }
     }

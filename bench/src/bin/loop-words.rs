@@ -35,7 +35,14 @@ fn main() -> Result<(), Failure> {
     let a = args()?;
     let n = usize::from(a.workers);
     let maps: Vec<Result<Map, Failure>> = std::thread::scope(|s| {
-        let threads: Vec<_> = (0..n).map(|w| s.spawn({ let a = &a; move || count(&a.input, w, n) })).collect();
+        let threads: Vec<_> = (0..n)
+            .map(|w| {
+                s.spawn({
+                    let a = &a;
+                    move || count(&a.input, w, n)
+                })
+            })
+            .collect();
         threads.into_iter().map(|t| t.join().unwrap_or_else(|_| Err("a thread failed".into()))).collect()
     });
     let mut total = Map::default();

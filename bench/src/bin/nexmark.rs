@@ -21,7 +21,8 @@ type Failure = Box<dyn Error + Send + Sync>;
 
 /// The sink's columns, the query, and the columns that it reads.
 fn query(name: &str) -> Result<(&'static str, &'static str, &'static [&'static str]), Failure> {
-    const BID: &str = "auction BIGINT, bidder BIGINT, price BIGINT, channel STRING, url STRING, date_time TIMESTAMP(3), extra STRING";
+    const BID: &str =
+        "auction BIGINT, bidder BIGINT, price BIGINT, channel STRING, url STRING, date_time TIMESTAMP(3), extra STRING";
     Ok(match name {
         "q0" => (BID, "SELECT * FROM bid", &["auction", "bidder", "price", "channel", "url", "date_time", "extra"]),
         "q1" => (
@@ -75,7 +76,11 @@ fn main() -> Result<(), Failure> {
 CREATE TABLE kept ({columns}) WITH ('connector' = 'blackhole');
 INSERT INTO kept {select};"
     );
-    let ready = LocalJob::new("nexmark", graph(&text)?).epoch(Duration::from_secs(1)).storage(scratch("nexmark")).fresh(true).prepare()?;
+    let ready = LocalJob::new("nexmark", graph(&text)?)
+        .epoch(Duration::from_secs(1))
+        .storage(scratch("nexmark"))
+        .fresh(true)
+        .prepare()?;
     let begin = Instant::now();
     ready.run()?;
     say(&[("seconds", begin.elapsed().as_secs_f64()), ("rows", rows as f64)])

@@ -123,7 +123,8 @@ fn main() -> Result<(), Failure> {
         keys: (0..keys).map(|_| (AtomicU32::new(0), AtomicU64::new(0))).collect(),
     });
     let period = if std::env::var_os("EPOCH_MS").is_some() { epoch() } else { Duration::from_secs(1) };
-    let ready = LocalJob::new("rescale", job(&load, &seen).build()?).epoch(period).storage(scratch("rescale")).fresh(true).prepare()?;
+    let ready =
+        LocalJob::new("rescale", job(&load, &seen).build()?).epoch(period).storage(scratch("rescale")).fresh(true).prepare()?;
     let handle = ready.handle();
     let running = std::thread::spawn(move || ready.run().map(|_| ()));
     let numbers = std::thread::scope(|s| {
@@ -165,7 +166,9 @@ fn steer(load: &Load, seen: &Seen, handle: &Handle, keys: u64) -> Result<Numbers
     std::thread::sleep(PAUSE);
     let bytes: u64 = status(handle)?.nodes.iter().flat_map(|(_, n)| n).map(|n| n.bytes).sum();
     let (silence, latency) = seen.worst();
-    all.extend([("state_mb", bytes as f64 / 1048576.0), ("silence_before_ms", silence), ("latency_before_ms", latency)].map(named));
+    all.extend(
+        [("state_mb", bytes as f64 / 1048576.0), ("silence_before_ms", silence), ("latency_before_ms", latency)].map(named),
+    );
     let (mut gates, mut longest, mut silences) = (Vec::new(), 0u64, 0f64);
     for slots in [2u16, 4, 1] {
         let before = status(handle)?;
@@ -180,7 +183,8 @@ fn steer(load: &Load, seen: &Seen, handle: &Handle, keys: u64) -> Result<Numbers
             gates.extend(gated(&old, stats));
             longest = longest.max(stats.longest_gate);
         }
-        let here = [("s", took), ("silence_ms", silence), ("latency_ms", latency), ("moved", moved as f64), ("least", least as f64)];
+        let here =
+            [("s", took), ("silence_ms", silence), ("latency_ms", latency), ("moved", moved as f64), ("least", least as f64)];
         all.extend(here.map(|(name, value)| (format!("to_{slots}_{name}"), value)));
         std::thread::sleep(PAUSE);
     }

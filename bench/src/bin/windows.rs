@@ -35,6 +35,11 @@ fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
         .count()
         .map(|r| Count { window: r.start.0 / 1000, key: r.key, count: r.value })
         .sink("counts", io::json_files(&a.out));
-    LocalJob::new("windows", job.build()?).slots(a.workers).epoch(epoch()).storage(format!("{}.state", a.out)).fresh(true).run()?;
+    LocalJob::new("windows", job.build()?)
+        .slots(a.workers)
+        .epoch(epoch())
+        .storage(format!("{}.state", a.out))
+        .fresh(true)
+        .run()?;
     Ok(())
 }

@@ -121,7 +121,8 @@ impl Versus {
         let name = format!("{} {} worker{}{suffix}", self.program, self.workers, if self.workers == 1 { "" } else { "s" });
         let seconds = format!("{:.3} s of {:.3} s", median(o.clone()), median(l.clone()));
         let note = format!("{seconds}, best {at_best:.3}, core {cpu:.2} s of {loop_cpu:.2} s, {mib:.0} MiB, {epochs}");
-        let detail = json!({"loop_wall": l, "wall": o, "loop_cpu": loop_cpu, "cpu": cpu, "mib": mib, "best": at_best, "epochs": epochs});
+        let detail =
+            json!({"loop_wall": l, "wall": o, "loop_cpu": loop_cpu, "cpu": cpu, "mib": mib, "best": at_best, "epochs": epochs});
         let mut lines = vec![Line::new(&name, ratio, "of it", Bar::AtLeast(self.bar)).note(note).detail(detail)];
         if self.memory {
             lines.push(Line::new(format!("{name}, memory"), mib, "MiB", Bar::AtMost(MIB)));
@@ -148,7 +149,8 @@ pub(crate) fn nexmark(query: &str, reps: usize) -> Result<Vec<Line>, Failure> {
     let rows = if query == "q2" { "40000000" } else { "10000000" };
     let (alone, ours, _) = alternately("nexmark", &[&format!("{query}-alone"), rows], &[query, rows], reps)?;
     let ratio = median(alone.clone()) / median(ours.clone());
-    let note = format!("{:.3} s of {:.3} s, {rows} bids, the columns the query reads", median(ours.clone()), median(alone.clone()));
+    let note =
+        format!("{:.3} s of {:.3} s, {rows} bids, the columns the query reads", median(ours.clone()), median(alone.clone()));
     let detail = json!({"alone": alone, "wall": ours});
     Ok(vec![Line::new(format!("nexmark {query}"), ratio, "of it", Bar::AtLeast(0.8)).note(note).detail(detail)])
 }
@@ -161,7 +163,8 @@ pub(crate) fn epochs_cost(reps: usize) -> Result<Vec<Line>, Failure> {
     let rows = format!("{:.0}", trial / seconds * 22.0);
     let (none, with, last) = alternately("epochs", &[&rows, NONE], &[&rows, "1000"], reps.min(3))?;
     let ratio = median(none.clone()) / median(with.clone());
-    let note = format!("{:.2} s without, {:.2} s with, {} epochs", median(none.clone()), median(with.clone()), last.number("epochs")?);
+    let note =
+        format!("{:.2} s without, {:.2} s with, {} epochs", median(none.clone()), median(with.clone()), last.number("epochs")?);
     let detail: Value = json!({"none": none, "with": with, "rows": rows});
     Ok(vec![Line::new("epochs each second", ratio, "of it", Bar::AtLeast(0.95)).note(note).detail(detail)])
 }

@@ -49,7 +49,8 @@ pub(crate) fn check(out: &Path, reference: &Path) -> Result<usize, Failure> {
     }
     let differs = got.iter().zip(&want).position(|(g, w)| g != w).unwrap_or(got.len().min(want.len()));
     let (g, w) = (got.get(differs), want.get(differs));
-    Err(format!("{}: {} rows instead of {}; row {differs} is {g:?} instead of {w:?}", out.display(), got.len(), want.len()).into())
+    Err(format!("{}: {} rows instead of {}; row {differs} is {g:?} instead of {w:?}", out.display(), got.len(), want.len())
+        .into())
 }
 
 fn expected(reference: &Path) -> Result<Vec<Packed>, Failure> {

@@ -48,14 +48,23 @@ pub(crate) fn rescale() -> Result<Vec<Line>, Failure> {
         let of = |what: &str| ran.number(&format!("to_{slots}_{what}"));
         // One a slot may move besides.
         surplus = surplus.max((of("moved")? - of("least")?).abs() / f64::from(slots));
-        took.push(format!("to {slots}: {:.1} s, {} moved of {} at least, silent {:.0} ms, latency {:.0} ms",
-            of("s")?, of("moved")?, of("least")?, of("silence_ms")?, of("latency_ms")?));
+        took.push(format!(
+            "to {slots}: {:.1} s, {} moved of {} at least, silent {:.0} ms, latency {:.0} ms",
+            of("s")?,
+            of("moved")?,
+            of("least")?,
+            of("silence_ms")?,
+            of("latency_ms")?
+        ));
     }
     let before = format!("before it {:.0} ms; {:.0} MiB of state", ran.number("silence_before_ms")?, ran.number("state_mb")?);
-    let gates = format!("upper bound of its bucket; {} batches, longest {:.1} ms", ran.number("batches")?, ran.number("gate_max_ms")?);
+    let gates =
+        format!("upper bound of its bucket; {} batches, longest {:.1} ms", ran.number("batches")?, ran.number("gate_max_ms")?);
     Ok(vec![
         Line::new("rescale, gate p99", ran.number("gate_p99_ms_at_most")?, "ms", Bar::AtMost(50.0)).note(gates),
-        Line::new("rescale, longest silence", ran.number("silence_ms")?, "ms", Bar::AtMost(200.0)).note(before).detail(ran.json()?),
+        Line::new("rescale, longest silence", ran.number("silence_ms")?, "ms", Bar::AtMost(200.0))
+            .note(before)
+            .detail(ran.json()?),
         Line::new("rescale, moves beyond least a slot", surplus, "groups", Bar::AtMost(1.0)).note(took.join("; ")),
     ])
 }

@@ -90,9 +90,7 @@ impl Report {
 
     /// Writes the summary; true if nothing failed. A missed bar is no failure: the table says so.
     pub(crate) fn finish(&self, file: &Path, setting: &Value) -> Result<bool, Failure> {
-        let line = |l: &Line| {
-            json!({"case": l.case, "value": l.value, "unit": l.unit, "bar": l.bar(), "met": l.met(), "note": l.note, "detail": l.detail})
-        };
+        let line = |l: &Line| json!({"case": l.case, "value": l.value, "unit": l.unit, "bar": l.bar(), "met": l.met(), "note": l.note, "detail": l.detail});
         let lines: Vec<Value> = self.lines.iter().map(line).collect();
         let failures: Vec<Value> = self.failures.iter().map(|(case, why)| json!({"case": case, "why": why})).collect();
         let summary = json!({"setting": setting, "cases": lines, "failures": failures});
