@@ -6,3 +6,4 @@ mod bench;
 mod fails;
 mod runs;
 mod shows;
+mod sql;
