@@ -74,20 +74,20 @@ pub struct Expected {
 
 /// What a job is built with: the world's ends of its sources and sinks.
 #[derive(Debug)]
-pub struct Build<'a> {
+pub(crate) struct Build<'a> {
     /// The job.
-    pub job: Job,
+    pub(crate) job: Job,
     /// What it is made of.
-    pub env: &'a Env,
+    pub(crate) env: &'a Env,
     readers: &'a Arc<Readers>,
     /// Where its output goes.
-    pub sinks: &'a Arc<Sinks>,
+    pub(crate) sinks: &'a Arc<Sinks>,
 }
 
 impl Build<'_> {
     /// The stream of one input, with event time.
     #[must_use]
-    pub fn source(&self, index: usize) -> SourceStream<Row> {
+    pub(crate) fn source(&self, index: usize) -> SourceStream<Row> {
         let input = Arc::clone(self.env.inputs.get(index).expect("jobs name the inputs they have"));
         let disorder = std::time::Duration::from_micros(input.disorder.unsigned_abs());
         let source = SimSource::new(input, Arc::clone(self.readers), index);

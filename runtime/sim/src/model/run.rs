@@ -40,6 +40,7 @@ where
     Outcome { states, complete: failed.is_none() && generated < limit, failed, seconds: start.elapsed().as_secs_f32() }
 }
 
+#[allow(clippy::type_complexity, reason = "numbers and a path, taken apart at once by the one caller")]
 fn finish<M>(checker: impl Checker<M>) -> (usize, usize, Option<Path<M::State, M::Action>>)
 where
     M: Model,

@@ -87,6 +87,7 @@ impl Builder {
     }
 
     /// The two steps as one, unless an expression would be evaluated twice.
+    #[allow(clippy::type_complexity, reason = "input, filters and projection of a calculation, taken apart at once")]
     fn fused(
         &self,
         input: usize,

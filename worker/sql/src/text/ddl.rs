@@ -36,6 +36,7 @@ pub(crate) struct ColumnText {
 
 /// What a column is.
 #[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant, reason = "a handful of columns, once a job")]
 pub(crate) enum ColumnKindText {
     /// Stored: a type, and whether it may be NULL.
     Physical(DataType, bool),

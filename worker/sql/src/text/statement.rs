@@ -13,6 +13,7 @@ use crate::text::Flink;
 
 /// A statement of a job's text.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "a handful of statements, once a job")]
 pub(crate) enum Statement {
     /// `CREATE TABLE`.
     Table(TableText),

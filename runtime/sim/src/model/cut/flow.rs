@@ -29,6 +29,7 @@ impl CutModel {
         (s + 1, usize::from(w.slots[k].route[usize::from(next)]), next)
     }
 
+    #[allow(clippy::too_many_arguments, reason = "what one effect consists of")]
     fn emit(&self, w: &mut World, k: usize, s: usize, key: u8, mask: u8, ts: u8) {
         if ts <= w.slots[k].stages[s].sent {
             w.fail("I6: output below an emitted watermark");
