@@ -289,6 +289,8 @@ impl Slot {
         for i in 0..self.nodes.len() {
             if matches!(self.node(i).body, Body::Source(_)) {
                 self.source_watermark(i);
+            } else if self.owes_quiet(i) {
+                self.advance(i, out)?;
             }
         }
         worked |= self.send_shipped(out);
@@ -304,6 +306,12 @@ impl Slot {
             Ok(())
         })?;
         Ok(done)
+    }
+
+    /// Whether a node has yet to say that nothing is to be expected of it: while groups moved it could not.
+    fn owes_quiet(&self, i: usize) -> bool {
+        let owes = |n: &NodeState| !n.quiet && n.unfinished.is_none() && !n.channels.is_empty() && n.minimum().is_none();
+        !self.moving.open() && self.nodes.get(i).is_some_and(owes)
     }
 
     fn report_end(&mut self, out: &mut dyn Outbox) {

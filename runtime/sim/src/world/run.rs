@@ -183,7 +183,10 @@ impl World {
             return;
         }
         // Nothing can run: time passes, whoever waits is woken.
-        let any = self.processes.iter_mut().fold(false, |any, p| p.stir(&mut self.ground) || any);
+        let mut any = false;
+        for p in &mut self.processes {
+            any |= p.stir(&mut self.ground);
+        }
         if self.ground.store.has_late() {
             self.settle();
         }
@@ -397,6 +400,7 @@ impl Process {
             }
         }
         ground.seen.see(Cover::Gate);
+        ground.trace.note(15, self.number, 0, || format!("p{} event time is {} everywhere", self.number, floor.0));
         self.readers.passed(floor);
     }
 
