@@ -47,7 +47,7 @@ pub(crate) fn check(out: &Path, reference: &Path) -> Result<usize, Failure> {
     if got == want {
         return Ok(got.len());
     }
-    let differs = got.iter().zip(&want).position(|(g, w)| g != w).unwrap_or(got.len().min(want.len()));
+    let differs = got.iter().zip(&want).position(|(g, w)| g != w).unwrap_or_else(|| got.len().min(want.len()));
     let (g, w) = (got.get(differs), want.get(differs));
     Err(format!("{}: {} rows instead of {}; row {differs} is {g:?} instead of {w:?}", out.display(), got.len(), want.len())
         .into())

@@ -42,7 +42,7 @@ impl Ran {
 /// A program that lies beside this one.
 pub(crate) fn sibling(name: &str) -> Result<PathBuf, Failure> {
     let me = std::env::current_exe()?;
-    let path = me.parent().unwrap_or(Path::new(".")).join(name);
+    let path = me.parent().unwrap_or_else(|| Path::new(".")).join(name);
     if path.is_file() { Ok(path) } else { Err(format!("{} is not built: `make bench` builds everything", path.display()).into()) }
 }
 

@@ -3,9 +3,11 @@
 //! Exhaustive, so built without optimisation only the smallest runs: `cargo test --release -p watershed-sim --test model` is the real one
 //! (every test under 20 s on one core). `watershed-model big` explores the big worlds.
 #![cfg(feature = "mutants")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use watershed_runtime::protocol::rules::Rules;
 use watershed_sim::model::cut::CutModel;
+use watershed_sim::model::log::LogModel;
 use watershed_sim::model::run::{Outcome, check};
 use watershed_sim::model::table::{LIMIT, log_model, world};
 
@@ -53,5 +55,6 @@ fn every_law_holds_in_the_base_world() {
 #[test]
 #[cfg_attr(debug_assertions, ignore = "exhaustive: run with --release")]
 fn the_log_has_one_writer_whatever_the_store_does() {
-    holds("manifest log", &check(log_model(Rules::ALL), LIMIT, false));
+    holds("two starts", &check(log_model(Rules::ALL), LIMIT, false));
+    holds("two faults", &check(LogModel::new(1, 2, 2, Rules::ALL), LIMIT, false));
 }

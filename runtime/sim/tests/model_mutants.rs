@@ -3,6 +3,7 @@
 //!
 //! `docs/mutants.md` is the same list with what fails; `watershed-model rule <name>` prints the steps that lead there.
 #![cfg(feature = "mutants")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use watershed_runtime::protocol::rules::Rules;
 use watershed_sim::model::cut::CutModel;

@@ -137,9 +137,9 @@ impl Planned<'_> {
 
     /// Whether rows go to standard output.
     fn prints(&self) -> bool {
-        self.plan.iter().flat_map(|p| &p.nodes).any(|n| match &n.kind {
-            NodeKind::Sink(s) => matches!(s.table.option("connector"), Some("print" | "stdout")),
-            _ => false,
+        self.plan.iter().flat_map(|p| &p.nodes).any(|n| {
+            let NodeKind::Sink(s) = &n.kind else { return false };
+            matches!(s.table.option("connector"), Some("print" | "stdout"))
         })
     }
 }

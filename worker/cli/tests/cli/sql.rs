@@ -37,7 +37,7 @@ fn run(columns: &str, settings: &str, query: &str, slots: &str) -> Vec<String> {
     let bench = Bench::new();
     let mut parts = vec![String::new(); 4];
     for (n, r) in input().iter().enumerate() {
-        let page = r.page.as_ref().map_or("null".to_owned(), |p| format!("\"{p}\""));
+        let page = r.page.as_ref().map_or_else(|| "null".to_owned(), |p| format!("\"{p}\""));
         writeln!(parts[n % 4], "{{\"ts\":{},\"user\":\"{}\",\"page\":{page},\"cost\":{}}}", r.ts, r.user, r.cost).unwrap();
     }
     for (n, part) in parts.iter().enumerate() {
@@ -102,7 +102,7 @@ fn a_null_key_is_a_key_and_having_filters_groups() {
         *groups.entry(r.page).or_default() += 1;
     }
     let want = groups.into_iter().filter(|(_, n)| *n > 1000).map(|(p, n)| {
-        let page = p.map_or("null".to_owned(), |p| format!("\"{p}\""));
+        let page = p.map_or_else(|| "null".to_owned(), |p| format!("\"{p}\""));
         format!("{{\"page\":{page},\"n\":{n}}}")
     });
     let query = "SELECT page, COUNT(*) FROM t GROUP BY page HAVING COUNT(*) > 1000";
