@@ -166,7 +166,13 @@ impl Graph {
     }
 
     /// Adds a node under an id that the caller derived.
-    pub fn add_with_id(&mut self, id: NodeId, name: impl Into<String>, role: Role, inputs: &[(NodeIndex, u8, Path)]) -> NodeIndex {
+    pub fn add_with_id(
+        &mut self,
+        id: NodeId,
+        name: impl Into<String>,
+        role: Role,
+        inputs: &[(NodeIndex, u8, Path)],
+    ) -> NodeIndex {
         let to = NodeIndex(self.nodes.len());
         for (port, (from, output, path)) in inputs.iter().enumerate() {
             self.edges.push(Edge { from: *from, output: *output, to, input: port as u8, path: *path });

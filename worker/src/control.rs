@@ -131,7 +131,10 @@ impl Drop for Server {
         self.over.store(true, Ordering::Release);
         let mine = std::fs::metadata(&self.path).is_ok_and(|m| m.ino() == self.inode);
         // The thread waits in accept: a connection wakes it. If the socket is another process's by now, the thread ends with this one.
-        if mine && UnixStream::connect(&self.path).is_ok() && let Some(thread) = self.thread.take() {
+        if mine
+            && UnixStream::connect(&self.path).is_ok()
+            && let Some(thread) = self.thread.take()
+        {
             let _ended = thread.join();
         }
         if mine {

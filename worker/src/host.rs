@@ -17,8 +17,8 @@ use watershed_runtime::protocol::gc::object;
 use watershed_runtime::protocol::log::{LogEffect, Put};
 use watershed_runtime::protocol::manifest::{Groups, HandleEntry, Manifest, StateFile};
 use watershed_runtime::slot::{Event, Report, Slot, SlotConfig, Tuning};
-use watershed_runtime::state::{EncodedRun, StateDesc};
 use watershed_runtime::state::snapshot::{FileInfo, write_file};
+use watershed_runtime::state::{EncodedRun, StateDesc};
 
 use crate::clock::{now, unique};
 use crate::local::Control;

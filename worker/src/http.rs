@@ -85,8 +85,7 @@ fn answer(mut stream: TcpStream, job: &str, handle: &Handle, names: &[NodeName])
         Err(status) => (status, TEXT, String::new()),
     };
     let length = body.len();
-    let head =
-        format!("HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n");
+    let head = format!("HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n");
     stream.write_all(head.as_bytes())?;
     stream.write_all(body.as_bytes())
 }

@@ -103,7 +103,8 @@ mod tests {
         let names = [NodeName { name: "a \"b\"".into(), id: 7, kind: NodeKind::Sink, ends: false }];
         let page = text("j", &status, &names);
         assert!(page.contains("watershed_epoch{job=\"j\"} 9\n"), "{page}");
-        let sample = "watershed_node_rows_in_total{job=\"j\",node=\"a \\\"b\\\"\",id=\"0000000000000007\",role=\"sink\",slot=\"0\"} 3\n";
+        let sample =
+            "watershed_node_rows_in_total{job=\"j\",node=\"a \\\"b\\\"\",id=\"0000000000000007\",role=\"sink\",slot=\"0\"} 3\n";
         assert!(page.contains(sample), "{page}");
         assert!(!page.contains("watermark_lag_seconds{"), "an input that has ended is not behind: {page}");
         for line in page.lines().filter(|l| !l.starts_with('#')) {

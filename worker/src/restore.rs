@@ -38,7 +38,9 @@ pub(crate) fn root(store: &Store, job: &str, keys: KeySpace) -> Result<KeySpace>
     let stored: Root = serde_json::from_slice(&stored).map_err(|e| {
         Error::new(Kind::Corrupt, "the job's root object `job.json` cannot be read")
             .at(format!("storage {}", store.place()))
-            .advise("the storage was written by a newer version, or by something else: choose other storage, or restore the object")
+            .advise(
+                "the storage was written by a newer version, or by something else: choose other storage, or restore the object",
+            )
             .because(e)
     })?;
     if stored.job != mine.job {

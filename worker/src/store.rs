@@ -73,9 +73,7 @@ impl Store {
         let invalid = |e: StoreError| Error::new(Kind::Invalid, format!("storage `{url}` cannot be opened")).because(e);
         let inner: Arc<dyn ObjectStore> = match scheme {
             #[cfg(feature = "s3")]
-            "s3" => Arc::new(
-                object_store::aws::AmazonS3Builder::from_env().with_bucket_name(bucket).build().map_err(invalid)?,
-            ),
+            "s3" => Arc::new(object_store::aws::AmazonS3Builder::from_env().with_bucket_name(bucket).build().map_err(invalid)?),
             #[cfg(feature = "gcs")]
             "gs" => Arc::new(
                 object_store::gcp::GoogleCloudStorageBuilder::from_env().with_bucket_name(bucket).build().map_err(invalid)?,

@@ -33,7 +33,12 @@ pub(crate) struct Upkeep {
 
 impl Upkeep {
     pub(crate) fn new() -> Result<Self> {
-        Ok(Self { worker: Worker::new("upkeep")?, busy: Arc::new(AtomicBool::new(false)), kept: VecDeque::new(), collected: now() })
+        Ok(Self {
+            worker: Worker::new("upkeep")?,
+            busy: Arc::new(AtomicBool::new(false)),
+            kept: VecDeque::new(),
+            collected: now(),
+        })
     }
 
     /// A manifest is in the log. `merged` is told of a merge that is durable.

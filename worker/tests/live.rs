@@ -43,7 +43,10 @@ fn running(rows: u64, rate: f64, out: &Path) -> Job {
 fn read<T: for<'a> Deserialize<'a>>(dir: &Path) -> Vec<T> {
     let mut names: Vec<_> = std::fs::read_dir(dir).unwrap().map(|e| e.unwrap().path()).filter(|p| p.is_file()).collect();
     names.sort();
-    names.iter().flat_map(|p| std::fs::read_to_string(p).unwrap().lines().map(|l| serde_json::from_str(l).unwrap()).collect::<Vec<_>>()).collect()
+    names
+        .iter()
+        .flat_map(|p| std::fs::read_to_string(p).unwrap().lines().map(|l| serde_json::from_str(l).unwrap()).collect::<Vec<_>>())
+        .collect()
 }
 
 /// I2 and I3 at the sink: per key 1, 2, 3, … in file order, and the right end.
@@ -60,7 +63,13 @@ fn check(rows: u64, dir: &Path) {
         *e = (e.0 + 1, e.1 + n);
     }
     let got: BTreeMap<u64, (u64, u64)> = seen.into_iter().map(|(k, r)| (k, (r.seen, r.sum))).collect();
-    assert!(got == want, "{} keys of {}, {} wrong", got.len(), want.len(), want.iter().filter(|(k, v)| got.get(k) != Some(v)).count());
+    assert!(
+        got == want,
+        "{} keys of {}, {} wrong",
+        got.len(),
+        want.len(),
+        want.iter().filter(|(k, v)| got.get(k) != Some(v)).count()
+    );
 }
 
 /// Waits for a condition of the running job.
@@ -76,7 +85,10 @@ fn until(handle: &Handle, what: &str, mut condition: impl FnMut(&watershed::Prog
 }
 
 fn local(job: &Job, dir: &Path, slots: u16) -> LocalJob {
-    LocalJob::new("live", job.build().unwrap()).slots(slots).epoch(Duration::from_millis(20)).storage(dir.join("state").display().to_string())
+    LocalJob::new("live", job.build().unwrap())
+        .slots(slots)
+        .epoch(Duration::from_millis(20))
+        .storage(dir.join("state").display().to_string())
 }
 
 #[test]
@@ -166,6 +178,12 @@ fn windows_over_moving_slots_are_those_of_a_batch() {
     let mut want = want;
     want.sort();
     let missing = want.iter().filter(|w| got.binary_search(w).is_err()).count();
-    let extra: Vec<&Hour> = got.iter().enumerate().filter(|(i, g)| (*i > 0 && got[i - 1] == **g) || want.binary_search(g).is_err()).map(|(_, g)| g).take(5).collect();
+    let extra: Vec<&Hour> = got
+        .iter()
+        .enumerate()
+        .filter(|(i, g)| (*i > 0 && got[i - 1] == **g) || want.binary_search(g).is_err())
+        .map(|(_, g)| g)
+        .take(5)
+        .collect();
     assert!(got == want, "{} windows of {}, {missing} missing or wrong; extra: {extra:?}", got.len(), want.len());
 }

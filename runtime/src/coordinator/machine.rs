@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::splits::Splits;
 use crate::env::Discovered;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, NodeIndex};
@@ -17,7 +18,6 @@ use crate::protocol::rules::RuleSet;
 use crate::protocol::turns::Turns;
 use crate::slot::{Barrier, Command, EpochPart, Report, SplitMove};
 use crate::state::EncodedRun;
-use super::splits::Splits;
 
 /// What happened.
 #[derive(Debug)]
@@ -205,9 +205,9 @@ impl Coordinator {
     #[must_use]
     pub fn finished(&self) -> bool {
         let sources = &self.epochs.last().sources;
-        self.graph.sources().all(|(_, n, _)| {
-            sources.get(&n.id.0).is_some_and(|s| s.discovery_complete && s.splits.iter().all(|x| x.finished))
-        })
+        self.graph
+            .sources()
+            .all(|(_, n, _)| sources.get(&n.id.0).is_some_and(|s| s.discovery_complete && s.splits.iter().all(|x| x.finished)))
     }
 
     /// For whom the job waits, besides for rows.

@@ -30,6 +30,9 @@ impl<T: Data, U: Data, F: FnMut(Rows<T>, KeySpace) -> Rows<U> + Send> Operator f
 /// The rows of a batch, or an error that names both types.
 pub fn typed<T: Data>(batch: Batch) -> Result<Rows<T>> {
     Rows::<T>::downcast(batch).map_err(|other| {
-        Error::new(Kind::Broken, format!("expected rows of {}, got a batch of {} other rows", std::any::type_name::<T>(), other.len()))
+        Error::new(
+            Kind::Broken,
+            format!("expected rows of {}, got a batch of {} other rows", std::any::type_name::<T>(), other.len()),
+        )
     })
 }

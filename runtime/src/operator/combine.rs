@@ -93,7 +93,9 @@ where
     /// Emits all panes that end at or before `upto` (all with `Time::MAX`).
     fn give_up(&mut self, upto: Time, cx: &mut Context<'_>) {
         let length = self.pane;
-        let closed = |p: &Pane<K, G::Value>| upto == Time::MAX || (length > 0 && p.start.saturating_add(length) <= upto.0.saturating_add(1));
+        let closed = |p: &Pane<K, G::Value>| {
+            upto == Time::MAX || (length > 0 && p.start.saturating_add(length) <= upto.0.saturating_add(1))
+        };
         let mut kept = Vec::new();
         for pane in self.panes.drain(..) {
             if !closed(&pane) {

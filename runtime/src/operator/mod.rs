@@ -8,7 +8,10 @@
 //! Chains without an exchange between them are fused: the slot runs the most downstream node that has work, so a batch goes
 //! through the whole chain before the next one is touched, without a queue filling anywhere.
 
-#![allow(missing_debug_implementations, reason = "operators hold closures and tables of user types; a dump shows their stats instead")]
+#![allow(
+    missing_debug_implementations,
+    reason = "operators hold closures and tables of user types; a dump shows their stats instead"
+)]
 
 pub mod aggregate;
 pub mod apply;

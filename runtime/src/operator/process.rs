@@ -176,7 +176,8 @@ impl<K: Key, A: Data, B: Data, P: Process<K, A, B>> ProcessOperator<K, A, B, P> 
             let start = at.0;
             if self.timers.get(hash, start as u64, |k| k.start == start && k.key == *key)?.is_none() {
                 let make = || (Windowed { start, key: key.clone() }, ());
-                let (slot, ()) = self.timers.update_slot(hash, start as u64, |k| k.start == start && k.key == *key, make, |()| ())?;
+                let (slot, ()) =
+                    self.timers.update_slot(hash, start as u64, |k| k.start == start && k.key == *key, make, |()| ())?;
                 self.due.entry(at).or_default().push((slot, hash));
             }
         }

@@ -111,10 +111,16 @@ where
             let Partial { key, value, .. } = row;
             let aggregation = &self.aggregation;
             let make = || (Plain(key.clone()), Held { value: aggregation.zero(), changed: false });
-            let (slot, first) = self.table.update_slot(hash, 0, |k| k.0 == key, make, |held| {
-                aggregation.merge(&mut held.value, value);
-                !std::mem::replace(&mut held.changed, track)
-            })?;
+            let (slot, first) = self.table.update_slot(
+                hash,
+                0,
+                |k| k.0 == key,
+                make,
+                |held| {
+                    aggregation.merge(&mut held.value, value);
+                    !std::mem::replace(&mut held.changed, track)
+                },
+            )?;
             if track && first {
                 self.changed.push(slot);
             }

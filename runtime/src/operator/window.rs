@@ -154,7 +154,15 @@ where
     /// An aggregation over `windows`.
     pub fn new(windows: Windows, aggregation: G, space: KeySpace) -> Self {
         let table = Table::new(StateDesc::of::<(i64, K), G::Value>("panes"), space);
-        Self { windows, aggregation, table, due: BTreeMap::new(), firing: None, behind: Vec::new(), input: std::marker::PhantomData }
+        Self {
+            windows,
+            aggregation,
+            table,
+            due: BTreeMap::new(),
+            firing: None,
+            behind: Vec::new(),
+            input: std::marker::PhantomData,
+        }
     }
 
     /// Fires what is due, a call's worth at a time.
@@ -221,7 +229,9 @@ where
         if self.windows.pane != self.windows.size {
             let mut p = from;
             while p < end {
-                if p != pane && let Some(v) = self.table.get(hash, p as u64, |k| k.start == p && k.key == key)? {
+                if p != pane
+                    && let Some(v) = self.table.get(hash, p as u64, |k| k.start == p && k.key == key)?
+                {
                     if p < pane {
                         // An earlier pane of the key speaks for the window.
                         return Ok(());

@@ -76,8 +76,15 @@ mod tests {
     fn manifest(term: u64, epoch: u64, files: &[&str]) -> Manifest {
         let mut m = Manifest::origin(1, vec![], &Assignment::even(KeySpace { seed: 0, bits: 8 }, 1), vec![]);
         (m.injected_term, m.epoch) = (term, epoch);
-        let file =
-            |n: &&str| StateFile { name: (*n).into(), bytes: 1, from_epoch: 0, to_epoch: epoch, entries: 1, level: 0, groups: Groups::All };
+        let file = |n: &&str| StateFile {
+            name: (*n).into(),
+            bytes: 1,
+            from_epoch: 0,
+            to_epoch: epoch,
+            entries: 1,
+            level: 0,
+            groups: Groups::All,
+        };
         m.files = files.iter().map(file).collect();
         m
     }

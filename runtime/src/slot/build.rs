@@ -13,11 +13,11 @@ use crate::protocol::rules::RuleSet;
 use crate::state::codec::Item;
 use crate::time::Time;
 
+use super::event::Barrier;
 use super::node::{Body, Channel, EdgeIn, NodeState, Out};
 use super::route::Exchange;
 use super::sink::SinkState;
 use super::source::SourceState;
-use super::event::Barrier;
 use super::{Moving, Slot, SlotConfig, Tuning};
 
 impl Slot {
@@ -121,7 +121,10 @@ impl Slot {
     }
 
     /// Calls `visit` with each table and its id.
-    pub(super) fn each_table(&mut self, mut visit: impl FnMut(u64, &mut dyn crate::state::ErasedTable) -> Result<()>) -> Result<()> {
+    pub(super) fn each_table(
+        &mut self,
+        mut visit: impl FnMut(u64, &mut dyn crate::state::ErasedTable) -> Result<()>,
+    ) -> Result<()> {
         let mut result = Ok(());
         for (node, shape) in self.nodes.iter_mut().zip(self.graph.nodes()) {
             if let Body::Operator { op, .. } = &mut node.body {
@@ -207,7 +210,11 @@ fn node_state(graph: &Graph, i: usize, body: Body, channels: Vec<Channel>) -> No
         edges: exchange_inputs(graph, i),
         parts: VecDeque::new(),
         drained: Vec::new(),
-        keyed_inputs: graph.edges().iter().filter(|e| e.to.0 == i && e.path == Path::Local && after_keyed(graph, e.from.0)).count(),
+        keyed_inputs: graph
+            .edges()
+            .iter()
+            .filter(|e| e.to.0 == i && e.path == Path::Local && after_keyed(graph, e.from.0))
+            .count(),
         own: Time::MIN,
         emitted: Time::MIN,
         quiet: false,
@@ -244,7 +251,9 @@ fn connect(graph: &Graph, nodes: &mut [NodeState], members: &[SlotId], window: u
         let channel = nodes.get(edge.to.0).and_then(|n| n.channels.iter().position(|c| c.edge == e as u32)).unwrap_or(0);
         let out = match edge.path {
             Path::Local => Out::Local { output: edge.output, node: edge.to.0, channel },
-            Path::Exchange => Out::Exchange { output: edge.output, exchange: Box::new(Exchange::new(e as u32, members, window, tuning)) },
+            Path::Exchange => {
+                Out::Exchange { output: edge.output, exchange: Box::new(Exchange::new(e as u32, members, window, tuning)) }
+            }
         };
         let from = nodes.get_mut(edge.from.0).expect("edges join nodes of the graph");
         senders.push((edge.from.0, from.outs.len()));

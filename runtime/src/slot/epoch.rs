@@ -36,7 +36,10 @@ impl Slot {
     /// The coordinator's barrier goes into the stream: behind everything the sources have emitted.
     pub(super) fn inject(&mut self, barrier: &Arc<Barrier>, out: &mut dyn Outbox) -> Result<()> {
         if barrier.epoch != self.epoch {
-            return Err(Error::broken("I9", format!("barrier {} came to slot {} in epoch {}", barrier.epoch, self.id.0, self.epoch)));
+            return Err(Error::broken(
+                "I9",
+                format!("barrier {} came to slot {} in epoch {}", barrier.epoch, self.id.0, self.epoch),
+            ));
         }
         let (me, mut part, mut handed) = (self.id, EpochPart::default(), Vec::new());
         for node in &mut self.nodes {
@@ -101,7 +104,10 @@ impl Slot {
             self.change_members(i, members);
         }
         let Some(aligning) = self.aligning.as_mut().filter(|a| a.epoch == epoch) else {
-            return Err(Error::broken("I9", format!("node {} aligned for epoch {epoch}, which has not begun here", self.name(i))));
+            return Err(Error::broken(
+                "I9",
+                format!("node {} aligned for epoch {epoch}, which has not begun here", self.name(i)),
+            ));
         };
         aligning.part.watermarks.push((id, own));
         aligning.nodes_left -= 1;
@@ -239,9 +245,7 @@ impl Slot {
     pub(super) fn keyed_nodes_rest(&self) -> bool {
         let rests = |n: &NodeState| {
             !matches!(n.body, Body::Operator { keyed: true, .. })
-                || n.unfinished.is_none()
-                    && n.parts.is_empty()
-                    && n.channels.iter().all(|c| c.exchanged || c.queue.is_empty())
+                || n.unfinished.is_none() && n.parts.is_empty() && n.channels.iter().all(|c| c.exchanged || c.queue.is_empty())
         };
         self.nodes.iter().all(rests)
     }

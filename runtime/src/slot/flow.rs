@@ -282,6 +282,8 @@ impl Slot {
             return self.after(i, flow, Then::Quiet, out);
         };
         if minimum <= node.own && !node.quiet {
+            // Nothing new is due; but after a restart nobody has been promised what the node had come to.
+            self.promise(i);
             return Ok(());
         }
         node.own = node.own.max(minimum);

@@ -12,9 +12,9 @@ use crate::protocol::cut::{ChannelId, CutPlan};
 
 use super::event::{Bulk, Report};
 use super::flow::Call;
+use super::moving::FORGOTTEN;
 use super::node::{Body, Out, Then};
 use super::{Event, Outbox, Slot};
-use super::moving::FORGOTTEN;
 
 impl Slot {
     /// Role S: begin to send what the target will need.

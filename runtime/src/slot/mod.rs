@@ -41,8 +41,8 @@ use crate::key::{Assignment, GroupSet, SlotId};
 use crate::time::Time;
 
 pub use event::{Barrier, Bulk, Command, EpochPart, Event, Outbox, Report, SplitMove, SplitState, Status};
-pub use moving::{GATE_MILLIS, MoveStats};
 use moving::Moving;
+pub use moving::{GATE_MILLIS, MoveStats};
 use node::{Body, NodeState, Out};
 use route::Shipped;
 pub use tuning::Tuning;

@@ -18,8 +18,8 @@ use crate::protocol::cut::{ChannelId, CutPlan, Tag};
 use crate::protocol::rules::RuleSet;
 use crate::time::Time;
 
-use super::node::Body;
 use super::Slot;
+use super::node::Body;
 
 /// What a slot's cuts have come across: for metrics, and to see that a simulation goes everywhere.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -134,7 +134,8 @@ impl Moving {
 
     /// Batches whose rows leave a stage in frames of their own, and the watermark that holds for them there.
     pub(super) fn tagged(&self, stage: u32, own: Time) -> Vec<(Arc<GroupSet>, Tag, Time)> {
-        let one = |t: &Receiving| t.cut.tag_at(stage).map(|tag| (t.cut.plan().groups.clone(), tag, t.cut.batch_watermark(stage, own)));
+        let one =
+            |t: &Receiving| t.cut.tag_at(stage).map(|tag| (t.cut.plan().groups.clone(), tag, t.cut.batch_watermark(stage, own)));
         self.targets.iter().filter_map(one).collect()
     }
 

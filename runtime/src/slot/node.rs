@@ -13,8 +13,8 @@ use crate::time::Time;
 
 use super::event::Barrier;
 use super::route::Exchange;
-use super::source::SourceState;
 use super::sink::SinkState;
+use super::source::SourceState;
 
 /// One input channel of a node.
 #[derive(Debug)]

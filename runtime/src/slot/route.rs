@@ -71,7 +71,10 @@ impl Exchange {
     /// Whether every destination can still take a frame.
     #[must_use]
     pub fn open(&self) -> bool {
-        self.dests.iter().zip(&self.builders).all(|(d, b)| d.credits > 0 || b.as_ref().is_none_or(|b| b.len() < self.tuning.frame_rows))
+        self.dests
+            .iter()
+            .zip(&self.builders)
+            .all(|(d, b)| d.credits > 0 || b.as_ref().is_none_or(|b| b.len() < self.tuning.frame_rows))
     }
 
     /// Whether anything waits in a builder.
@@ -113,7 +116,9 @@ impl Exchange {
             batch.scatter(&self.scratch, &mut self.builders);
         }
         for d in 0..self.dests.len() {
-            let full = self.builders.get(d).is_some_and(|b| b.as_ref().is_some_and(|b| b.len() >= self.tuning.frame_rows || b.byte_size() >= self.tuning.frame_bytes));
+            let full = self.builders.get(d).is_some_and(|b| {
+                b.as_ref().is_some_and(|b| b.len() >= self.tuning.frame_rows || b.byte_size() >= self.tuning.frame_bytes)
+            });
             if full {
                 self.ship(d, false, me, out);
             }
@@ -196,7 +201,8 @@ impl Exchange {
     pub fn credit(&mut self, from: SlotId, rows: u32, me: SlotId, out: &mut Shipped) {
         let Some(dest) = self.dests.get_mut(usize::from(from.0)) else { return };
         dest.credits += i64::from(rows);
-        let full = self.builders.get(usize::from(from.0)).and_then(Option::as_ref).is_some_and(|b| b.len() >= self.tuning.frame_rows);
+        let full =
+            self.builders.get(usize::from(from.0)).and_then(Option::as_ref).is_some_and(|b| b.len() >= self.tuning.frame_rows);
         if full {
             self.ship(usize::from(from.0), false, me, out);
         }

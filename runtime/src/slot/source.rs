@@ -69,7 +69,19 @@ pub(super) enum Turn {
 
 impl SourceState {
     pub(super) fn new(id: NodeId, source: Arc<dyn Source>, event_time: Option<EventTime>, tuning: Tuning) -> Self {
-        Self { id, source, event_time, splits: Vec::new(), told: false, ended: false, turn: 0, tuning, stopped: false, changed: false, expecting: 0 }
+        Self {
+            id,
+            source,
+            event_time,
+            splits: Vec::new(),
+            told: false,
+            ended: false,
+            turn: 0,
+            tuning,
+            stopped: false,
+            changed: false,
+            expecting: 0,
+        }
     }
 
     /// Takes splits over.
@@ -128,7 +140,12 @@ impl SourceState {
     /// When an idle time-out will next change the watermark.
     pub(super) fn next_timeout(&self, now: i64) -> Option<i64> {
         let idle = self.event_time.as_ref().and_then(|e| e.idle_micros)?;
-        self.splits.iter().filter(|s| !s.finished && s.pending).map(|s| s.active_at.saturating_add(idle)).filter(|t| *t > now).min()
+        self.splits
+            .iter()
+            .filter(|s| !s.finished && s.pending)
+            .map(|s| s.active_at.saturating_add(idle))
+            .filter(|t| *t > now)
+            .min()
     }
 
     /// Whether a read is worth trying.
@@ -147,7 +164,9 @@ impl SourceState {
         }
         let floor = live.clone().filter_map(|i| self.splits.get(i)).map(|s| s.watermark).min()?;
         live.filter_map(|i| self.splits.get(i).map(|s| (i, s)))
-            .filter(|(_, s)| !s.pending && (s.watermark == Time::MIN || s.watermark.0 <= floor.0.saturating_add(self.tuning.drift_micros)))
+            .filter(|(_, s)| {
+                !s.pending && (s.watermark == Time::MIN || s.watermark.0 <= floor.0.saturating_add(self.tuning.drift_micros))
+            })
             .min_by_key(|(_, s)| s.watermark)
             .map(|(i, _)| i)
     }

@@ -106,17 +106,20 @@ impl<K: Key, T: Data> Keyed<K, T> {
     /// Rows with their keys and hashes, ready for an exchange.
     pub(super) fn pairs(&self) -> Stream<(K, T)> {
         let key = self.key.clone();
-        self.stream.then("key_by", batches(move |rows: Rows<T>, space| {
-            let mut out = Rows::with_capacity(rows.rows.len());
-            out.hashes.reserve(rows.rows.len());
-            for row in rows.rows {
-                let k = key(&row);
-                out.hashes.push(Key::hash(&k, space));
-                out.rows.push((k, row));
-            }
-            out.times = rows.times;
-            out
-        }))
+        self.stream.then(
+            "key_by",
+            batches(move |rows: Rows<T>, space| {
+                let mut out = Rows::with_capacity(rows.rows.len());
+                out.hashes.reserve(rows.rows.len());
+                for row in rows.rows {
+                    let k = key(&row);
+                    out.hashes.push(Key::hash(&k, space));
+                    out.rows.push((k, row));
+                }
+                out.times = rows.times;
+                out
+            }),
+        )
     }
 
     /// Windows of `size`, one after the other.
@@ -144,7 +147,11 @@ impl<K: Key, T: Data> Keyed<K, T> {
                 Either::Left(r) | Either::Right(r) => row(r, cx),
             };
             let ttl = ttl.map(i64::unsigned_abs);
-            Ok(ProcessOperator::<K, T, T, _>::new(Closures::new(rows, move |cx: &mut ProcessContext<'_, K, S, O>| timer(cx)), ttl, space))
+            Ok(ProcessOperator::<K, T, T, _>::new(
+                Closures::new(rows, move |cx: &mut ProcessContext<'_, K, S, O>| timer(cx)),
+                ttl,
+                space,
+            ))
         });
         let pairs = self.pairs();
         let job = &self.stream.job;
@@ -181,7 +188,11 @@ impl<K: Key, T: Data, U: Data> Connected<K, T, U> {
             let (row, timer) = (row.clone(), timer.clone());
             let rows = move |r: Either<T, U>, cx: &mut ProcessContext<'_, K, S, O>| row(r, cx);
             let ttl = ttl.map(i64::unsigned_abs);
-            Ok(ProcessOperator::<K, T, U, _>::new(Closures::new(rows, move |cx: &mut ProcessContext<'_, K, S, O>| timer(cx)), ttl, space))
+            Ok(ProcessOperator::<K, T, U, _>::new(
+                Closures::new(rows, move |cx: &mut ProcessContext<'_, K, S, O>| timer(cx)),
+                ttl,
+                space,
+            ))
         });
         let job = &self.left.job;
         let inputs = [(self.left.node, 0, Path::Exchange), (self.right.node, 0, Path::Exchange)];

@@ -185,45 +185,54 @@ impl<T: Data> Stream<T> {
 
     /// Each row becomes another.
     pub fn map<U: Data>(&self, f: impl Fn(T) -> U + Send + Sync + 'static) -> Stream<U> {
-        self.then("map", batches(move |rows: Rows<T>, _| Rows {
-            rows: rows.rows.into_iter().map(&f).collect(),
-            hashes: Vec::new(),
-            times: rows.times,
-        }))
+        self.then(
+            "map",
+            batches(move |rows: Rows<T>, _| Rows {
+                rows: rows.rows.into_iter().map(&f).collect(),
+                hashes: Vec::new(),
+                times: rows.times,
+            }),
+        )
     }
 
     /// Keeps the rows for which `f` is true.
     pub fn filter(&self, f: impl Fn(&T) -> bool + Send + Sync + 'static) -> Self {
-        self.then("filter", batches(move |rows: Rows<T>, _| {
-            let timed = !rows.times.is_empty();
-            let mut out = Rows::with_capacity(rows.rows.len());
-            let mut times = rows.times.into_iter();
-            for row in rows.rows {
-                let time = times.next();
-                if f(&row) {
-                    out.rows.push(row);
-                    if timed {
-                        out.times.extend(time);
+        self.then(
+            "filter",
+            batches(move |rows: Rows<T>, _| {
+                let timed = !rows.times.is_empty();
+                let mut out = Rows::with_capacity(rows.rows.len());
+                let mut times = rows.times.into_iter();
+                for row in rows.rows {
+                    let time = times.next();
+                    if f(&row) {
+                        out.rows.push(row);
+                        if timed {
+                            out.times.extend(time);
+                        }
                     }
                 }
-            }
-            out
-        }))
+                out
+            }),
+        )
     }
 
     /// Each row becomes any number of rows, with its event time.
     pub fn flat_map<U: Data, I: IntoIterator<Item = U>>(&self, f: impl Fn(T) -> I + Send + Sync + 'static) -> Stream<U> {
-        self.then("flat_map", batches(move |rows: Rows<T>, _| {
-            let mut out = Rows::with_capacity(rows.rows.len());
-            let mut times = rows.times.into_iter();
-            for row in rows.rows {
-                out.rows.extend(f(row));
-                if let Some(time) = times.next() {
-                    out.times.resize(out.rows.len(), time);
+        self.then(
+            "flat_map",
+            batches(move |rows: Rows<T>, _| {
+                let mut out = Rows::with_capacity(rows.rows.len());
+                let mut times = rows.times.into_iter();
+                for row in rows.rows {
+                    out.rows.extend(f(row));
+                    if let Some(time) = times.next() {
+                        out.times.resize(out.rows.len(), time);
+                    }
                 }
-            }
-            out
-        }))
+                out
+            }),
+        )
     }
 
     /// The rows of both streams.

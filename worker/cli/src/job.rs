@@ -34,7 +34,10 @@ impl JobFile {
     pub(crate) fn read(file: &str) -> Result<Self> {
         let bytes = std::fs::read(file).map_err(|e| {
             let kind = if e.kind() == std::io::ErrorKind::NotFound { Kind::Invalid } else { Kind::Unavailable };
-            Error::new(kind, "the job's file cannot be read").at(file).advise("give the path of a manifest or of a .sql file").because(e)
+            Error::new(kind, "the job's file cannot be read")
+                .at(file)
+                .advise("give the path of a manifest or of a .sql file")
+                .because(e)
         })?;
         // The refusal names every problem with its place and its advice.
         let document = read(file, &bytes).map_err(|refusal| Error::new(Kind::Invalid, refusal.to_string()))?;
@@ -59,7 +62,8 @@ impl JobFile {
     /// What is worth knowing about the file, a line each.
     pub(crate) fn notes(&self) -> Vec<String> {
         let d = &self.document;
-        let mut all: Vec<String> = d.notices.iter().chain(&d.kubernetes_only).map(|p| format!("note: {}:{p}", self.file)).collect();
+        let mut all: Vec<String> =
+            d.notices.iter().chain(&d.kubernetes_only).map(|p| format!("note: {}:{p}", self.file)).collect();
         if let Some(Storage::S3 { endpoint, region, .. }) = &d.job.snapshots.storage
             && (endpoint.is_some() || region.is_some())
         {

@@ -5,10 +5,12 @@ use watershed_job::job::SqlText;
 
 /// The error as seen from the file: `file:line:column` in front, and every other position in its words counted in the file too.
 pub(crate) fn in_file(error: Error, file: &str, sql: &SqlText) -> Error {
-    let words = |text: &str| each_place(text, |line, column| {
-        let at = sql.place(line, column).position;
-        format!("line {}, column {}", at.line, at.column)
-    });
+    let words = |text: &str| {
+        each_place(text, |line, column| {
+            let at = sql.place(line, column).position;
+            format!("line {}, column {}", at.line, at.column)
+        })
+    };
     let place = |place: Option<&str>| {
         let place = place.unwrap_or_default();
         let mut first = None;
@@ -89,7 +91,8 @@ mod tests {
 
     #[test]
     fn what_stands_around_a_place_is_kept() {
-        let error = Error::new(Kind::Invalid, "a bad line or two").at("line 1, column 3").at("option 'x'").advise("see line 2, column 1");
+        let error =
+            Error::new(Kind::Invalid, "a bad line or two").at("line 1, column 3").at("option 'x'").advise("see line 2, column 1");
         check(Some(MANIFEST), error, "error: j.yaml:7:7: option 'x': a bad line or two\n  help: see line 8, column 5");
         check(None, Error::new(Kind::Invalid, "what"), "error: j.sql: what");
     }

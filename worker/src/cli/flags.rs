@@ -130,9 +130,7 @@ pub fn snapshots_command(job: Option<&Arg>) -> Command {
         .about("Look at a job's snapshots")
         .subcommand_required(true)
         .subcommand(Command::new("list").about("One line a snapshot").args(job.cloned()).arg(storage()))
-        .subcommand(
-            Command::new("show").about("What is in a snapshot").args(job.cloned()).arg(entry).arg(json).arg(storage()),
-        )
+        .subcommand(Command::new("show").about("What is in a snapshot").args(job.cloned()).arg(entry).arg(json).arg(storage()))
 }
 
 /// Runs `snapshots`, once the job's name and its storage are known.

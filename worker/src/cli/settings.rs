@@ -76,9 +76,12 @@ impl Settings {
     pub(crate) fn job(&self, graph: Graph) -> Result<LocalJob> {
         let groups = self.keys.groups();
         if usize::from(self.slots) > groups {
-            return Err(Error::new(Kind::Invalid, format!("{} slots need more than the {groups} key groups there are", self.slots))
-                .at("--slots")
-                .advise("lower --slots; for a new job, raise `keyGroups` in its manifest"));
+            return Err(Error::new(
+                Kind::Invalid,
+                format!("{} slots need more than the {groups} key groups there are", self.slots),
+            )
+            .at("--slots")
+            .advise("lower --slots; for a new job, raise `keyGroups` in its manifest"));
         }
         let job = LocalJob::new(&self.name, graph)
             .slots(self.slots)

@@ -47,7 +47,11 @@ pub fn list(job: &str, storage: Option<&str>) -> Result<Printed> {
     let there: BTreeSet<String> = store.list("state")?.into_iter().collect();
     let all = entries(&store)?;
     print(|out| {
-        writeln!(out, "{:>10} {:>10} {:>6} {:>6} {:>12} {:>12}  COMPLETE", "EPOCH", "ENTRY", "SLOTS", "FILES", "BYTES", "ENTRIES")?;
+        writeln!(
+            out,
+            "{:>10} {:>10} {:>6} {:>6} {:>12} {:>12}  COMPLETE",
+            "EPOCH", "ENTRY", "SLOTS", "FILES", "BYTES", "ENTRIES"
+        )?;
         for (seq, m) in all {
             let (bytes, entries) = m.files.iter().fold((0, 0), |a, f| (a.0 + f.bytes, a.1 + f.entries));
             let complete = match m.files.iter().all(|f| there.contains(&f.name)) {
@@ -81,7 +85,13 @@ pub fn show(job: &str, storage: Option<&str>, epoch: Option<u64>, json: bool) ->
 }
 
 fn describe(out: &mut dyn Write, seq: u64, m: &Manifest) -> std::io::Result<()> {
-    writeln!(out, "epoch {} (log entry {seq}, term {}){}", m.epoch, m.injected_term, if m.last { ", the job's last" } else { "" })?;
+    writeln!(
+        out,
+        "epoch {} (log entry {seq}, term {}){}",
+        m.epoch,
+        m.injected_term,
+        if m.last { ", the job's last" } else { "" }
+    )?;
     let slots: Vec<String> = m.members.iter().map(|s| s.0.to_string()).collect();
     writeln!(out, "slots {}; {} key groups in {} runs", slots.join(", "), m.table.space.groups(), m.table.runs.len())?;
     writeln!(out, "nodes")?;

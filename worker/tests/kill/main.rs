@@ -5,7 +5,13 @@
 //! row is there exactly once (sinks), and the numbers of a key run from 1 without a gap (state). Moments are chosen by what has become
 //! visible (the n-th new manifest, a chosen output file, the mere start), never by time.
 
-#![allow(clippy::panic, clippy::expect_used, clippy::print_stdout, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![allow(
+    clippy::panic,
+    clippy::expect_used,
+    clippy::print_stdout,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
 
 mod job;
 mod life;

@@ -1,5 +1,5 @@
 //! Runs the models outside of tests: `small` and `big` with all rules, `mutants` with each rule removed (prints the table of
-//! `docs/mutants.md`), `rule <name>` with one rule removed in every world, with the steps that lead to the failure.
+//! `docs/mutants.md`), `log` with the sizes of the log model, `rule <name>` with one rule removed in every world, with the steps that lead to the failure.
 
 use std::io::Write;
 
@@ -8,7 +8,7 @@ use watershed_sim::model::cut::CutModel;
 use watershed_sim::model::cut::config::{BIG, Config, MEDIUM, SMALL};
 use watershed_sim::model::log::LogModel;
 use watershed_sim::model::run::{Outcome, check};
-use watershed_sim::model::table::{LIMIT, Line, log_model, markdown, remove};
+use watershed_sim::model::table::{LIMIT, LOG_RULES, Line, log_model, markdown, remove};
 
 /// How many steps a big world may take before it is given up as "no failure so far".
 const BIG_LIMIT: usize = 400_000_000;
@@ -53,7 +53,15 @@ fn main() {
             let some: Vec<Config> = BIG.iter().filter(|g| g.name.starts_with(only)).cloned().collect();
             worlds(&some, Rules::ALL, BIG_LIMIT, true);
             if only.is_empty() {
-                tell("manifest log", &check(LogModel::new(3, 2, 3, Rules::ALL), BIG_LIMIT, true));
+                tell("manifest log", &check(LogModel::new(2, 2, 1, Rules::ALL), BIG_LIMIT, true));
+            }
+        }
+        "log" => {
+            let n = |i: usize| args.get(i).and_then(|a| a.parse().ok()).unwrap_or(1);
+            tell("manifest log", &check(LogModel::new(n(1), n(2), n(3), Rules::ALL), LIMIT, false));
+            for rule in LOG_RULES {
+                let rules = Rules::without(rule).unwrap_or(Rules::ALL);
+                tell(rule, &check(LogModel::new(n(1), n(2), n(3), rules), LIMIT, false));
             }
         }
         "mutants" => {
@@ -67,6 +75,6 @@ fn main() {
             }
             None => say("no such rule"),
         },
-        _ => say("usage: watershed-model [small | big [name] | mutants | rule <name>]"),
+        _ => say("usage: watershed-model [small | big [name] | log <starts> <manifests> <faults> | mutants | rule <name>]"),
     }
 }

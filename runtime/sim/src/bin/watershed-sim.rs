@@ -29,6 +29,16 @@ fn main() {
     for seed in seeds {
         let o = run(&Wanted { seed, job, rules: RuleSet::ALL, text });
         o.lines.iter().for_each(|l| say(l));
-        say(&format!("{seed} {} steps {} rows {} epochs {} faults {} rescales {} hash {:016x} {}", o.job.name(), o.steps, o.rows, o.epochs, o.faults, o.rescales, o.hash, o.breach.unwrap_or_default()));
+        say(&format!(
+            "{seed} {} steps {} rows {} epochs {} faults {} rescales {} hash {:016x} {}",
+            o.job.name(),
+            o.steps,
+            o.rows,
+            o.epochs,
+            o.faults,
+            o.rescales,
+            o.hash,
+            o.breach.unwrap_or_default()
+        ));
     }
 }

@@ -8,7 +8,10 @@
 //! simulator's. A model takes each transition by calling the same functions as a slot does, so a change of a role is checked by
 //! the next test run, not by the next reader.
 
-#![expect(clippy::indexing_slicing, reason = "a model is a test: an index out of range is a defect of the model and must stop the run")]
+#![expect(
+    clippy::indexing_slicing,
+    reason = "a model is a test: an index out of range is a defect of the model and must stop the run"
+)]
 
 pub mod cut;
 pub mod log;

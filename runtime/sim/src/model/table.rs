@@ -34,10 +34,10 @@ pub const MODEL_ONLY: &[&str] =
 /// Rules whose switch nothing consults: they are a name for an order that a table test holds.
 pub const NO_SWITCH: &[&str] = &["commit_in_version_order"];
 
-/// The log model as tests run it.
+/// The log model as tests run it; with two manifests and two faults it has more than ten minutes of states.
 #[must_use]
 pub fn log_model(rules: Rules) -> LogModel {
-    LogModel::new(2, 2, 2, rules)
+    LogModel::new(2, 1, 1, rules)
 }
 
 /// Removes one rule and looks for a counterexample in these worlds.

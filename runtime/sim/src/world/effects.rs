@@ -93,7 +93,15 @@ impl Process {
         let bytes = write_file(info, runs)?;
         let name = object("state/delta", (self.term, epoch), &format!("{}", self.number));
         let entries = runs.iter().map(|(_, r)| r.spans.len() as u64).sum();
-        let file = StateFile { name, bytes: bytes.len() as u64, from_epoch: epoch, to_epoch: epoch, entries, level: 0, groups: Groups::All };
+        let file = StateFile {
+            name,
+            bytes: bytes.len() as u64,
+            from_epoch: epoch,
+            to_epoch: epoch,
+            entries,
+            level: 0,
+            groups: Groups::All,
+        };
         Ok(Ask::File { why: Why::Epoch(epoch), file, bytes: Arc::new(bytes) })
     }
 
@@ -126,7 +134,8 @@ impl Process {
         let bytes: Vec<&[u8]> = inputs.iter().map(|(_, b)| b.as_slice()).collect();
         let merged = merge(&bytes, None, base)?;
         let info = Index::of_file(&merged)?.info;
-        let name = object("state/merged", (self.term, info.to_epoch), &format!("{}-{}", self.number, ground.rng.next() & 0xff_ffff));
+        let name =
+            object("state/merged", (self.term, info.to_epoch), &format!("{}-{}", self.number, ground.rng.next() & 0xff_ffff));
         let file = StateFile {
             name,
             bytes: merged.len() as u64,

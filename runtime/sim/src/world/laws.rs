@@ -23,7 +23,9 @@ impl Process {
         for host in self.hosts.iter_mut().flatten() {
             late += host.slot.stats().iter().map(|n| n.late).sum::<u64>();
             let moves = host.slot.move_stats();
-            for (n, cover) in [(moves.final_first, Cover::FinalFirst), (moves.gated_rows, Cover::Gated), (moves.frames_aside, Cover::SetAside)] {
+            for (n, cover) in
+                [(moves.final_first, Cover::FinalFirst), (moves.gated_rows, Cover::Gated), (moves.frames_aside, Cover::SetAside)]
+            {
                 if n > 0 {
                     ground.seen.see(cover);
                 }

@@ -211,7 +211,9 @@ impl Process {
         match queue {
             Queue::Reports(slot) => {
                 if let Some(report) = self.net.take_report(slot) {
-                    ground.trace.note(2, self.number, slot as u64, || format!("p{} slot {slot} says {}", self.number, said(&report)));
+                    ground
+                        .trace
+                        .note(2, self.number, slot as u64, || format!("p{} slot {slot} says {}", self.number, said(&report)));
                     self.hear(slot, report, ground);
                 }
             }
@@ -219,7 +221,9 @@ impl Process {
                 for _ in 0..burst {
                     let Some(event) = self.net.take(at) else { return };
                     let who = if from == COORDINATOR { "coordinator".into() } else { from.to_string() };
-                    ground.trace.note(3, (at as u64) << 8 | self.number, 0, || format!("p{} {who} -> {to}: {}", self.number, shown(&event)));
+                    ground.trace.note(3, (at as u64) << 8 | self.number, 0, || {
+                        format!("p{} {who} -> {to}: {}", self.number, shown(&event))
+                    });
                     let owner = matches!(event, Event::Bulk(_));
                     if let Some(Some(host)) = self.hosts.get_mut(to) {
                         let mut mouth = Mouth { net: &mut self.net, me: SlotId(to as u16) };
@@ -246,7 +250,12 @@ impl Process {
             }
             Report::Aligned(_) => self.marks.aligning = self.marks.aligning.saturating_sub(1),
             Report::Handed(_, splits) if !splits.is_empty() => ground.seen.see(Cover::SplitMoved),
-            Report::Handed(..) | Report::Sealed(..) | Report::SplitFinished(..) | Report::Ended | Report::Failed(_) | Report::Poisoned(_) => {}
+            Report::Handed(..)
+            | Report::Sealed(..)
+            | Report::SplitFinished(..)
+            | Report::Ended
+            | Report::Failed(_)
+            | Report::Poisoned(_) => {}
         }
         self.tell(Input::Slot(SlotId(slot as u16), report), ground);
     }
@@ -287,7 +296,9 @@ fn said(report: &Report) -> String {
 fn shown(event: &Event) -> String {
     use watershed_runtime::frame::Item;
     use watershed_runtime::slot::{Bulk, Command};
-    let plan = |p: &watershed_runtime::protocol::cut::CutPlan| format!("batch {} v{} {}->{}", p.batch, p.version, p.source.0, p.target.0);
+    let plan = |p: &watershed_runtime::protocol::cut::CutPlan| {
+        format!("batch {} v{} {}->{}", p.batch, p.version, p.source.0, p.target.0)
+    };
     match event {
         Event::Frame(f) => match &f.item {
             Item::Data(b, tag) => format!("edge {} {} rows {tag:?}", f.edge, b.len()),

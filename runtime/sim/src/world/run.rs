@@ -102,7 +102,8 @@ pub fn run(wanted: &Wanted) -> Outcome {
         plan,
     };
     let (wishes, faults) = (ground.plan.wishes.clone(), ground.plan.faults.clone());
-    let mut world = World { ground, processes: Vec::new(), started: 0, doomed: 0, wishes, faults, happened: 0, idle: 0, last_rows: 0 };
+    let mut world =
+        World { ground, processes: Vec::new(), started: 0, doomed: 0, wishes, faults, happened: 0, idle: 0, last_rows: 0 };
     if world.ground.plan.one_frame() {
         world.ground.seen.see(Cover::OneFrame);
     }

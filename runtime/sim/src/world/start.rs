@@ -136,8 +136,11 @@ impl Process {
         let pace = Pace { interval_micros: ground.plan.epoch_rows * 1000, max_in_flight: ground.plan.in_flight };
         let (max_batch, max_warming, max_open) = ground.plan.sizes;
         let uid = format!("{}-{}", self.number, ground.rng.next() & 0xffff);
-        let mut c = Coordinator::new(self.graph.clone(), writer, &begun, &uid, pace, self.clock(), ground.rules)
-            .sized(Sizes { max_batch, max_warming, max_open });
+        let mut c = Coordinator::new(self.graph.clone(), writer, &begun, &uid, pace, self.clock(), ground.rules).sized(Sizes {
+            max_batch,
+            max_warming,
+            max_open,
+        });
         let effects = c.begin()?;
         self.life = Life::Running(Box::new(c));
         let undiscovered: Vec<_> = self.graph.sources().map(|(i, n, _)| (i, n.id.0)).collect();
@@ -216,7 +219,8 @@ fn restore(slot: &mut Slot, manifest: &Manifest, table: &Assignment, id: SlotId,
     files.sort_by_key(|f| (f.to_epoch, f.from_epoch));
     for file in files {
         let bytes = ground.store.get(&file.name);
-        let bytes = bytes.ok_or_else(|| Error::broken("I5, I14", format!("the manifest names {}, which is not there", file.name)))?;
+        let bytes =
+            bytes.ok_or_else(|| Error::broken("I5, I14", format!("the manifest names {}, which is not there", file.name)))?;
         each_item(&bytes, &groups, |s| slot.restore(s.table, &s.item))?;
     }
     Ok(())

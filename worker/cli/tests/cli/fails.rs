@@ -99,7 +99,9 @@ fn storage_without_permission_is_unavailable() {
 #[test]
 fn a_wrong_flag_is_a_usage_error() {
     let bench = Bench::new();
-    for args in [&["run"][..], &["run", "q.sql", "--slots", "0"], &["run", "q.sql", "--epoch", "1 fortnight"], &["rnu", "q.sql"], &[]] {
+    for args in
+        [&["run"][..], &["run", "q.sql", "--slots", "0"], &["run", "q.sql", "--epoch", "1 fortnight"], &["rnu", "q.sql"], &[]]
+    {
         assert_eq!(bench.run(args).code, 2, "{args:?}");
     }
 }

@@ -65,7 +65,14 @@ fn check(columns: &str, settings: &str, query: &str, want: impl IntoIterator<Ite
         let got = run(columns, settings, query, slots);
         let (a, b): (BTreeSet<_>, BTreeSet<_>) = (got.iter().collect(), want.iter().collect());
         let first = |x: &BTreeSet<&String>, y: &BTreeSet<&String>| x.difference(y).next().map(|s| (*s).clone());
-        assert!(got == want, "{slots} slots: {} rows of {}, missing {:?}, extra {:?}", got.len(), want.len(), first(&b, &a), first(&a, &b));
+        assert!(
+            got == want,
+            "{slots} slots: {} rows of {}, missing {:?}, extra {:?}",
+            got.len(),
+            want.len(),
+            first(&b, &a),
+            first(&a, &b)
+        );
     }
 }
 
@@ -77,7 +84,8 @@ fn filters_projections_and_cases_are_those_of_the_rows() {
         let size = if r.cost >= 700 { "big" } else { "small" };
         format!("{{\"u\":\"{}\",\"half\":{},\"size\":\"{size}\"}}", r.user, r.cost / 2)
     });
-    let query = "SELECT `user`, cost / 2, CASE WHEN cost >= 700 THEN 'big' ELSE 'small' END FROM t WHERE cost > 500 AND page IS NOT NULL";
+    let query =
+        "SELECT `user`, cost / 2, CASE WHEN cost >= 700 THEN 'big' ELSE 'small' END FROM t WHERE cost > 500 AND page IS NOT NULL";
     check("u STRING, half BIGINT, size STRING", "", query, want);
 }
 
