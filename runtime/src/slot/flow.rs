@@ -4,7 +4,6 @@
 //! would have nowhere to go. What an operator emits is routed when its call returns: to the next node's queue, or to the builders of
 //! an exchange.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::container::Batch;
@@ -15,7 +14,6 @@ use crate::key::SlotId;
 use crate::operator::{Context, Flow, Watermarks};
 use crate::protocol::cut::Tag;
 use crate::protocol::cut::consumer::Verdict;
-use crate::time::Time;
 
 use super::node::{Body, Out, Part, Then};
 use super::source::Turn;
@@ -32,7 +30,7 @@ pub(super) enum Call<'a> {
 
 impl Slot {
     /// Whether everything the node may emit has somewhere to go.
-    fn outputs_open(&self, i: usize) -> bool {
+    pub(super) fn outputs_open(&self, i: usize) -> bool {
         let Some(node) = self.nodes.get(i) else { return false };
         let next_free = |n: &usize, c: &usize| {
             self.nodes.get(*n).is_some_and(|n| n.unfinished.is_none() && n.channels.get(*c).is_some_and(|c| c.queue.is_empty()))
@@ -87,7 +85,7 @@ impl Slot {
         Ok(true)
     }
 
-    fn read(&mut self, i: usize, out: &mut dyn Outbox) -> Result<bool> {
+    pub(super) fn read(&mut self, i: usize, out: &mut dyn Outbox) -> Result<bool> {
         let (now, waker, rows) = (self.now, self.waker.clone(), self.tuning.read_rows);
         let Body::Source(source) = &mut self.node(i).body else { return Ok(false) };
         if !source.readable() {
@@ -120,25 +118,7 @@ impl Slot {
         }
     }
 
-    /// The watermark of a source node follows from its splits.
-    pub(super) fn source_watermark(&mut self, i: usize) {
-        let now = self.now;
-        let node = self.node(i);
-        let Body::Source(source) = &mut node.body else { return };
-        if source.expecting > 0 || !source.told {
-            return;
-        }
-        match source.watermark(now) {
-            Some(w) if w > node.emitted || node.quiet => {
-                node.own = w;
-                self.forward_watermark(i, w, false);
-            }
-            Some(_) => {}
-            None => self.forward_quiet(i),
-        }
-    }
-
-    fn take_item(&mut self, i: usize, c: usize, item: Item, out: &mut dyn Outbox) -> Result<()> {
+    pub(super) fn take_item(&mut self, i: usize, c: usize, item: Item, out: &mut dyn Outbox) -> Result<()> {
         match item {
             Item::Data(batch, tag) => self.take_data(i, c, batch, tag, out),
             Item::Watermark(w) => {
@@ -160,7 +140,7 @@ impl Slot {
         }
     }
 
-    fn take_data(&mut self, i: usize, c: usize, batch: Batch, tag: Option<Tag>, out: &mut dyn Outbox) -> Result<()> {
+    pub(super) fn take_data(&mut self, i: usize, c: usize, batch: Batch, tag: Option<Tag>, out: &mut dyn Outbox) -> Result<()> {
         let node = self.node(i);
         let Some(channel) = node.channels.get_mut(c) else { return Ok(()) };
         channel.quiet = false;
@@ -184,7 +164,7 @@ impl Slot {
     }
 
     /// Rows set aside whose wait is over go before anything else of their edge (I3).
-    fn take_released(&mut self, i: usize, out: &mut dyn Outbox) -> Result<bool> {
+    pub(super) fn take_released(&mut self, i: usize, out: &mut dyn Outbox) -> Result<bool> {
         let node = self.node(i);
         let mut found = None;
         for input in node.edges.iter_mut().filter(|e| !e.aside.is_empty()) {
@@ -205,7 +185,7 @@ impl Slot {
     }
 
     /// Rows for the node itself: parts by the cuts they belong to, then one call a part.
-    fn take_rows(&mut self, i: usize, port: u8, batch: Batch, tag: Option<Tag>, out: &mut dyn Outbox) -> Result<()> {
+    pub(super) fn take_rows(&mut self, i: usize, port: u8, batch: Batch, tag: Option<Tag>, out: &mut dyn Outbox) -> Result<()> {
         self.stirred = true;
         let receives = self.moving.receives();
         let node = self.node(i);
@@ -237,7 +217,7 @@ impl Slot {
     }
 
     /// Goes on with an unfinished call.
-    fn resume(&mut self, i: usize, out: &mut dyn Outbox) -> Result<()> {
+    pub(super) fn resume(&mut self, i: usize, out: &mut dyn Outbox) -> Result<()> {
         let flow = self.call(i, Call::Resume)?;
         let then = self.node(i).unfinished.take().unwrap_or(Then::Nothing);
         self.after(i, flow, then, out)
@@ -272,98 +252,6 @@ impl Slot {
         }
     }
 
-    /// A channel's watermark or quietness changed: the node's own may have.
-    pub(super) fn advance(&mut self, i: usize, out: &mut dyn Outbox) -> Result<()> {
-        let node = self.node(i);
-        let Some(minimum) = node.minimum() else {
-            // What a combiner holds back must not come after others have been told not to wait for it (I6).
-            let rests = self.node(i).quiet || !matches!(self.node(i).body, Body::Operator { .. });
-            let flow = if rests { Flow::Done } else { self.call(i, Call::Idle)? };
-            return self.after(i, flow, Then::Quiet, out);
-        };
-        if minimum <= node.own && !node.quiet {
-            // Nothing new is due; but after a restart nobody has been promised what the node had come to.
-            self.promise(i);
-            return Ok(());
-        }
-        node.own = node.own.max(minimum);
-        if !matches!(node.body, Body::Operator { .. }) {
-            self.promise(i);
-            return Ok(());
-        }
-        let mut phases = self.watermark_phases(i);
-        let Some((first, tag)) = phases.pop_front() else { return Ok(()) };
-        self.node(i).tag = tag;
-        let flow = self.call(i, Call::Watermark(&first))?;
-        self.after(i, flow, Then::Watermark(phases), out)
-    }
-
-    /// The watermarks under which timers fire now: first all groups that are not tagged, then each tagged batch for itself.
-    fn watermark_phases(&mut self, i: usize) -> VecDeque<(Watermarks, Option<Tag>)> {
-        let own = self.node(i).own;
-        let mut phases = VecDeque::with_capacity(1);
-        let mut first = self.watermarks(i);
-        for (groups, tag, watermark) in self.moving.tagged(i as u32, own) {
-            first.moving.insert(0, (groups.clone(), Time::MIN));
-            phases.push_back((Watermarks { own: Time::MIN, moving: vec![(groups, watermark)] }, Some(tag)));
-        }
-        phases.push_front((first, None));
-        phases
-    }
-
-    /// Passes on what the node may promise now: its own watermark, unless a cut holds it back.
-    pub(super) fn promise(&mut self, i: usize) {
-        let w = self.bound(i);
-        let node = self.node(i);
-        if w > node.emitted || node.quiet {
-            let (w, urgent) = (w.max(node.emitted), std::mem::take(&mut node.urgent));
-            self.forward_watermark(i, w, urgent);
-        }
-    }
-
-    /// Sends a watermark downstream.
-    pub(super) fn forward_watermark(&mut self, i: usize, w: Time, urgent: bool) {
-        let id = self.id;
-        let mut shipped = std::mem::take(&mut self.shipped);
-        let node = self.node(i);
-        node.emitted = w;
-        node.quiet = false;
-        let mut local = Vec::new();
-        for o in &mut node.outs {
-            match o {
-                Out::Local { node, channel, .. } => local.push((*node, *channel)),
-                Out::Exchange { exchange, .. } => exchange.watermark(w, urgent, id, &mut shipped),
-            }
-        }
-        self.shipped = shipped;
-        for (n, c) in local {
-            self.queue(n, c, Item::Watermark(w));
-        }
-    }
-
-    /// Tells downstream that nothing is to be expected for now. Never while groups of this slot move: a quiet channel bounds
-    /// nobody's watermark.
-    fn forward_quiet(&mut self, i: usize) {
-        if self.node(i).quiet || self.moving.open() {
-            return;
-        }
-        let id = self.id;
-        let mut shipped = std::mem::take(&mut self.shipped);
-        let node = self.node(i);
-        node.quiet = true;
-        let mut local = Vec::new();
-        for o in &mut node.outs {
-            match o {
-                Out::Local { node, channel, .. } => local.push((*node, *channel)),
-                Out::Exchange { exchange, .. } => exchange.set_quiet(id, &mut shipped),
-            }
-        }
-        self.shipped = shipped;
-        for (n, c) in local {
-            self.queue(n, c, Item::Quiet);
-        }
-    }
-
     /// A control item on every output of a node, behind everything it has emitted.
     pub(super) fn forward_control(&mut self, i: usize, mut item: impl FnMut() -> Item) {
         let id = self.id;
@@ -381,7 +269,7 @@ impl Slot {
         }
     }
 
-    fn queue(&mut self, node: usize, channel: usize, item: Item) {
+    pub(super) fn queue(&mut self, node: usize, channel: usize, item: Item) {
         if let Some(c) = self.node(node).channels.get_mut(channel) {
             c.queue.push_back(item);
         }
@@ -433,7 +321,7 @@ impl Slot {
     }
 
     /// Routes one batch that a node emitted on one of its outputs.
-    fn emit(&mut self, i: usize, output: u8, batch: Batch, tag: Option<Tag>) -> Result<()> {
+    pub(super) fn emit(&mut self, i: usize, output: u8, batch: Batch, tag: Option<Tag>) -> Result<()> {
         let id = self.id;
         let mut shipped = std::mem::take(&mut self.shipped);
         let node = self.nodes.get_mut(i).expect("node numbers come from the graph");
@@ -465,7 +353,7 @@ impl Slot {
         Ok(())
     }
 
-    fn give_credit(&mut self, edge: u32, from: SlotId, rows: usize, out: &mut dyn Outbox) {
+    pub(super) fn give_credit(&mut self, edge: u32, from: SlotId, rows: usize, out: &mut dyn Outbox) {
         let rows = u32::try_from(rows).unwrap_or(u32::MAX);
         if from == self.id {
             self.credit(edge, from, rows);
