@@ -12,7 +12,7 @@
 //! | `event` | what comes in and what goes out |
 //! | `node`, `source`, `sink` | the receiving end of a node; reading splits; writing |
 //! | `route` | the sending end of an exchange: builders and credits |
-//! | `flow` | taking one item through one node |
+//! | `flow`, `promise` | taking one item through one node; what it may promise then |
 //! | `epoch` | barriers: alignment, membership, encoding, sealing |
 //! | `moving`, `giving`, `taking` | the three roles in a cut-over |
 
@@ -23,6 +23,7 @@ mod flow;
 mod giving;
 mod moving;
 mod node;
+mod promise;
 pub mod route;
 mod sink;
 mod source;

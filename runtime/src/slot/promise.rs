@@ -1,0 +1,129 @@
+//! What a node may promise downstream: watermarks, and that nothing is to be expected.
+//!
+//! A node's own watermark is the minimum of its channels; timers fire first, under every watermark that holds, then it is passed on,
+//! unless a cut holds it back (I6). A quiet channel is left out of the minimum, but never stands for the end of input.
+
+use std::collections::VecDeque;
+
+use crate::error::Result;
+use crate::frame::Item;
+use crate::operator::{Flow, Watermarks};
+use crate::protocol::cut::Tag;
+use crate::time::Time;
+
+use super::node::{Body, Out, Then};
+use super::{Outbox, Slot};
+
+use super::flow::Call;
+
+impl Slot {
+    /// The watermark of a source node follows from its splits.
+    pub(super) fn source_watermark(&mut self, i: usize) {
+        let now = self.now;
+        let node = self.node(i);
+        let Body::Source(source) = &mut node.body else { return };
+        if source.expecting > 0 || !source.told {
+            return;
+        }
+        match source.watermark(now) {
+            Some(w) if w > node.emitted || node.quiet => {
+                node.own = w;
+                self.forward_watermark(i, w, false);
+            }
+            Some(_) => {}
+            None => self.forward_quiet(i),
+        }
+    }
+
+    /// A channel's watermark or quietness changed: the node's own may have.
+    pub(super) fn advance(&mut self, i: usize, out: &mut dyn Outbox) -> Result<()> {
+        let node = self.node(i);
+        let Some(minimum) = node.minimum() else {
+            // What a combiner holds back must not come after others have been told not to wait for it (I6).
+            let rests = self.node(i).quiet || !matches!(self.node(i).body, Body::Operator { .. });
+            let flow = if rests { Flow::Done } else { self.call(i, Call::Idle)? };
+            return self.after(i, flow, Then::Quiet, out);
+        };
+        if minimum <= node.own && !node.quiet {
+            // Nothing new is due; but after a restart nobody has been promised what the node had come to.
+            self.promise(i);
+            return Ok(());
+        }
+        node.own = node.own.max(minimum);
+        if !matches!(node.body, Body::Operator { .. }) {
+            self.promise(i);
+            return Ok(());
+        }
+        let mut phases = self.watermark_phases(i);
+        let Some((first, tag)) = phases.pop_front() else { return Ok(()) };
+        self.node(i).tag = tag;
+        let flow = self.call(i, Call::Watermark(&first))?;
+        self.after(i, flow, Then::Watermark(phases), out)
+    }
+
+    /// The watermarks under which timers fire now: first all groups that are not tagged, then each tagged batch for itself.
+    pub(super) fn watermark_phases(&mut self, i: usize) -> VecDeque<(Watermarks, Option<Tag>)> {
+        let own = self.node(i).own;
+        let mut phases = VecDeque::with_capacity(1);
+        let mut first = self.watermarks(i);
+        for (groups, tag, watermark) in self.moving.tagged(i as u32, own) {
+            first.moving.insert(0, (groups.clone(), Time::MIN));
+            phases.push_back((Watermarks { own: Time::MIN, moving: vec![(groups, watermark)] }, Some(tag)));
+        }
+        phases.push_front((first, None));
+        phases
+    }
+
+    /// Passes on what the node may promise now: its own watermark, unless a cut holds it back.
+    pub(super) fn promise(&mut self, i: usize) {
+        let w = self.bound(i);
+        let node = self.node(i);
+        if w > node.emitted || node.quiet {
+            let (w, urgent) = (w.max(node.emitted), std::mem::take(&mut node.urgent));
+            self.forward_watermark(i, w, urgent);
+        }
+    }
+
+    /// Sends a watermark downstream.
+    pub(super) fn forward_watermark(&mut self, i: usize, w: Time, urgent: bool) {
+        let id = self.id;
+        let mut shipped = std::mem::take(&mut self.shipped);
+        let node = self.node(i);
+        node.emitted = w;
+        node.quiet = false;
+        let mut local = Vec::new();
+        for o in &mut node.outs {
+            match o {
+                Out::Local { node, channel, .. } => local.push((*node, *channel)),
+                Out::Exchange { exchange, .. } => exchange.watermark(w, urgent, id, &mut shipped),
+            }
+        }
+        self.shipped = shipped;
+        for (n, c) in local {
+            self.queue(n, c, Item::Watermark(w));
+        }
+    }
+
+    /// Tells downstream that nothing is to be expected for now. Never while groups of this slot move: a quiet channel bounds
+    /// nobody's watermark.
+    pub(super) fn forward_quiet(&mut self, i: usize) {
+        if self.node(i).quiet || self.moving.open() {
+            return;
+        }
+        let id = self.id;
+        let mut shipped = std::mem::take(&mut self.shipped);
+        let node = self.node(i);
+        node.quiet = true;
+        let mut local = Vec::new();
+        for o in &mut node.outs {
+            match o {
+                Out::Local { node, channel, .. } => local.push((*node, *channel)),
+                Out::Exchange { exchange, .. } => exchange.set_quiet(id, &mut shipped),
+            }
+        }
+        self.shipped = shipped;
+        for (n, c) in local {
+            self.queue(n, c, Item::Quiet);
+        }
+    }
+}
