@@ -110,6 +110,31 @@ fn a_rescale_from_one_to_four_to_one_loses_and_doubles_nothing() {
     check(rows, &out);
 }
 
+/// No fence can ever come where no channel leads into keyed state.
+#[test]
+fn a_job_without_keyed_state_is_rescaled_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("out");
+    let rows = 100_000;
+    let job = Job::new();
+    job.source("rows", io::generate(|n| Row { key: n, n }).rows(rows).rows_per_second(50_000.0))
+        .filter(|r| r.n % 2 == 0)
+        .sink("out", io::json_files(&out));
+    let ready = local(&job, dir.path(), 1).prepare().unwrap();
+    let handle = ready.handle();
+    let steer = std::thread::spawn(move || {
+        for n in [3, 1] {
+            handle.scale(n);
+            until(&handle, "rescale", |s| s.settled && s.slots.len() == usize::from(n));
+        }
+    });
+    assert_eq!(ready.run().unwrap(), Outcome::Finished);
+    steer.join().unwrap();
+    let mut got: Vec<u64> = read::<Row>(&out).into_iter().map(|r| r.n).collect();
+    got.sort_unstable();
+    assert!(got.into_iter().eq((0..rows).step_by(2)));
+}
+
 #[test]
 fn a_stopped_job_goes_on_where_it_was_with_another_number_of_slots() {
     let dir = tempfile::tempdir().unwrap();

@@ -31,8 +31,6 @@ impl Slot {
                 Role::Source { source, event_time } => {
                     let mut state = SourceState::new(node.id, source.clone(), event_time.clone(), tuning);
                     let comes = |b: &Arc<Barrier>| b.moves.iter().filter(|m| m.node == node.id && m.to == id).count();
-                    // A slot that joins has nothing but what the barrier moves to it.
-                    state.told = joins_at.is_some();
                     state.expecting = joins_at.as_ref().map_or(0, comes);
                     Body::Source(Box::new(state))
                 }

@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::frame::Item;
 use crate::operator::Flow;
 use crate::protocol::cut::source::Complete;
-use crate::protocol::cut::{ChannelId, CutPlan};
+use crate::protocol::cut::{ChannelId, CutPlan, Frontiers};
 
 use super::event::{Bulk, Report};
 use super::flow::Call;
@@ -114,6 +114,10 @@ impl Slot {
             self.ship_start(plan)?;
             self.moving.warming.retain(|p| p.batch != plan.batch);
             self.source_cut(plan);
+            if self.stage_channels().is_empty() {
+                // A job without keyed state: no channel leads into a moving stage, so no fence will ever come.
+                self.moving.complete.push((plan.clone(), Complete { frontiers: Frontiers::default() }));
+            }
         }
         if plan.target == self.id {
             self.receiving(plan);
