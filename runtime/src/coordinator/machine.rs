@@ -444,6 +444,7 @@ impl Coordinator {
                 let table = self.turns.table().clone();
                 let new = NewSlot { id: *id, epoch: epoch + 1, members: next.clone(), table, joins_at: barrier.clone() };
                 out.push(Effect::Start(new));
+                out.extend(self.dealt.iter().map(|node| Effect::Send(*id, Command::Splits(*node, Vec::new()))));
                 out.extend(self.ended.iter().map(|node| Effect::Send(*id, Command::EndOfSource(*node))));
             }
             self.joining.insert(epoch, next.into_iter().collect());
@@ -456,11 +457,14 @@ impl Coordinator {
 
     /// Splits that nobody reads go to the slots with the fewest.
     fn give_splits(&mut self, out: &mut Vec<Effect>) {
-        let mut given = self.splits.give(&self.graph, &self.members);
+        // Not to a slot that is about to leave: it would read them when nobody listens any more.
+        let stays = |m: &&SlotId| self.joining.values().all(|next| next.contains(m));
+        let readers: BTreeSet<SlotId> = self.members.iter().filter(stays).copied().collect();
+        let mut given = self.splits.give(&self.graph, &readers);
         // The first time, a slot that gets none hears of it too: until it has heard, its watermark stands (I6).
         for node in self.splits.known() {
             if self.dealt.insert(node) {
-                let without = self.members.iter().filter(|m| !given.iter().any(|(s, n, _)| s == *m && *n == node));
+                let without = self.started.iter().filter(|m| !given.iter().any(|(s, n, _)| s == *m && *n == node));
                 let none: Vec<_> = without.map(|m| (*m, node, Vec::new())).collect();
                 given.extend(none);
             }

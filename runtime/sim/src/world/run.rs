@@ -127,7 +127,8 @@ impl World {
     }
 
     fn over(&self) -> bool {
-        self.newest_over()
+        let over = |p: &Process| matches!(p.life, Life::Over);
+        self.processes.iter().all(|p| over(p) || matches!(p.life, Life::Fenced)) && self.processes.iter().any(over)
     }
 
     fn finish(mut self) -> Outcome {

@@ -148,6 +148,9 @@ impl Sinks {
         if let Some(b) = &all.breach {
             return Err(b.clone());
         }
+        if let Some(s) = all.named.iter().find(|s| !all.committed.contains(s)) {
+            return Err(format!("I7: {s:?} is named by a manifest and never committed"));
+        }
         for (n, (visible, check)) in all.visible.iter_mut().zip(&expected.sinks).enumerate() {
             match check {
                 Check::Bag(want) => {
