@@ -78,8 +78,8 @@ pub fn run_args() -> Vec<Arg> {
 
 fn epoch_period(text: &str) -> std::result::Result<Duration, String> {
     let period = watershed_connectors::units::duration(text).ok_or("not a duration: write it as 500ms, 1s or 2min")?;
-    let (least, most) = (Duration::from_millis(10), Duration::from_secs(600));
-    if (least..=most).contains(&period) { Ok(period) } else { Err("out of range: 10ms to 10min".into()) }
+    let (least, most) = (Duration::from_millis(1), Duration::from_secs(600));
+    if (least..=most).contains(&period) { Ok(period) } else { Err("out of range: 1ms to 10min".into()) }
 }
 
 impl RunFlags {

@@ -100,7 +100,7 @@ mod tests {
         let typed = command("j").try_get_matches_from(["j", "run", "--slots", "3", "--epoch", "50 ms"]).unwrap();
         assert_eq!(RunFlags::of(typed.subcommand_matches("run").unwrap()), bare);
         assert_eq!(bare.slots, Some(3));
-        for bad in [["j", "--slots", "0"], ["j", "--epoch", "1ms"], ["j", "--epoch", "soon"], ["j", "--log-format", "xml"]] {
+        for bad in [["j", "--slots", "0"], ["j", "--epoch", "0ms"], ["j", "--epoch", "soon"], ["j", "--log-format", "xml"]] {
             assert_eq!(command("j").try_get_matches_from(bad).unwrap_err().exit_code(), 2, "{bad:?}");
         }
     }

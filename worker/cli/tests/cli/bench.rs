@@ -1,7 +1,8 @@
 //! A directory of its own for each test, and the binary in it.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// What does not come within this time does not come.
@@ -19,11 +20,11 @@ pub(crate) struct Said {
     pub(crate) err: String,
 }
 
-impl From<Output> for Said {
-    fn from(o: Output) -> Self {
-        let text = |b: Vec<u8>| String::from_utf8(b).expect("what is said is UTF-8");
-        Self { code: o.status.code().unwrap_or(-1), out: text(o.stdout), err: text(o.stderr) }
-    }
+/// Everything that comes; little enough here that reading one stream after the other blocks nobody.
+fn all_of(from: Option<&mut impl Read>) -> String {
+    let mut text = String::new();
+    from.expect("the stream is piped").read_to_string(&mut text).expect("what is said is UTF-8");
+    text
 }
 
 impl Said {
@@ -71,7 +72,24 @@ impl Bench {
 
     /// Runs to the end.
     pub(crate) fn run(&self, args: &[&str]) -> Said {
-        self.command(args).output().expect("the binary runs").into()
+        let mut child = self.command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary runs");
+        let id = child.id();
+        let (mut out, mut err) = (child.stdout.take(), child.stderr.take());
+        let reader = std::thread::spawn(move || (all_of(out.as_mut()), all_of(err.as_mut())));
+        let deadline = Instant::now() + DEADLINE;
+        let code = loop {
+            if let Some(status) = child.try_wait().expect("the binary is a child of this process") {
+                break status.code();
+            }
+            if Instant::now() > deadline {
+                child.kill().expect("the binary can be killed");
+                child.wait().expect("the binary is a child of this process");
+                panic!("{args:?} (process {id}) does not end: {:?}", reader.join());
+            }
+            std::thread::park_timeout(Duration::from_millis(2));
+        };
+        let (out, err) = reader.join().expect("what is said is UTF-8");
+        Said { code: code.unwrap_or(-1), out, err }
     }
 
     /// Starts a job and waits until it says that it has started.

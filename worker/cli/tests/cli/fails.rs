@@ -41,9 +41,11 @@ fn a_file_that_is_not_there_is_named() {
 
 #[test]
 fn a_wrong_option_is_refused_with_its_place_in_the_manifest() {
-    let sql = SQL.replace("'path' = 'in'", "'paht' = 'in'").replace('\n', "\n    ");
-    check("j.yaml", &format!("{HEAD}  sql: |\n    {sql}\n"), 2, &["j.yaml:7:", "paht", "'path'"]);
-    check("q.sql", &SQL.replace("'path' = 'in'", "'paht' = 'in'"), 2, &["q.sql:1:", "paht", "'path'"]);
+    let wrong = SQL.replacen("'format' = 'json'", "'format' = 'json', 'json.ignore-parse-error' = 'true'", 1);
+    let words = ["json.ignore-parse-error", "did you mean", "json.ignore-parse-errors"];
+    let indented = wrong.replace('\n', "\n    ");
+    check("j.yaml", &format!("{HEAD}  sql: |\n    {indented}\n"), 2, &[&["j.yaml:7:"], &words[..]].concat());
+    check("q.sql", &wrong, 2, &[&["q.sql:1:"], &words[..]].concat());
 }
 
 #[test]
