@@ -25,6 +25,7 @@ use watershed_runtime::protocol::log::LogWriter;
 use watershed_runtime::protocol::restart;
 use watershed_runtime::protocol::rules::RuleSet;
 use watershed_runtime::slot::{MoveStats, NodeStats};
+use watershed_runtime::state::StateDesc;
 
 use crate::clock::{now, unique};
 use crate::host::{Host, HostEvent, Workers, explain_fenced};
@@ -187,6 +188,17 @@ impl std::fmt::Debug for Ready {
     }
 }
 
+/// How often a lost claim is tried again: each loss means that another process wrote to the log in between.
+const CLAIMS: u32 = 1000;
+
+/// A job whose term is ours.
+struct TakenOver {
+    start: restart::Start,
+    log: LogWriter,
+    restored: Restored,
+    descs: Arc<Vec<(u64, StateDesc)>>,
+}
+
 impl LocalJob {
     /// A job under a name: with one slot, an epoch a second, and `./.watershed/<name>` for its snapshots.
     #[must_use]
@@ -279,36 +291,53 @@ impl LocalJob {
         Ok((store, keys))
     }
 
+    /// Reads the log, checks that the job can go on from its end, and claims the next term. Whoever runs the job now may publish
+    /// between the reading and the claim: then the claim is lost, and the log is read again. The newcomer wins in the end (I10).
+    fn take_over(&self, store: &Store, graph: &Graph, keys: KeySpace, uid: &str) -> Result<TakenOver> {
+        let shape = graph.shape()?.nodes;
+        let tables = |n: &NodeShape| n.states.iter().map(|s| (n.id.table(&s.name), s.clone())).collect::<Vec<_>>();
+        let descs = Arc::new(shape.iter().flat_map(tables).collect());
+        for tries in 0.. {
+            let tail = read_log(store)?;
+            let stored = tail.last.as_ref().map_or(&[][..], |(_, m)| m.graph.as_slice());
+            let shapes = restart::compare(stored, &shape);
+            let mut may_drop = self.may_drop.clone();
+            if self.drop_unmatched {
+                may_drop.extend(shapes.missing.iter().chain(&shapes.changed).cloned());
+            }
+            let job = restart::Job {
+                fingerprint: 0,
+                graph: shape.clone(),
+                fresh: Assignment::even(keys, self.slots),
+                slots: (0..self.slots).map(SlotId).collect(),
+                may_drop: may_drop.into_iter().collect(),
+            };
+            let start = restart::start(&tail, &job)?;
+            let mut log = LogWriter::new(&tail, RuleSet::ALL);
+            match claim(store, &mut log, uid) {
+                Err(e) if e.kind() == Kind::Fenced && tries < CLAIMS => {}
+                claimed => {
+                    claimed?;
+                    let (empty, dropped) = (start.empty.clone(), start.dropped.clone());
+                    let restored = Restored { epoch: start.manifest.epoch, kept: shapes.kept, empty, dropped };
+                    return Ok(TakenOver { start, log, restored, descs });
+                }
+            }
+        }
+        Err(Error::broken("I10", "claiming a term ended without an answer"))
+    }
+
     /// Opens storage, claims the job, restores its state and starts its slots.
-    pub fn prepare(mut self) -> Result<Ready> {
+    pub fn prepare(self) -> Result<Ready> {
         self.graph.check()?;
         let (store, keys) = self.open_storage()?;
-        let graph = Arc::new(self.graph);
+        let graph = Arc::new(self.graph.clone());
         for (_, node, sink) in graph.sinks() {
             sink.check().map_err(|e| e.at(node.name.clone()))?;
         }
-        let tail = read_log(&store)?;
-        let shape = graph.shape()?.nodes;
-        let stored = tail.last.as_ref().map_or(&[][..], |(_, m)| m.graph.as_slice());
-        let shapes = restart::compare(stored, &shape);
-        if self.drop_unmatched {
-            self.may_drop.extend(shapes.missing.iter().chain(&shapes.changed).cloned());
-        }
-        let job = restart::Job {
-            fingerprint: 0,
-            graph: shape,
-            fresh: Assignment::even(keys, self.slots),
-            slots: (0..self.slots).map(SlotId).collect(),
-            may_drop: self.may_drop.into_iter().collect(),
-        };
-        let tables = |n: &NodeShape| n.states.iter().map(|s| (n.id.table(&s.name), s.clone())).collect::<Vec<_>>();
-        let descs = Arc::new(job.graph.iter().flat_map(tables).collect());
-        let start = restart::start(&tail, &job)?;
-        let (empty, dropped) = (start.empty.clone(), start.dropped.clone());
-        let restored = Restored { epoch: start.manifest.epoch, kept: shapes.kept, empty, dropped };
-        let mut log = LogWriter::new(&tail, RuleSet::ALL);
         let uid = unique();
-        claim(&store, &mut log, &uid)?;
+        let taken = self.take_over(&store, &graph, keys, &uid)?;
+        let TakenOver { start, log, restored, descs } = taken;
         let (sender, events) = channel();
         let directory = Directory::default();
         let restore = Restore {
