@@ -101,6 +101,10 @@ impl Slot {
                         if let Body::Operator { op, keyed: true } = &mut node.body {
                             op.after_absorb(&plan.groups, watermark)?;
                         }
+                        // A call under way began without these groups: for them it goes no further than they have come (I6).
+                        if let Some(under) = &mut node.under {
+                            under.moving.insert(0, (plan.groups.clone(), watermark));
+                        }
                     }
                 }
                 TargetEffect::FireTimers { upto } => self.fire(plan, &upto),

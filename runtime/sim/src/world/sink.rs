@@ -166,14 +166,30 @@ impl Sinks {
     }
 }
 
-/// Two sorted lists.
+/// Two sorted lists: what is in one and not in the other.
 fn bags(got: &[Out], want: &[Out]) -> Result<(), String> {
-    let differs = got.iter().zip(want).position(|(g, w)| g != w).unwrap_or_else(|| got.len().min(want.len()));
-    if differs == got.len() && differs == want.len() {
+    let (more, less) = (beyond(got, want), beyond(want, got));
+    if more.is_empty() && less.is_empty() {
         return Ok(());
     }
-    let (g, w) = (got.get(differs), want.get(differs));
-    Err(format!("{} rows instead of {}; at {differs} {g:?} instead of {w:?}", got.len(), want.len()))
+    let some = |rows: &[&Out]| {
+        let rows: Vec<String> = rows.iter().take(3).map(|o| format!("{}/{} {:?}", o.key, o.version, o.values)).collect();
+        rows.join(", ")
+    };
+    Err(format!("{} rows too many ({}), {} missing ({})", more.len(), some(&more), less.len(), some(&less)))
+}
+
+/// What `a` has and `b` has not; both sorted.
+fn beyond<'a>(a: &'a [Out], b: &[Out]) -> Vec<&'a Out> {
+    let mut b = b.iter().peekable();
+    let mut rest = Vec::new();
+    for row in a {
+        while b.next_if(|o| *o < row).is_some() {}
+        if b.next_if(|o| *o == row).is_none() {
+            rest.push(row);
+        }
+    }
+    rest
 }
 
 fn last(got: &BTreeMap<u64, Out>, want: &BTreeMap<u64, Out>) -> Result<(), String> {
