@@ -135,6 +135,24 @@ fn a_job_without_keyed_state_is_rescaled_too() {
     assert!(got.into_iter().eq((0..rows).step_by(2)));
 }
 
+/// I2: one branch passes a barrier long before the other; what its sink gets behind it belongs to the next epoch.
+#[test]
+fn two_sinks_at_different_depths_are_each_exact() {
+    let dir = tempfile::tempdir().unwrap();
+    let (near, far) = (dir.path().join("near"), dir.path().join("far"));
+    let rows = 300_000;
+    let job = Job::new();
+    let source = job.source("rows", io::generate(|n| Row { key: n % 97, n }).rows(rows).rows_per_second(150_000.0));
+    source.sink("near", io::json_files(&near));
+    source.key_by(|r| r.key).at_end().count().map(|(key, n)| Row { key, n }).sink("far", io::json_files(&far));
+    let ready = local(&job, dir.path(), 3).prepare().unwrap();
+    assert_eq!(ready.run().unwrap(), Outcome::Finished);
+    let mut got: Vec<u64> = read::<Row>(&near).into_iter().map(|r| r.n).collect();
+    got.sort_unstable();
+    assert!(got.into_iter().eq(0..rows), "the near sink lost or doubled rows");
+    assert_eq!(read::<Row>(&far).iter().map(|r| r.n).sum::<u64>(), rows);
+}
+
 #[test]
 fn a_stopped_job_goes_on_where_it_was_with_another_number_of_slots() {
     let dir = tempfile::tempdir().unwrap();

@@ -38,7 +38,7 @@ impl Slot {
                 Role::Sink(sink) => Body::Sink(SinkState::new(node.id, sink.open(id.0, term)?)),
             };
             let channels = input_channels(&graph, i, &members, id);
-            nodes.push(node_state(&graph, i, body, channels));
+            nodes.push(node_state(&graph, i, body, channels, epoch));
         }
         let senders = connect(&graph, &mut nodes, &members, window, tuning);
         let fed_by = (0..graph.edges().len()).map(|e| sources_of(&graph, e)).collect();
@@ -200,7 +200,7 @@ fn input_channels(graph: &Graph, node: usize, members: &[SlotId], me: SlotId) ->
 }
 
 /// A node that has done nothing yet.
-fn node_state(graph: &Graph, i: usize, body: Body, channels: Vec<Channel>) -> NodeState {
+fn node_state(graph: &Graph, i: usize, body: Body, channels: Vec<Channel>, epoch: u64) -> NodeState {
     NodeState {
         body,
         channels,
@@ -213,6 +213,7 @@ fn node_state(graph: &Graph, i: usize, body: Body, channels: Vec<Channel>) -> No
             .iter()
             .filter(|e| e.to.0 == i && e.path == Path::Local && after_keyed(graph, e.from.0))
             .count(),
+        epoch,
         own: Time::MIN,
         emitted: Time::MIN,
         quiet: false,

@@ -94,6 +94,7 @@ impl Slot {
             Body::Source(_) => {}
         }
         result?;
+        self.node(i).epoch = epoch + 1;
         self.forward_control(i, || Item::Barrier(barrier.clone()));
         for channel in &mut self.node(i).channels {
             channel.aligned = false;

@@ -206,8 +206,9 @@ impl Slot {
     }
 
     pub(super) fn take_part(&mut self, i: usize, part: Part, out: &mut dyn Outbox) -> Result<()> {
-        let (epoch, version, slot) = (self.epoch, self.segment, self.id.0);
+        let (version, slot) = (self.segment, self.id.0);
         let node = self.node(i);
+        let epoch = node.epoch;
         if let Body::Sink(sink) = &mut node.body {
             return sink.write(part.batch, Segment { epoch, version, slot });
         }
@@ -314,10 +315,37 @@ impl Slot {
         node.urgent |= timed && !emitted.is_empty();
         let tag = node.tag;
         for (output, batch) in emitted.drain(..) {
-            self.emit(i, output, batch, tag)?;
+            if tag.is_none() && self.moving.receives() {
+                self.emit_by_batch(i, output, batch)?;
+            } else {
+                self.emit(i, output, batch, tag)?;
+            }
         }
         self.emitted = emitted;
         Ok(flow)
+    }
+
+    /// Rows of several batches that left in one call (what was held back until a barrier): each part under its own tag (I3). A keyed
+    /// operator gives each row the hash of its own key.
+    fn emit_by_batch(&mut self, i: usize, output: u8, batch: Batch) -> Result<()> {
+        let Some(own) = self.nodes.get(i).map(|n| n.own) else { return Ok(()) };
+        let keyed = self.nodes.get(i).is_some_and(|n| matches!(n.body, Body::Operator { keyed: true, .. }));
+        let tagged = if keyed { self.moving.tagged(i as u32, own) } else { Vec::new() };
+        let class = |h: &u64| tagged.iter().position(|(groups, ..)| groups.contains_hash(*h)).map_or(0, |k| k as u16 + 1);
+        let classes: Vec<u16> = if tagged.is_empty() { Vec::new() } else { batch.hashes().iter().map(class).collect() };
+        if classes.iter().all(|c| *c == 0) {
+            return self.emit(i, output, batch, None);
+        }
+        let mut parts: Vec<Option<Batch>> = Vec::new();
+        parts.resize_with(tagged.len() + 1, || None);
+        batch.scatter(&classes, &mut parts);
+        for (k, part) in parts.into_iter().enumerate() {
+            let tag = k.checked_sub(1).and_then(|k| tagged.get(k)).map(|(_, tag, _)| *tag);
+            if let Some(part) = part {
+                self.emit(i, output, part, tag)?;
+            }
+        }
+        Ok(())
     }
 
     /// Routes one batch that a node emitted on one of its outputs.

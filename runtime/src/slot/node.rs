@@ -102,6 +102,9 @@ pub(super) struct NodeState {
     pub(super) drained: Vec<(u64, usize)>,
     /// How many local inputs carry what a keyed node made.
     pub(super) keyed_inputs: usize,
+    /// The epoch that the node is in. Nodes of one slot pass a barrier one after the other: what a sink gets behind its own barrier
+    /// belongs to the next epoch, however far the others are (I2).
+    pub(super) epoch: u64,
     /// The node's own watermark: the minimum of its channels, never falling.
     pub(super) own: Time,
     /// What it has promised downstream.
