@@ -38,8 +38,12 @@ fn sessions(job: &Job) -> Result<()> {
     let clicks = job
         .source("clicks", io::json_lines::<Click>("examples/data/clicks"))
         .event_time(|c| Time::from_millis(c.ts), Duration::from_secs(2));
-    let (sessions, _) = clicks.key_by(|c| c.user.clone()).process(
+    let (sessions, _) = clicks.key_by(|c| c.user.clone()).process::<Open, Session, _, _>(
         |_click, user| {
+            // Its session has been told already.
+            if user.time <= user.watermark {
+                return;
+            }
             let (now, open) = (user.time.0, &mut *user.state);
             open.first = if open.clicks == 0 { now } else { open.first.min(now) };
             open.last = open.last.max(now);

@@ -1,11 +1,13 @@
 //! One life of the job's process: started, watched until a chosen moment, and killed there or ended well.
 
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// A job that shows nothing new for so long hangs.
-const DEADLINE: Duration = Duration::from_secs(120);
+const DEADLINE: Duration = Duration::from_secs(60);
 
 /// When to kill.
 #[derive(Clone, Copy, Debug)]
@@ -30,16 +32,17 @@ pub(crate) struct Life {
 }
 
 impl Life {
-    pub(crate) fn start(dir: &Path, slots: u64) -> Self {
-        let state = State { newest: newest(dir), files: output(dir).len(), socket: socket(dir) };
-        let child = Command::new(std::env::current_exe().expect("this executable has a path"))
-            .args(["run", "--epoch", "10ms", "--storage", "state", "--slots", &slots.to_string()])
+    /// Starts `program` (which names the job) with so many slots.
+    pub(crate) fn start(mut program: Command, dir: &Path, slots: u64) -> Self {
+        let (newest, files, socket) = (newest(dir), output(dir).len(), socket(dir));
+        let child = program
+            .args(["--epoch", "10ms", "--storage", "state", "--slots", &slots.to_string()])
             .current_dir(dir)
             .stdin(Stdio::null())
             .stderr(std::fs::File::create(dir.join("stderr")).expect("the log can be made"))
             .spawn()
             .expect("the job can be started");
-        Self { child, dir: dir.to_owned(), newest: state.newest, files: state.files, socket: state.socket }
+        Self { child, dir: dir.to_owned(), newest, files, socket }
     }
 
     /// True at the moment; false if the process has ended before it.
@@ -74,7 +77,17 @@ impl Life {
     }
 
     fn said(&self) -> String {
-        std::fs::read_to_string(self.dir.join("stderr")).unwrap_or_default()
+        let said = std::fs::read_to_string(self.dir.join("stderr")).unwrap_or_default();
+        format!("{said}{}", self.status().unwrap_or_default())
+    }
+
+    /// What a hanging job says it waits for.
+    fn status(&self) -> std::io::Result<String> {
+        let mut stream = UnixStream::connect(self.dir.join("state/control.sock"))?;
+        stream.write_all(b"{\"request\":\"status\"}\n")?;
+        let mut answer = String::new();
+        BufReader::new(stream).read_line(&mut answer)?;
+        Ok(answer)
     }
 }
 
@@ -84,12 +97,6 @@ impl Drop for Life {
         let _ended = self.child.kill();
         let _ended = self.child.wait();
     }
-}
-
-struct State {
-    newest: u64,
-    files: usize,
-    socket: Option<std::time::SystemTime>,
 }
 
 /// The number of the newest log entry.
@@ -111,6 +118,27 @@ fn socket(dir: &Path) -> Option<std::time::SystemTime> {
 fn names(dir: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
     entries.filter_map(|e| e.file_name().into_string().ok()).collect()
+}
+
+/// Starts and kills one job, at most so often, and lets it finish then. How often it was killed.
+pub(crate) fn until_it_finishes(program: impl Fn() -> Command, dir: &Path, random: &mut Random, most: u32) -> u32 {
+    let mut kills = 0;
+    loop {
+        let mut life = Life::start(program(), dir, 1 + random.below(3));
+        let moment = match random.below(5) {
+            _ if kills == most => Moment::End,
+            0 => Moment::Start,
+            1 => Moment::Output(random.below(2) as usize),
+            n => Moment::Manifest(n),
+        };
+        if life.lives_until(moment) {
+            life.kill();
+            kills += 1;
+        } else {
+            life.ended_well();
+            return kills;
+        }
+    }
 }
 
 /// Numbers from a seed (splitmix64).

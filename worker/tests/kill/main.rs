@@ -18,10 +18,10 @@ mod life;
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
 use job::{Numbered, Row};
-use life::{Life, Moment, Random};
+use life::Random;
 
 /// How often jobs are killed.
 const KILLS: u32 = 50;
@@ -56,11 +56,17 @@ fn killed_at_any_moment_a_job_loses_and_doubles_nothing() {
     while kills < KILLS {
         let dir = tempfile::tempdir().expect("a temporary directory can be made");
         write_input(dir.path());
-        kills += until_it_finishes(dir.path(), &mut random, KILLS - kills);
+        kills += life::until_it_finishes(itself, dir.path(), &mut random, KILLS - kills);
         check(dir.path());
         jobs += 1;
     }
     println!("kill: {kills} kills over {jobs} jobs, every row exactly once");
+}
+
+fn itself() -> Command {
+    let mut program = Command::new(std::env::current_exe().expect("this executable has a path"));
+    program.arg("run");
+    program
 }
 
 fn write_input(dir: &Path) {
@@ -72,28 +78,6 @@ fn write_input(dir: &Path) {
             text.push('\n');
         }
         std::fs::write(dir.join("in").join(format!("{file}.jsonl")), text).expect("the input can be written");
-    }
-}
-
-/// Starts and kills one job, at most so often, and lets it finish then. How often it was killed.
-fn until_it_finishes(dir: &Path, random: &mut Random, most: u32) -> u32 {
-    let mut kills = 0;
-    loop {
-        let slots = 1 + random.below(3);
-        let mut life = Life::start(dir, slots);
-        let moment = match random.below(5) {
-            _ if kills == most => Moment::End,
-            0 => Moment::Start,
-            1 => Moment::Output(random.below(2) as usize),
-            n => Moment::Manifest(n),
-        };
-        if life.lives_until(moment) {
-            life.kill();
-            kills += 1;
-        } else {
-            life.ended_well();
-            return kills;
-        }
     }
 }
 
