@@ -1,5 +1,7 @@
 //! A seeded world that runs whole Watershed jobs in one thread under crashes, delays and lying storage.
 
+#[cfg(feature = "mutants")]
+pub mod campaign;
 pub mod jobs;
 #[cfg(feature = "mutants")]
 pub mod model;

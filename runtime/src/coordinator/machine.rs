@@ -216,6 +216,12 @@ impl Coordinator {
         self.epochs.waiting().into_iter().chain(self.rescale.waiting(&self.turns)).collect()
     }
 
+    /// Only mutants listen: a batch's source has sent its Final.
+    #[cfg(feature = "mutants")]
+    pub fn final_sent(&mut self, batch: u64) {
+        self.turns.final_sent(batch);
+    }
+
     /// Takes an input at a time.
     pub fn step(&mut self, input: Input, now: u64) -> Vec<Effect> {
         let mut out = Vec::new();

@@ -337,7 +337,11 @@ impl Epochs {
         }
         let through = self.last.epoch;
         self.committing = Some(through);
-        Some(EpochEffect::Commit { through, handles: self.last.handles_in_order() })
+        let mut handles = self.last.handles_in_order();
+        if !self.rules.commit_in_version_order() {
+            handles.reverse();
+        }
+        Some(EpochEffect::Commit { through, handles })
     }
 
     fn done(&self) -> Option<EpochEffect> {

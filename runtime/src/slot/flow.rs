@@ -146,7 +146,7 @@ impl Slot {
         channel.quiet = false;
         let (edge, from, port, exchanged) = (channel.edge, channel.from, channel.port, channel.exchanged);
         if exchanged {
-            self.give_credit(edge, from, batch.len(), out);
+            let rows = batch.len();
             if tag.is_some() {
                 let node = self.node(i);
                 let Some(input) = node.edges.iter_mut().find(|e| e.edge == edge) else { return Ok(()) };
@@ -156,8 +156,17 @@ impl Slot {
                         channel.aside += 1;
                     }
                     self.moving.set_aside();
+                    if self.moving.rules.set_aside_credits() {
+                        self.give_credit(edge, from, rows, out);
+                    }
                     return Ok(());
                 }
+            }
+            // Rows on their way into a gate give theirs back too: a gate waits for others, and nobody may wait for it (I12).
+            if self.moving.rules.gate_credits() || !self.moving.gating() {
+                self.give_credit(edge, from, rows, out);
+            } else {
+                self.moving.owed.push((edge, from, rows));
             }
         }
         self.take_rows(i, port, batch, tag, out)
@@ -179,7 +188,10 @@ impl Slot {
         let Some((c, batch, tag)) = found else { return Ok(false) };
         let Some(channel) = node.channels.get_mut(c) else { return Ok(false) };
         channel.aside -= 1;
-        let port = channel.port;
+        let (port, edge, from) = (channel.port, channel.edge, channel.from);
+        if !self.moving.rules.set_aside_credits() {
+            self.give_credit(edge, from, batch.len(), out);
+        }
         self.take_rows(i, port, batch, Some(tag), out)?;
         Ok(true)
     }

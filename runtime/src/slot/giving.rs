@@ -166,9 +166,13 @@ impl Slot {
 
     /// Role S, when every fence is here, in one step: Final behind the warm-up; freeze; Drained on every output; then the watermark.
     pub(super) fn put_final(&mut self, plan: &Arc<CutPlan>, complete: Complete, out: &mut dyn Outbox) -> Result<()> {
-        let mut tables = Vec::new();
+        let (mut tables, rules) = (Vec::new(), self.moving.rules);
         self.each_table(|id, t| {
-            tables.push((id, t.ship_final(plan.batch)?));
+            let mut last = t.ship_final(plan.batch)?;
+            if !rules.dirty_moves() {
+                last.names.clear();
+            }
+            tables.push((id, last));
             t.freeze(plan.batch, plan.version)
         })?;
         let watermarks = complete.frontiers.iter().collect();
@@ -176,6 +180,10 @@ impl Slot {
         for i in 0..self.nodes.len() {
             if let Body::Operator { op, keyed: true } = &mut self.node(i).body {
                 op.after_release(&plan.groups);
+                if !rules.drained_then_watermark() {
+                    let own = self.node(i).own;
+                    self.forward_watermark(i, own, true);
+                }
                 self.forward_control(i, || Item::Drained(plan.clone()));
             }
         }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::container::Batch;
 use crate::error::Result;
-use crate::key::GroupSet;
+use crate::key::{GroupSet, SlotId};
 use crate::operator::Watermarks;
 use crate::protocol::cut::frozen::FrozenCopies;
 use crate::protocol::cut::hold::Holds;
@@ -74,6 +74,8 @@ pub(super) struct Moving {
     pub(super) holds: Holds,
     pub(super) frozen: FrozenCopies,
     pub(super) stats: MoveStats,
+    /// Credits that only a mutant keeps: (edge, sender, rows).
+    pub(super) owed: Vec<(u32, SlotId, usize)>,
 }
 
 /// A batch on its way in.
@@ -103,11 +105,17 @@ impl Moving {
             holds: Holds::new(rules),
             frozen: FrozenCopies::new(rules),
             stats: MoveStats::default(),
+            owed: Vec::new(),
         }
     }
 
     pub(super) fn stats(&self) -> MoveStats {
         self.stats
+    }
+
+    /// Whether some batch's rows go to a gate now.
+    pub(super) fn gating(&self) -> bool {
+        self.targets.iter().any(|t| t.cut.gates())
     }
 
     pub(super) fn set_aside(&mut self) {

@@ -158,6 +158,9 @@ impl Slot {
                     let Some(receiving) = self.moving.targets.get_mut(at) else { continue };
                     let effects = receiving.cut.gate_empty(|stage| own.get(stage as usize).copied().unwrap_or(Time::MIN));
                     self.obey(&plan, effects, None, out)?;
+                    for (edge, from, rows) in std::mem::take(&mut self.moving.owed) {
+                        self.give_credit(edge, from, rows, out);
+                    }
                     return Ok(true);
                 }
                 TargetPhase::Firing => {

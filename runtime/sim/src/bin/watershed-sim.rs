@@ -1,90 +1,140 @@
-//! Runs seeds: `--seeds A..B` on both cores, `--seed N --trace` for one with its record; `--job NAME` for one kind of job only,
-//! `--mutant RULE` with one rule of the protocols removed. Ends with code 1 if a run broke a law (with a mutant: if none did).
+//! Runs seeds: `--seeds A..B` on as many threads as there are cores, `--seed N --trace` for one with its record; `--job NAME` for one kind
+//! of job only, `--mutant RULE` with one rule of the protocols removed, `--docs` for the tables of `docs/simulator.md`.
+//!
+//! Ends with code 1 if a run broke a law (with a mutant: if none did), or if some row of the coverage table was never reached by a
+//! thousand seeds or more.
 
 use std::io::Write;
+use std::ops::Range;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Instant;
 
 use watershed_runtime::protocol::rules::{RuleSet, Rules};
+use watershed_sim::campaign::{Missed, Tally, mutants, remove, try_run};
 use watershed_sim::jobs::JobKind;
-use watershed_sim::world::run::{Wanted, run};
+use watershed_sim::world::run::Wanted;
 
-/// Threads: a world is single-threaded, seeds are not.
-const THREADS: u64 = 2;
+/// Seeds that a removed rule has to be missed within.
+const HUNT: u64 = 2000;
+/// From so many seeds on, the coverage table must have no zero.
+const COVERING: u64 = 1000;
 
 fn say(text: &str) {
     // Nobody is left to be told when standard output is gone.
     let _closed = writeln!(std::io::stdout(), "{text}");
 }
 
-/// What a share of the seeds gave.
-#[derive(Default)]
-struct Sum {
-    runs: u64,
-    rows: u64,
-    epochs: u64,
-    faults: u64,
-    rescales: u64,
-    broken: Vec<String>,
+/// What the command line asks for.
+struct Asked {
+    seeds: Range<u64>,
+    job: Option<JobKind>,
+    rules: RuleSet,
+    mutant: bool,
+    trace: bool,
+    docs: bool,
+}
+
+fn ask() -> Result<Asked, String> {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let flag = |name: &str| args.iter().any(|a| a == name);
+    let value = |name: &str| args.iter().position(|a| a == name).and_then(|i| args.get(i + 1)).cloned();
+    let number = |text: &str| text.trim().parse::<u64>().map_err(|e| format!("`{text}` is not a number of a seed: {e}"));
+    let job = value("--job").map(|n| JobKind::named(&n).ok_or_else(|| format!("there is no job `{n}`"))).transpose()?;
+    let mutant = value("--mutant");
+    let rules = match &mutant {
+        Some(rule) => RuleSet::new(Rules::without(rule).ok_or_else(|| format!("there is no rule `{rule}`; see docs/mutants.md"))?),
+        None => RuleSet::ALL,
+    };
+    let seeds = match (value("--seed"), value("--seeds")) {
+        (Some(n), _) => number(&n)?..number(&n)? + 1,
+        (None, Some(range)) => {
+            let (from, to) = range.split_once("..").ok_or_else(|| format!("`{range}` is not a range of seeds like 0..1000"))?;
+            number(from)?..number(to)?
+        }
+        (None, None) => 0..1000,
+    };
+    Ok(Asked { seeds, job, rules, mutant: mutant.is_some(), trace: flag("--trace"), docs: flag("--docs") })
+}
+
+fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
+/// All seeds, on all cores; what they gave does not depend on who ran them.
+fn sweep(asked: &Asked) -> Tally {
+    let next = AtomicU64::new(asked.seeds.start);
+    let share = || {
+        let mut tally = Tally::default();
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= asked.seeds.end {
+                return tally;
+            }
+            let o = try_run(&Wanted { seed, job: asked.job, rules: asked.rules, text: asked.trace });
+            o.lines.iter().for_each(|l| say(l));
+            if asked.seeds.end - asked.seeds.start == 1 {
+                say(&format!("seed {seed}: {}, {} steps, trace {:016x}", o.job.name(), o.steps, o.hash));
+            }
+            tally.add(&o);
+        }
+    };
+    let mut all = Tally::default();
+    std::thread::scope(|scope| {
+        let shares: Vec<_> = (0..threads()).map(|_| scope.spawn(share)).collect();
+        for one in shares {
+            if let Ok(tally) = one.join() {
+                all.merge(tally);
+            }
+        }
+    });
+    all
+}
+
+/// Every rule removed in turn, on all cores.
+fn hunt() -> Vec<Missed> {
+    let next = AtomicUsize::new(0);
+    let share = || {
+        let mut found = Vec::new();
+        while let Some((rule, ..)) = Rules::TABLE.get(next.fetch_add(1, Ordering::Relaxed)) {
+            found.push(remove(rule, HUNT));
+        }
+        found
+    };
+    let mut all = Vec::new();
+    std::thread::scope(|scope| {
+        let shares: Vec<_> = (0..threads()).map(|_| scope.spawn(share)).collect();
+        all.extend(shares.into_iter().filter_map(|s| s.join().ok()).flatten());
+    });
+    all.sort_by_key(|m| Rules::TABLE.iter().position(|(rule, ..)| *rule == m.rule));
+    all
 }
 
 fn main() -> ExitCode {
-    let args: Vec<String> = std::env::args().skip(1).collect();
-    let value = |name: &str| args.iter().position(|a| a == name).and_then(|i| args.get(i + 1)).cloned();
-    let job = value("--job").and_then(|n| JobKind::named(&n));
-    let text = args.iter().any(|a| a == "--trace");
-    let mutant = value("--mutant");
-    let rules = match mutant.as_deref().map(Rules::without) {
-        Some(None) => {
-            say("there is no such rule; see docs/mutants.md");
+    let asked = match ask() {
+        Ok(asked) => asked,
+        Err(e) => {
+            say(&e);
             return ExitCode::from(2);
         }
-        Some(Some(rules)) => RuleSet::new(rules),
-        None => RuleSet::ALL,
     };
-    let range = value("--seeds").unwrap_or_else(|| "0..100".to_owned());
-    let mut ends = range.split("..").filter_map(|p| p.parse::<u64>().ok());
-    let (from, to) = match value("--seed").and_then(|s| s.parse::<u64>().ok()) {
-        Some(n) => (n, n + 1),
-        None => (ends.next().unwrap_or(0), ends.next().unwrap_or(100)),
-    };
+    // A panic is told as a breach of its seed, not by the hook.
+    std::panic::set_hook(Box::new(|_| {}));
     let start = Instant::now();
-    let share = move |k: u64| {
-        let mut sum = Sum::default();
-        for seed in (from..to).filter(|s| s % THREADS == k) {
-            let o = run(&Wanted { seed, job, rules, text });
-            o.lines.iter().for_each(|l| say(l));
-            sum.runs += 1;
-            sum.rows += o.rows as u64;
-            sum.epochs += o.epochs as u64;
-            sum.faults += o.faults as u64;
-            sum.rescales += o.rescales as u64;
-            if to - from == 1 {
-                say(&format!("seed {seed}: {}, trace {:016x}", o.job.name(), o.hash));
-            }
-            if let Some(breach) = o.breach {
-                sum.broken.push(format!("seed {seed} ({}): {breach}", o.job.name()));
-            }
-        }
-        sum
-    };
-    let threads: Vec<_> = (0..THREADS).map(|k| std::thread::spawn(move || share(k))).collect();
-    let sums: Vec<Sum> = threads.into_iter().filter_map(|t| t.join().ok()).collect();
-    let total = |f: fn(&Sum) -> u64| sums.iter().map(f).sum::<u64>();
-    let (runs, minutes) = (total(|s| s.runs), start.elapsed().as_secs_f64() / 60.0);
-    let mean = |f: fn(&Sum) -> u64| total(f) as f64 / runs.max(1) as f64;
-    let broken: Vec<&String> = sums.iter().flat_map(|s| &s.broken).collect();
-    broken.iter().take(20).for_each(|b| say(b));
-    say(&format!(
-        "{runs} runs, {:.0} a minute; a run has {:.0} rows, {:.1} epochs, {:.1} faults, {:.1} rescales; {} broke a law",
-        runs as f64 / minutes.max(1e-9),
-        mean(|s| s.rows),
-        mean(|s| s.epochs),
-        mean(|s| s.faults),
-        mean(|s| s.rescales),
-        broken.len()
-    ));
-    let complete = runs == to - from;
-    let as_wanted = if mutant.is_some() { !broken.is_empty() } else { broken.is_empty() };
-    if complete && as_wanted { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    let tally = sweep(&asked);
+    let minutes = start.elapsed().as_secs_f64() / 60.0;
+    if asked.docs {
+        say(&format!("{}\n\n{}\n{}", tally.line(), tally.coverage(), mutants(&hunt(), HUNT)));
+        return ExitCode::SUCCESS;
+    }
+    if tally.runs >= COVERING {
+        say(&tally.coverage());
+    }
+    tally.broken.iter().take(20).for_each(|b| say(&format!("seed {} ({}): {}", b.seed, b.job.name(), b.breach)));
+    say(&format!("{}; {:.0} runs a minute", tally.line(), tally.runs as f64 / minutes.max(1e-9)));
+    let covered = asked.mutant || asked.job.is_some() || tally.runs < COVERING || tally.unseen().is_empty();
+    if !covered {
+        say(&format!("never came across: {}", tally.unseen().join("; ")));
+    }
+    if tally.broken.is_empty() != asked.mutant && covered { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -34,6 +34,10 @@ pub enum JobKind {
     Chain,
     /// See [`super`].
     Rolls,
+    /// See [`super`].
+    Copy,
+    /// See [`super`].
+    Depths,
 }
 
 /// What a job is made of, in this run.
@@ -97,7 +101,7 @@ impl Build<'_> {
 
 impl JobKind {
     /// All jobs.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Count,
         Self::Totals,
         Self::Windows,
@@ -107,6 +111,8 @@ impl JobKind {
         Self::Timers,
         Self::Chain,
         Self::Rolls,
+        Self::Copy,
+        Self::Depths,
     ];
 
     /// Its name.
@@ -122,6 +128,8 @@ impl JobKind {
             Self::Timers => "timers",
             Self::Chain => "chain",
             Self::Rolls => "rolls",
+            Self::Copy => "copy",
+            Self::Depths => "depths",
         }
     }
 
@@ -136,7 +144,8 @@ impl JobKind {
     pub fn inputs(self) -> usize {
         match self {
             Self::Sessions | Self::Join => 2,
-            Self::Count | Self::Totals | Self::Windows | Self::Late | Self::Timers | Self::Chain | Self::Rolls => 1,
+            Self::Count | Self::Totals | Self::Windows | Self::Late | Self::Timers => 1,
+            Self::Chain | Self::Rolls | Self::Copy | Self::Depths => 1,
         }
     }
 
@@ -144,8 +153,8 @@ impl JobKind {
     #[must_use]
     pub fn sinks(self) -> usize {
         match self {
-            Self::Late | Self::Chain | Self::Rolls => 2,
-            Self::Count | Self::Totals | Self::Windows | Self::Sessions | Self::Join | Self::Timers => 1,
+            Self::Late | Self::Chain | Self::Rolls | Self::Depths => 2,
+            Self::Count | Self::Totals | Self::Windows | Self::Sessions | Self::Join | Self::Timers | Self::Copy => 1,
         }
     }
 
@@ -162,6 +171,8 @@ impl JobKind {
             Self::Timers => super::timers::build(&b),
             Self::Chain => super::chain::chain(&b),
             Self::Rolls => super::chain::rolls(&b),
+            Self::Copy => super::plain::copy(&b),
+            Self::Depths => super::plain::depths(&b),
         }
         b.job.build()
     }
@@ -179,6 +190,8 @@ impl JobKind {
             Self::Timers => super::timers::expect(env),
             Self::Chain => super::chain::expect(env, true),
             Self::Rolls => super::chain::expect(env, false),
+            Self::Copy => super::plain::expect_copy(env),
+            Self::Depths => super::plain::expect_depths(env),
         }
     }
 }

@@ -11,11 +11,14 @@
 //! | `timers` | timers that set timers, keyed state read when they fire |
 //! | `chain` | updating aggregate → re-keyed MAX → upsert sink: every update of a key once and in order |
 //! | `rolls` | the same with the engine's own updating aggregate in front |
+//! | `copy` | no keyed state at all |
+//! | `depths` | sinks at different depths; stages that speak at the end, one behind the other |
 
 mod chain;
 mod count;
 mod join;
 mod kind;
+mod plain;
 mod sessions;
 mod timers;
 mod windows;

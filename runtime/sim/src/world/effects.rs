@@ -77,7 +77,14 @@ impl Process {
                     ground.seen.see(Cover::CutOverlap);
                 }
             }
-            Command::Barrier(_) => self.marks.aligning += 1,
+            Command::Barrier(b) => {
+                self.marks.aligning += 1;
+                if let Life::Running(c) = &self.life
+                    && b.epoch > c.last().epoch + 1
+                {
+                    ground.seen.see(Cover::EpochsOverlap);
+                }
+            }
             Command::Splits(..) | Command::EndOfSource(_) | Command::Published { .. } | Command::Window(_) => {}
         }
         self.net.send(COORDINATOR, slot, Event::Command(command));

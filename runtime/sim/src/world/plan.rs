@@ -178,7 +178,8 @@ impl Plan {
 
 fn env(kind: JobKind, rng: &mut Rng) -> Env {
     let step = 1000;
-    let window = step * rng.range(10, 40) as i64;
+    // A multiple of six, so that a window is a few panes long, whatever it slides by.
+    let window = step * 6 * rng.range(2, 7) as i64;
     let slide = if rng.chance(1, 2) { window } else { window / rng.range(2, 3) as i64 };
     let keys = [8, 40, 40, 150].get(rng.below(4)).copied().unwrap_or(40);
     let disorder = step * rng.range(1, 12) as i64;

@@ -200,6 +200,10 @@ impl Process {
     }
 
     fn check_net(&mut self, ground: &mut Ground) {
+        #[cfg(feature = "mutants")]
+        if let (Life::Running(c), Some(batch)) = (&mut self.life, self.net.finals.last()) {
+            c.final_sent(*batch);
+        }
         if let Some(b) = self.net.breach.take() {
             ground.broken(|| b);
         }

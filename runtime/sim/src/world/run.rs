@@ -61,6 +61,27 @@ pub struct Outcome {
     pub lines: Vec<String>,
 }
 
+impl Outcome {
+    /// A run that did not come to its end.
+    #[must_use]
+    pub fn lost(wanted: &Wanted, breach: String) -> Self {
+        let kind = Plan::new(wanted.seed, wanted.job).kind;
+        Self {
+            seed: wanted.seed,
+            job: kind,
+            breach: Some(breach),
+            hash: 0,
+            steps: 0,
+            rows: 0,
+            epochs: 0,
+            faults: 0,
+            rescales: 0,
+            seen: Covered::default(),
+            lines: Vec::new(),
+        }
+    }
+}
+
 /// A run under way.
 #[derive(Debug)]
 struct World {

@@ -1,0 +1,171 @@
+//! Many seeds: what they came across together, and how soon each rule, when it is removed, is missed.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use watershed_runtime::protocol::rules::{RuleSet, Rules};
+
+use crate::jobs::JobKind;
+use crate::world::cover::Cover;
+use crate::world::run::{Outcome, Wanted, run};
+
+/// A seed that broke a law.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Broken {
+    /// The seed.
+    pub seed: u64,
+    /// The job.
+    pub job: JobKind,
+    /// The law and what happened.
+    pub breach: String,
+}
+
+/// What some seeds gave.
+#[derive(Clone, Debug, Default)]
+pub struct Tally {
+    /// How many.
+    pub runs: u64,
+    /// Steps of the scheduler.
+    pub steps: u64,
+    /// Rows read, those read again included.
+    pub rows: u64,
+    /// Manifests published.
+    pub epochs: u64,
+    /// Faults.
+    pub faults: u64,
+    /// Wishes for another number of slots.
+    pub rescales: u64,
+    /// By [`Cover`]: how many seeds came across it.
+    pub seen: Vec<u64>,
+    /// Seeds that broke a law.
+    pub broken: Vec<Broken>,
+}
+
+impl Tally {
+    /// Adds a run.
+    pub fn add(&mut self, o: &Outcome) {
+        self.seen.resize(Cover::ALL.len(), 0);
+        self.runs += 1;
+        self.steps += o.steps;
+        self.rows += o.rows;
+        self.epochs += o.epochs;
+        self.faults += o.faults;
+        self.rescales += o.rescales;
+        for ((cover, _), n) in Cover::ALL.iter().zip(&mut self.seen) {
+            *n += u64::from(o.seen.has(*cover));
+        }
+        if let Some(breach) = &o.breach {
+            self.broken.push(Broken { seed: o.seed, job: o.job, breach: breach.clone() });
+        }
+    }
+
+    /// Adds another tally.
+    pub fn merge(&mut self, other: Self) {
+        let Self { runs, steps, rows, epochs, faults, rescales, seen, broken } = other;
+        self.runs += runs;
+        self.steps += steps;
+        self.rows += rows;
+        self.epochs += epochs;
+        self.faults += faults;
+        self.rescales += rescales;
+        self.seen.resize(Cover::ALL.len(), 0);
+        self.seen.iter_mut().zip(seen).for_each(|(a, b)| *a += b);
+        self.broken.extend(broken);
+        self.broken.sort_by_key(|b| b.seed);
+    }
+
+    /// An average over the runs.
+    #[must_use]
+    pub fn mean(&self, of: u64) -> f64 {
+        of as f64 / self.runs.max(1) as f64
+    }
+
+    /// One line.
+    #[must_use]
+    pub fn line(&self) -> String {
+        format!(
+            "{} runs; a run has {:.0} rows, {:.1} epochs, {:.1} faults, {:.1} rescales, {:.0} steps; {} broke a law",
+            self.runs,
+            self.mean(self.rows),
+            self.mean(self.epochs),
+            self.mean(self.faults),
+            self.mean(self.rescales),
+            self.mean(self.steps),
+            self.broken.len()
+        )
+    }
+
+    /// What was come across, as a table.
+    #[must_use]
+    pub fn coverage(&self) -> String {
+        let mut text = String::from("| what a run comes across | seeds in a thousand |\n|---|---:|\n");
+        for ((_, what), n) in Cover::ALL.iter().zip(&self.seen) {
+            text.push_str(&format!("| {what} | {:.1} |\n", 1000.0 * self.mean(*n)));
+        }
+        text
+    }
+
+    /// What no run came across.
+    #[must_use]
+    pub fn unseen(&self) -> Vec<&'static str> {
+        Cover::ALL.iter().zip(&self.seen).filter(|(_, n)| **n == 0).map(|((_, what), _)| *what).collect()
+    }
+}
+
+/// Runs a seed; a panic is a breach like any other.
+#[must_use]
+pub fn try_run(wanted: &Wanted) -> Outcome {
+    catch_unwind(AssertUnwindSafe(|| run(wanted))).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().cloned().or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_owned()));
+        Outcome::lost(wanted, format!("panic: {}", text.unwrap_or_default()))
+    })
+}
+
+/// The rules that no run of whole jobs in one process can miss, and why.
+pub const BEYOND: &[(&str, &str)] = &[
+    ("undo_stays", "nobody survives a crash here: every process reads the manifest; the model shows it"),
+    ("frozen_with_table", "nobody survives a crash here; the model shows it"),
+    ("previous_cut_published", "nobody survives a crash here, and tables make room for a group that comes back; the model shows it"),
+    ("fence_implies_publication", "tables make room for a group that comes back; the model shows it"),
+    ("final_covers", "a warm-up comes from its live source, not from a manifest; the model shows it"),
+    ("control_bypass", "has no switch in the engine"),
+];
+
+/// A rule removed: how many seeds it took to miss it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Missed {
+    /// The rule.
+    pub rule: &'static str,
+    /// How many seeds, and what the last one said; `None` if none said anything.
+    pub by: Option<(u64, Broken)>,
+}
+
+/// Looks for the first of `seeds` seeds that breaks a law without a rule.
+#[must_use]
+pub fn remove(rule: &'static str, seeds: u64) -> Missed {
+    let Some(rules) = Rules::without(rule) else { return Missed { rule, by: None } };
+    for seed in 0..seeds {
+        let o = try_run(&Wanted { seed, job: None, rules: RuleSet::new(rules), text: false });
+        if let Some(breach) = o.breach {
+            return Missed { rule, by: Some((seed + 1, Broken { seed, job: o.job, breach })) };
+        }
+    }
+    Missed { rule, by: None }
+}
+
+/// The table of mutants.
+#[must_use]
+pub fn mutants(all: &[Missed], seeds: u64) -> String {
+    let mut text = String::from("| rule removed | seeds until a law is broken | which |\n|---|---:|---|\n");
+    for m in all {
+        let why = BEYOND.iter().find(|(r, _)| *r == m.rule).map(|(_, why)| *why);
+        match (&m.by, why) {
+            (Some((n, b)), _) => {
+                let breach: String = b.breach.chars().take(110).collect();
+                text.push_str(&format!("| `{}` | {n} | {}: {} |\n", m.rule, b.job.name(), breach.replace('|', "/")));
+            }
+            (None, Some(why)) => text.push_str(&format!("| `{}` | – | not here: {why} |\n", m.rule)),
+            (None, None) => text.push_str(&format!("| `{}` | **more than {seeds}** | |\n", m.rule)),
+        }
+    }
+    text
+}
