@@ -124,7 +124,10 @@ pub fn try_run(wanted: &Wanted) -> Outcome {
 pub const BEYOND: &[(&str, &str)] = &[
     ("undo_stays", "nobody survives a crash here: every process reads the manifest; the model shows it"),
     ("frozen_with_table", "nobody survives a crash here; the model shows it"),
-    ("previous_cut_published", "nobody survives a crash here, and tables make room for a group that comes back; the model shows it"),
+    (
+        "previous_cut_published",
+        "nobody survives a crash here, and tables make room for a group that comes back; the model shows it",
+    ),
     ("fence_implies_publication", "tables make room for a group that comes back; the model shows it"),
     ("final_covers", "a warm-up comes from its live source, not from a manifest; the model shows it"),
     ("control_bypass", "has no switch in the engine"),

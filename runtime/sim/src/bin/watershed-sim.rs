@@ -43,7 +43,9 @@ fn ask() -> Result<Asked, String> {
     let job = value("--job").map(|n| JobKind::named(&n).ok_or_else(|| format!("there is no job `{n}`"))).transpose()?;
     let mutant = value("--mutant");
     let rules = match &mutant {
-        Some(rule) => RuleSet::new(Rules::without(rule).ok_or_else(|| format!("there is no rule `{rule}`; see docs/mutants.md"))?),
+        Some(rule) => {
+            RuleSet::new(Rules::without(rule).ok_or_else(|| format!("there is no rule `{rule}`; see docs/mutants.md"))?)
+        }
         None => RuleSet::ALL,
     };
     let seeds = match (value("--seed"), value("--seeds")) {

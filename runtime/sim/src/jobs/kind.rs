@@ -38,6 +38,8 @@ pub enum JobKind {
     Copy,
     /// See [`super`].
     Depths,
+    /// See [`super`].
+    Cascade,
 }
 
 /// What a job is made of, in this run.
@@ -101,7 +103,7 @@ impl Build<'_> {
 
 impl JobKind {
     /// All jobs.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Count,
         Self::Totals,
         Self::Windows,
@@ -113,6 +115,7 @@ impl JobKind {
         Self::Rolls,
         Self::Copy,
         Self::Depths,
+        Self::Cascade,
     ];
 
     /// Its name.
@@ -130,6 +133,7 @@ impl JobKind {
             Self::Rolls => "rolls",
             Self::Copy => "copy",
             Self::Depths => "depths",
+            Self::Cascade => "cascade",
         }
     }
 
@@ -145,7 +149,7 @@ impl JobKind {
         match self {
             Self::Sessions | Self::Join => 2,
             Self::Count | Self::Totals | Self::Windows | Self::Late | Self::Timers => 1,
-            Self::Chain | Self::Rolls | Self::Copy | Self::Depths => 1,
+            Self::Chain | Self::Rolls | Self::Copy | Self::Depths | Self::Cascade => 1,
         }
     }
 
@@ -153,7 +157,7 @@ impl JobKind {
     #[must_use]
     pub fn sinks(self) -> usize {
         match self {
-            Self::Late | Self::Chain | Self::Rolls | Self::Depths => 2,
+            Self::Late | Self::Chain | Self::Rolls | Self::Depths | Self::Cascade => 2,
             Self::Count | Self::Totals | Self::Windows | Self::Sessions | Self::Join | Self::Timers | Self::Copy => 1,
         }
     }
@@ -173,6 +177,7 @@ impl JobKind {
             Self::Rolls => super::chain::rolls(&b),
             Self::Copy => super::plain::copy(&b),
             Self::Depths => super::plain::depths(&b),
+            Self::Cascade => super::cascade::build(&b)?,
         }
         b.job.build()
     }
@@ -192,6 +197,7 @@ impl JobKind {
             Self::Rolls => super::chain::expect(env, false),
             Self::Copy => super::plain::expect_copy(env),
             Self::Depths => super::plain::expect_depths(env),
+            Self::Cascade => super::cascade::expect(env),
         }
     }
 }

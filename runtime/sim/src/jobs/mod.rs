@@ -11,9 +11,11 @@
 //! | `timers` | timers that set timers, keyed state read when they fire |
 //! | `chain` | updating aggregate → re-keyed MAX → upsert sink: every update of a key once and in order |
 //! | `rolls` | the same with the engine's own updating aggregate in front |
+//! | `cascade` | timers and windows in two keyed stages: event time across a move |
 //! | `copy` | no keyed state at all |
 //! | `depths` | sinks at different depths; stages that speak at the end, one behind the other |
 
+mod cascade;
 mod chain;
 mod count;
 mod join;

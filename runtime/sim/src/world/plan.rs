@@ -121,7 +121,12 @@ impl Plan {
     #[must_use]
     pub fn new(seed: u64, only: Option<JobKind>) -> Self {
         let mut rng = Rng::new(seed);
-        let drawn = rng.pick(&JobKind::ALL).copied().unwrap_or(JobKind::Chain);
+        // Jobs of two keyed stages come more often: most of what can go wrong goes wrong between them.
+        let drawn = match rng.below(JobKind::ALL.len() + 4) {
+            n if n < JobKind::ALL.len() => rng.pick(&JobKind::ALL).copied().unwrap_or(JobKind::Chain),
+            n if n % 2 == 0 => JobKind::Chain,
+            _ => JobKind::Cascade,
+        };
         let kind = only.unwrap_or(drawn);
         let env = env(kind, &mut rng);
         let total: u64 = env.inputs.iter().map(|i| (i.splits * i.rows) as u64).sum();
