@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Folders that hold nothing a person wrote.
-const NOT_OURS: &[&str] = &["target", "corpus", "artifacts", "node_modules"];
+const NOT_OURS: &[&str] = &["target", "corpus", "artifacts", "node_modules", "generated"];
 
 /// A text file of the repository.
 #[derive(Debug)]
