@@ -48,8 +48,11 @@ use node::{Body, NodeState, Out};
 use route::Shipped;
 pub use tuning::Tuning;
 
-/// Entries freed between two runs while there is other work, and at rest.
-const SWEEP_AT_WORK: usize = 1024;
+/// While there is other work, each step frees this share of what waits to be freed, up to so many entries (about 0.1 ms). A share, not a
+/// number: a job that closes windows as fast as it can otherwise frees less than it buries, and keeps all of it (I13).
+const SWEEP_SHARE: usize = 64;
+const SWEEP_AT_WORK: usize = 2048;
+/// At rest there is time.
 const SWEEP_AT_REST: usize = 16384;
 
 /// What a slot begins with.
@@ -246,11 +249,11 @@ impl Slot {
             let encoded = step % self.tuning.encode_every == 0 && self.seal_some(out)?;
             let worked = self.step(out)?;
             self.send_shipped(out);
+            self.sweep(|debt| (debt / SWEEP_SHARE).min(SWEEP_AT_WORK));
             if !worked && !encoded && !self.seal_some(out)? && !self.rest(out)? {
                 return Ok(Status::Idle(self.next_timeout()));
             }
         }
-        self.sweep(SWEEP_AT_WORK)?;
         Ok(Status::Busy)
     }
 
@@ -296,17 +299,18 @@ impl Slot {
         }
         worked |= self.send_shipped(out);
         self.report_end(out);
-        Ok(worked || !self.sweep(SWEEP_AT_REST)?)
+        Ok(worked || !self.sweep(|_| SWEEP_AT_REST))
     }
 
-    /// Frees a few entries that nobody needs any more. True when none is left.
-    fn sweep(&mut self, entries: usize) -> Result<bool> {
+    /// Frees entries that nobody needs any more: as many as `budget` says of those that wait. True when none is left.
+    fn sweep(&mut self, budget: impl Fn(usize) -> usize) -> bool {
         let mut done = true;
-        self.each_table(|_, t| {
-            done &= t.sweep(entries);
-            Ok(())
-        })?;
-        Ok(done)
+        for node in &mut self.nodes {
+            if let Body::Operator { op, .. } = &mut node.body {
+                op.tables(&mut |t| done &= t.sweep(budget(t.debt())));
+            }
+        }
+        done
     }
 
     /// Whether a node has yet to say that nothing is to be expected of it: while groups moved it could not.
@@ -397,6 +401,12 @@ impl Slot {
             }
         };
         self.nodes.iter_mut().zip(ids).map(stats).collect()
+    }
+
+    /// Rows that came too late, at all nodes together.
+    #[must_use]
+    pub fn late(&self) -> u64 {
+        self.nodes.iter().map(|n| n.late).sum()
     }
 
     /// For each keyed state, the groups that may be accessed (I1).

@@ -6,8 +6,8 @@
 //! the bytes sorts by key group. Flag 1: a tombstone, without a value. Flag 2: the time of the last write follows (only where
 //! the state expires).
 
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Kind, Result};
 use crate::key::KeyGroup;
@@ -16,7 +16,7 @@ const TOMBSTONE: u8 = 1;
 const TIMED: u8 = 2;
 
 /// Where one item lies in a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Span {
     /// The item's key group.
     pub group: KeyGroup,
@@ -27,7 +27,7 @@ pub struct Span {
 }
 
 /// Encoded entries in the order in which they were met; sorted later, off the hot thread.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EncodedRun {
     /// Framed items.
     pub bytes: Vec<u8>,
@@ -57,7 +57,7 @@ impl EncodedRun {
 }
 
 /// Appends to a vector what postcard makes.
-struct Append<'a>(&'a mut Vec<u8>);
+pub(crate) struct Append<'a>(pub(crate) &'a mut Vec<u8>);
 
 impl postcard::ser_flavors::Flavor for Append<'_> {
     type Output = ();

@@ -38,6 +38,8 @@ pub trait ErasedTable: Send + Debug {
     fn undo_to(&mut self, epoch: u64) -> Result<()>;
     /// See [`Table::sweep`].
     fn sweep(&mut self, budget: usize) -> bool;
+    /// See [`Table::debt`].
+    fn debt(&self) -> usize;
     /// See [`Table::expire`].
     fn expire(&mut self, budget: usize) -> Result<usize>;
     /// See [`Table::ship_start`].
@@ -111,6 +113,10 @@ impl<K: StateKey, V: StateValue> ErasedTable for Table<K, V> {
 
     fn sweep(&mut self, budget: usize) -> bool {
         Self::sweep(self, budget)
+    }
+
+    fn debt(&self) -> usize {
+        Self::debt(self)
     }
 
     fn expire(&mut self, budget: usize) -> Result<usize> {

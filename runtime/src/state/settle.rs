@@ -44,6 +44,12 @@ impl<K: StateKey, V: StateValue> Table<K, V> {
         self.epochs.retired.is_empty() && self.garbage.is_empty()
     }
 
+    /// About how many entries and images wait to be freed.
+    #[must_use]
+    pub fn debt(&self) -> usize {
+        self.epochs.retired.iter().map(|r| r.graves.len() + r.olds.len()).sum::<usize>() + self.garbage.len() * STEP
+    }
+
     fn sweep_retired(&mut self, budget: usize) -> Option<usize> {
         let front = self.epochs.retired.front_mut()?;
         let stamp = front.stamp;

@@ -99,6 +99,8 @@ impl Cutter {
         let left = usize::try_from(self.end.saturating_sub(at).saturating_add(1)).unwrap_or(usize::MAX);
         let want = if at > self.end { self.chunk.min(TAIL) } else { self.chunk.min(left) };
         let mut filled = buf.len();
+        // Exactly: doubling would take 256 KiB for a chunk of 128 KiB and the rest of a line.
+        buf.reserve_exact(want);
         buf.resize(filled + want, 0);
         let result = loop {
             match buf.get_mut(filled..) {
