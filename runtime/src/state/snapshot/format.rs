@@ -189,13 +189,6 @@ pub struct Stored<'a> {
     pub item: Item<'a>,
 }
 
-impl Stored<'_> {
-    /// What items are ordered by: key group, table, hash and key.
-    pub(super) fn order(&self, space: KeySpace) -> (KeyGroup, u64, &[u8]) {
-        (space.group(self.item.hash), self.table, self.item.name)
-    }
-}
-
 impl Block {
     /// The item at an offset and the offset of the next.
     pub(super) fn item(&self, at: usize) -> Option<(Stored<'_>, usize)> {

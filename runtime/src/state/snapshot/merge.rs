@@ -3,23 +3,30 @@
 //! Streams: of every input one block is decompressed at a time. With the base among the inputs tombstones have done their work
 //! and can go; without it they must stay. Groups that have left for another owner can be left out.
 
+use std::cmp::Ordering;
+
 use super::format::{Block, FileInfo, Index, Stored};
 use super::write::FileWriter;
 use crate::error::{Error, Kind, Result};
-use crate::key::{GroupSet, KeySpace};
+use crate::key::{GroupSet, KeyGroup, KeySpace};
 
 /// A place in one input.
 struct Cursor<'a> {
     file: &'a [u8],
+    space: KeySpace,
     index: Index,
     number: usize,
     block: Block,
     at: usize,
+    /// Key group, table and hash of the item here: decides nearly every comparison without a look at the bytes.
+    head: Option<(KeyGroup, u64, u64)>,
 }
 
 impl<'a> Cursor<'a> {
     fn open(file: &'a [u8]) -> Result<Self> {
-        let mut c = Self { file, index: Index::of_file(file)?, number: 0, block: Block::default(), at: 0 };
+        let index = Index::of_file(file)?;
+        let space = KeySpace { seed: 0, bits: index.info.bits };
+        let mut c = Self { file, space, index, number: 0, block: Block::default(), at: 0, head: None };
         c.load()?;
         Ok(c)
     }
@@ -30,11 +37,25 @@ impl<'a> Cursor<'a> {
         if self.number < self.index.blocks.len() {
             self.block = self.index.decode_block(self.number, self.index.stored(self.file, self.number))?;
         }
+        self.look();
         Ok(())
+    }
+
+    fn look(&mut self) {
+        self.head = self.item().map(|i| (self.space.group(i.item.hash), i.table, i.item.hash));
     }
 
     fn item(&self) -> Option<Stored<'_>> {
         self.block.item(self.at).map(|(item, _)| item)
+    }
+
+    fn name(&self) -> &[u8] {
+        self.item().map_or(&[], |i| i.item.name)
+    }
+
+    /// Before `other` in the order of items. Only for cursors that have an item.
+    fn before(&self, other: &Self) -> Ordering {
+        self.head.cmp(&other.head).then_with(|| self.name().cmp(other.name()))
     }
 
     fn advance(&mut self) -> Result<()> {
@@ -42,7 +63,8 @@ impl<'a> Cursor<'a> {
             Some((_, next)) => self.at = next,
             None => return Ok(()),
         }
-        if self.block.item(self.at).is_none() {
+        self.look();
+        if self.head.is_none() {
             self.number += 1;
             self.load()?;
         }
@@ -53,22 +75,26 @@ impl<'a> Cursor<'a> {
 /// One file out of `files`, oldest first. `keep` leaves out other key groups; `drop_tombstones` only if nothing older remains.
 pub fn merge(files: &[&[u8]], keep: Option<&GroupSet>, drop_tombstones: bool) -> Result<Vec<u8>> {
     let mut cursors = files.iter().map(|f| Cursor::open(f)).collect::<Result<Vec<_>>>()?;
-    let info = covered(&cursors, drop_tombstones)?;
-    let space = KeySpace { seed: 0, bits: info.bits };
-    let mut out = FileWriter::new(info);
-    let mut equal = Vec::with_capacity(cursors.len());
-    // At most a base and sixteen deltas: looking at each is as fast as a heap.
-    while let Some(least) =
-        cursors.iter().filter_map(|c| c.item()).map(|i| (space.group(i.item.hash), i.table, i.item.name)).min()
-    {
+    let mut out = FileWriter::new(covered(&cursors, drop_tombstones)?);
+    let mut equal: Vec<usize> = Vec::with_capacity(cursors.len());
+    loop {
+        // At most a base and sixteen deltas: looking at each is as fast as a heap.
         equal.clear();
-        equal.extend(
-            cursors.iter().enumerate().filter(|(_, c)| c.item().is_some_and(|i| i.order(space) == least)).map(|(n, _)| n),
-        );
-        if let Some(newest) = equal.last().and_then(|n| cursors.get(*n)).and_then(Cursor::item) {
-            let wanted = keep.is_none_or(|k| k.contains(least.0)) && !(drop_tombstones && newest.item.value.is_none());
+        for (n, c) in cursors.iter().enumerate().filter(|(_, c)| c.head.is_some()) {
+            match equal.last().and_then(|least| cursors.get(*least)).map_or(Ordering::Less, |least| c.before(least)) {
+                Ordering::Less => {
+                    equal.clear();
+                    equal.push(n);
+                }
+                Ordering::Equal => equal.push(n),
+                Ordering::Greater => {}
+            }
+        }
+        let Some(newest) = equal.last().and_then(|n| cursors.get(*n)) else { break };
+        if let (Some((group, table, _)), Some(item)) = (newest.head, newest.item()) {
+            let wanted = keep.is_none_or(|k| k.contains(group)) && !(drop_tombstones && item.item.value.is_none());
             if wanted {
-                out.push(newest.table, least.0, newest.framed.get(4..).unwrap_or_default())?;
+                out.push(table, group, item.framed.get(4..).unwrap_or_default())?;
             }
         }
         for n in &equal {

@@ -5,7 +5,7 @@
 //! the base's own: at most twice the state is read.
 //!
 //! Two rules.
-//! 1. When the deltas together are as large as the base (and many, or large in themselves), everything becomes a new base. Every byte of that cost was paid for by
+//! 1. When the deltas together are as large as the base (and `MAX_DELTAS`, or large in themselves), everything becomes a new base. Every byte of that cost was paid for by
 //!    a byte changed: a state of constant size writes at most 1 byte here for each byte changed.
 //! 2. Otherwise, when there are `MAX_DELTAS`, the youngest run of at least two neighbours of the lowest level becomes one delta. The
 //!    first such merge takes 16 files, the next 15 (one place is taken by its result), and so on; so a byte is rewritten once
@@ -47,7 +47,7 @@ pub fn plan_merge(files: &[FileMeta]) -> Option<Range<usize>> {
         return None;
     }
     let sum: u64 = deltas.iter().map(|f| f.bytes).sum();
-    let worth = deltas.len() >= MAX_DELTAS / 2 || (deltas.len() >= 2 && sum >= WORTH_READING);
+    let worth = deltas.len() >= MAX_DELTAS || (deltas.len() >= 2 && sum >= WORTH_READING);
     if worth && sum >= base.bytes {
         return Some(0..files.len());
     }

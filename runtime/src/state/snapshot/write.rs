@@ -73,18 +73,18 @@ pub fn write_file(info: FileInfo, runs: &[(u64, EncodedRun)]) -> Result<Vec<u8>>
     let mut order = Vec::with_capacity(runs.iter().map(|(_, r)| r.spans.len()).sum());
     for (table, run) in runs {
         for span in &run.spans {
-            let item = run.item(*span);
-            let name =
-                Item::parse(item).ok_or_else(|| Error::broken("I5", "a table encoded an item that cannot be parsed"))?.name;
-            order.push((span.group, *table, name, item));
+            let bytes = run.item(*span);
+            let item = Item::parse(bytes).ok_or_else(|| Error::broken("I5", "a table encoded an item that cannot be parsed"))?;
+            // The name begins with the hash: three numbers decide nearly every comparison, bytes only among equal hashes.
+            order.push(((span.group, *table, item.hash), item.name, bytes));
         }
     }
-    order.sort_by(|a, b| (a.0, a.1, a.2).cmp(&(b.0, b.1, b.2)));
+    order.sort_by(|a, b| a.0.cmp(&b.0).then_with(|| a.1.cmp(b.1)));
     let mut file = FileWriter::new(info);
     let mut rest = order.iter().peekable();
-    while let Some((group, table, name, item)) = rest.next() {
-        if rest.peek().is_none_or(|next| (next.1, next.2) != (*table, *name)) {
-            file.push(*table, *group, item)?;
+    while let Some((place, name, item)) = rest.next() {
+        if rest.peek().is_none_or(|next| (&next.0, &next.1) != (place, name)) {
+            file.push(place.1, place.0, item)?;
         }
     }
     file.finish()
