@@ -4,10 +4,14 @@
 //! nowhere else. Two kinds exist: [`Rows`] here (the Rust API) and the Arrow batch of `watershed-columnar` (SQL). Turning one
 //! into the other is an explicit operator, never done behind anybody's back.
 
+mod codec;
+
 use std::any::Any;
 use std::fmt::Debug;
 
 use crate::time::Time;
+
+pub use codec::{BatchCodec, Exchanged, RowsCodec};
 
 /// An owned, erased batch.
 pub type Batch = Box<dyn Container>;

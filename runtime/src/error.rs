@@ -5,8 +5,10 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
 /// What the reader should do about an error.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Kind {
     /// The job's text, options or program are wrong: change them.
     Invalid,
@@ -124,6 +126,33 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         self.inner.source.as_deref().map(|e| e as _)
+    }
+}
+
+/// An error on its way to another process: its causes become text.
+#[derive(Serialize, Deserialize)]
+struct Told {
+    kind: Kind,
+    what: String,
+    place: Option<String>,
+    advice: Option<String>,
+    causes: Option<String>,
+}
+
+impl Serialize for Error {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let Inner { kind, what, place, advice, source: _ } = &*self.inner;
+        let causes: Vec<String> =
+            std::iter::successors(std::error::Error::source(self), |e| e.source()).map(ToString::to_string).collect();
+        let causes = (!causes.is_empty()).then(|| causes.join(": "));
+        Told { kind: *kind, what: what.clone(), place: place.clone(), advice: advice.clone(), causes }.serialize(to)
+    }
+}
+
+impl<'de> Deserialize<'de> for Error {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let Told { kind, what, place, advice, causes } = Told::deserialize(from)?;
+        Ok(Self { inner: Box::new(Inner { kind, what, place, advice, source: causes.map(Into::into) }) })
     }
 }
 

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::container::BatchCodec;
 use crate::env::{Sink, Source, TimeStamper};
 use crate::error::{Error, Kind, Result};
 use crate::key::KeySpace;
@@ -43,7 +44,7 @@ impl NodeId {
 }
 
 /// A node by its place in the graph.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct NodeIndex(pub usize);
 
 /// Makes a node's operator for one slot.
@@ -143,6 +144,8 @@ pub struct Edge {
 pub struct Graph {
     nodes: Vec<Node>,
     edges: Vec<Edge>,
+    /// For each edge with an exchange, how its batches are encoded for another process.
+    codecs: Vec<Option<Arc<dyn BatchCodec>>>,
 }
 
 impl Graph {
@@ -176,9 +179,25 @@ impl Graph {
         let to = NodeIndex(self.nodes.len());
         for (port, (from, output, path)) in inputs.iter().enumerate() {
             self.edges.push(Edge { from: *from, output: *output, to, input: port as u8, path: *path });
+            self.codecs.push(None);
         }
         self.nodes.push(Node { id, name: name.into(), role });
         to
+    }
+
+    /// Says how the batches of an input with an exchange are encoded for another process.
+    pub fn carry(&mut self, to: NodeIndex, input: u8, codec: &Arc<dyn BatchCodec>) {
+        for (edge, place) in self.edges.iter().zip(&mut self.codecs) {
+            if edge.to == to && edge.input == input && edge.path == Path::Exchange {
+                *place = Some(Arc::clone(codec));
+            }
+        }
+    }
+
+    /// How the batches of an edge are encoded for another process; none where they never leave a slot.
+    #[must_use]
+    pub fn codec(&self, edge: u32) -> Option<&Arc<dyn BatchCodec>> {
+        self.codecs.get(edge as usize).and_then(Option::as_ref)
     }
 
     /// The id of a node.
@@ -231,6 +250,10 @@ impl Graph {
         if self.sinks().next().is_none() {
             return Err(Error::new(Kind::Invalid, "the job has no sink, so nothing it computes would be seen")
                 .advise("end at least one stream in a sink (print and blackhole are sinks too)"));
+        }
+        let mute = |(e, codec): (&Edge, &Option<_>)| (e.path == Path::Exchange && codec.is_none()).then_some(e.to.0);
+        if let Some(node) = self.edges.iter().zip(&self.codecs).find_map(mute).and_then(|to| self.nodes.get(to)) {
+            return Err(Error::broken("graph", "an exchange does not say how its rows are encoded").at(node.name.clone()));
         }
         Ok(())
     }

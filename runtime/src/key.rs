@@ -254,10 +254,29 @@ impl Assignment {
 }
 
 /// A set of key groups: a bitmap, 512 bytes for the default 4096 groups.
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "Words")]
 pub struct GroupSet {
     bits: u8,
     words: Vec<u64>,
+}
+
+/// A set as it comes from elsewhere.
+#[derive(Deserialize)]
+struct Words {
+    bits: u8,
+    words: Vec<u64>,
+}
+
+impl TryFrom<Words> for GroupSet {
+    type Error = String;
+
+    fn try_from(Words { bits, words }: Words) -> Result<Self, String> {
+        match KeySpace::with_groups(1u32.checked_shl(bits.into()).unwrap_or(0)) {
+            Some(space) if words.len() == space.groups().div_ceil(64) => Ok(Self { bits, words }),
+            _ => Err(format!("a set of key groups with {bits} bits in {} words", words.len())),
+        }
+    }
 }
 
 impl std::fmt::Debug for GroupSet {

@@ -8,6 +8,8 @@ use std::sync::Arc;
 
 use hashbrown::HashTable;
 
+use serde::{Deserialize, Serialize};
+
 use crate::container::{Batch, Data, Rows};
 use crate::error::Result;
 use crate::key::Key;
@@ -23,7 +25,7 @@ pub const WHOLE: i64 = i64::MIN;
 const MAX_ENTRIES: usize = 1 << 16;
 
 /// One partial value on its way to the key's owner.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Partial<K, A> {
     /// The key.
     pub key: K,

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::env::{Position, SinkHandle, SplitId};
 use crate::error::Error;
 use crate::frame::Frame;
@@ -12,7 +14,7 @@ use crate::state::{EncodedRun, ShipFinal};
 use crate::time::Time;
 
 /// A barrier: the end of `epoch`, and what changes with it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Barrier {
     /// The epoch that ends here.
     pub epoch: u64,
@@ -25,7 +27,7 @@ pub struct Barrier {
 }
 
 /// A split that changes its reader at a barrier.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SplitMove {
     /// The source node.
     pub node: NodeId,
@@ -38,7 +40,7 @@ pub struct SplitMove {
 }
 
 /// How far a split has been read.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SplitState {
     /// The source node.
     pub node: NodeId,
@@ -97,7 +99,7 @@ pub enum Bulk {
 }
 
 /// What the coordinator tells a slot.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub enum Command {
     /// Read these splits (node, split, position, watermark). Adds to those it reads already.
     Splits(NodeIndex, Vec<(SplitId, Position, Time)>),
@@ -123,7 +125,7 @@ pub enum Command {
 }
 
 /// What one slot has to say about one epoch: its part of the manifest.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct EpochPart {
     /// Changed entries by table id.
     pub runs: Vec<(u64, EncodedRun)>,
@@ -138,7 +140,7 @@ pub struct EpochPart {
 }
 
 /// What a slot says.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub enum Report {
     /// All its nodes have aligned: the exclusive window is over for this slot.
     Aligned(u64),

@@ -4,13 +4,13 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::container::{Data, Rows};
+use crate::container::{Data, Exchanged, Rows, RowsCodec};
 use crate::error::Result;
 use crate::graph::{Path, Role};
 use crate::key::{Key, KeySpace};
 use crate::operator::Operator;
 use crate::operator::aggregate::{Aggregation, Count, Fold, Reduce};
-use crate::operator::combine::Combiner;
+use crate::operator::combine::{Combiner, Partial};
 use crate::operator::process::{Closures, Either, Keyed as ProcessContext, ProcessOperator};
 use crate::operator::rolling::{Rolling, When};
 use crate::operator::window::Windows;
@@ -87,7 +87,10 @@ impl<K: Key, T: Data> Keyed<K, T> {
         let combined = self.combiner(name, aggregation.clone(), 0);
         let when = self.when;
         let role = operator(move |space| Ok(Rolling::<T, K, G>::new(aggregation.clone(), when, space)));
-        let node = self.stream.job.graph.borrow_mut().add(name, role, &[(combined, 0, Path::Exchange)]);
+        let mut graph = self.stream.job.graph.borrow_mut();
+        let node = graph.add(name, role, &[(combined, 0, Path::Exchange)]);
+        graph.carry(node, 0, &RowsCodec::<Partial<K, G::Value>>::shared());
+        drop(graph);
         Stream::at(&self.stream.job, node, 0)
     }
 
@@ -132,9 +135,11 @@ impl<K: Key, T: Data> Keyed<K, T> {
         Ok(Windowed::new(self, Windows::new(micros(size), micros(slide))?))
     }
 
-    /// The low-level operator: a function of a row and its key's state. Emits on the stream and on a side output.
+    /// The low-level operator: a function of a row and its key's state. Emits on the stream and on a side output. The rows go to whoever
+    /// owns their key, perhaps in another process: hence [`Exchanged`].
     pub fn process<S, O, R, M>(&self, row: R, timer: M) -> (Stream<O>, Stream<O>)
     where
+        T: Exchanged,
         S: StateValue + Default,
         O: Data,
         R: Fn(T, &mut ProcessContext<'_, K, S, O>) + Clone + Send + Sync + 'static,
@@ -155,7 +160,10 @@ impl<K: Key, T: Data> Keyed<K, T> {
         });
         let pairs = self.pairs();
         let job = &self.stream.job;
-        let node = job.graph.borrow_mut().add("process", role, &[(pairs.node, 0, Path::Exchange)]);
+        let mut graph = job.graph.borrow_mut();
+        let node = graph.add("process", role, &[(pairs.node, 0, Path::Exchange)]);
+        graph.carry(node, 0, &RowsCodec::<(K, T)>::shared());
+        drop(graph);
         (Stream::at(job, node, 0), Stream::at(job, node, 1))
     }
 
@@ -174,7 +182,7 @@ pub struct Connected<K, T, U> {
     types: PhantomData<fn(T, U)>,
 }
 
-impl<K: Key, T: Data, U: Data> Connected<K, T, U> {
+impl<K: Key, T: Exchanged, U: Exchanged> Connected<K, T, U> {
     /// The low-level operator with two inputs: rows of either stream see the same state.
     pub fn process<S, O, R, M>(&self, row: R, timer: M) -> (Stream<O>, Stream<O>)
     where
@@ -196,7 +204,11 @@ impl<K: Key, T: Data, U: Data> Connected<K, T, U> {
         });
         let job = &self.left.job;
         let inputs = [(self.left.node, 0, Path::Exchange), (self.right.node, 0, Path::Exchange)];
-        let node = job.graph.borrow_mut().add("process", role, &inputs);
+        let mut graph = job.graph.borrow_mut();
+        let node = graph.add("process", role, &inputs);
+        graph.carry(node, 0, &RowsCodec::<(K, T)>::shared());
+        graph.carry(node, 1, &RowsCodec::<(K, U)>::shared());
+        drop(graph);
         (Stream::at(job, node, 0), Stream::at(job, node, 1))
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::container::Data;
+use crate::container::{Data, Exchanged, RowsCodec};
 use crate::graph::Path;
 use crate::key::Key;
 use crate::operator::aggregate::{Aggregation, Count, Fold, Reduce};
@@ -57,7 +57,10 @@ impl<'a, K: Key, T: Data> Windowed<'a, K, T> {
         let combined = self.keyed.combiner(name, aggregation.clone(), windows.pane());
         let make = move |space| Ok(WindowAggregate::<Partial<K, G::Value>, T, K, G>::new(windows, aggregation.clone(), space));
         let job = &self.keyed.stream.job;
-        let node = job.graph.borrow_mut().add(format!("window {name}"), operator(make), &[(combined, 0, Path::Exchange)]);
+        let mut graph = job.graph.borrow_mut();
+        let node = graph.add(format!("window {name}"), operator(make), &[(combined, 0, Path::Exchange)]);
+        graph.carry(node, 0, &RowsCodec::<Partial<K, G::Value>>::shared());
+        drop(graph);
         Stream::at(job, node, 0)
     }
 
@@ -68,13 +71,19 @@ impl<'a, K: Key, T: Data> Windowed<'a, K, T> {
         zero: A,
         add: impl Fn(&mut A, &T) + Send + Sync + 'static,
         merge: impl Fn(&mut A, A) + Send + Sync + 'static,
-    ) -> WithLate<K, A, T> {
+    ) -> WithLate<K, A, T>
+    where
+        T: Exchanged,
+    {
         let fold = Fold { zero, add: Arc::new(add), merge: Arc::new(merge) };
         let windows = self.windows;
         let make = move |space| Ok(WindowAggregate::<(K, T), T, K, _>::new(windows, fold.clone(), space));
         let pairs = self.keyed.pairs();
         let job = &self.keyed.stream.job;
-        let node = job.graph.borrow_mut().add("window aggregate", operator(make), &[(pairs.node, 0, Path::Exchange)]);
+        let mut graph = job.graph.borrow_mut();
+        let node = graph.add("window aggregate", operator(make), &[(pairs.node, 0, Path::Exchange)]);
+        graph.carry(node, 0, &RowsCodec::<(K, T)>::shared());
+        drop(graph);
         (Stream::at(job, node, 0), Stream::at(job, node, 1))
     }
 }

@@ -7,7 +7,7 @@ use watershed_runtime::stream::Stream;
 use crate::world::sink::SimSink;
 
 /// A row of a source.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Row {
     /// The key.
     pub key: u32,

@@ -37,7 +37,7 @@ pub struct ChannelId {
 }
 
 /// What is cut: the content of a Fence, shared by all who hear of it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct CutPlan {
     /// The batch, unique in the job's life.
     pub batch: u64,
@@ -71,6 +71,34 @@ pub struct Tag {
     pub source: SlotId,
 }
 
+/// What the sender of a channel has said about time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Promise {
+    /// No later row at or below this.
+    pub watermark: Time,
+    /// Nothing is to be expected for now: the channel holds nobody back.
+    pub quiet: bool,
+}
+
+impl From<Time> for Promise {
+    fn from(watermark: Time) -> Self {
+        Self { watermark, quiet: false }
+    }
+}
+
+impl Promise {
+    /// What promises of several channels come to: the least of those that are not quiet. Of quiet ones alone the highest, since whoever went
+    /// quiet last may have heard all of them; and the end of time comes only with the end of every channel. `None`: nothing new.
+    #[must_use]
+    pub fn together(all: impl Iterator<Item = Self> + Clone) -> Option<Time> {
+        let Some(least) = all.clone().filter(|p| !p.quiet).map(|p| p.watermark).min() else {
+            return all.map(|p| p.watermark).filter(|w| *w != Time::MAX).max();
+        };
+        let ended = least != Time::MAX || all.into_iter().all(|p| p.watermark == Time::MAX);
+        ended.then_some(least)
+    }
+}
+
 /// One watermark a stage, sorted by stage: the F of a Final, or how far timers are to fire.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 pub struct Frontiers(Vec<(u32, Time)>);
@@ -85,6 +113,18 @@ impl Frontiers {
     /// The stages and their watermarks.
     pub fn iter(&self) -> impl Iterator<Item = (u32, Time)> + '_ {
         self.0.iter().copied()
+    }
+
+    /// Raises the value of a stage to `time`, or sets it.
+    pub(super) fn raise(&mut self, stage: u32, time: Time) {
+        match self.0.binary_search_by_key(&stage, |(s, _)| *s) {
+            Ok(i) => {
+                if let Some((_, t)) = self.0.get_mut(i) {
+                    *t = time.max(*t);
+                }
+            }
+            Err(i) => self.0.insert(i, (stage, time)),
+        }
     }
 
     /// Lowers the value of a stage to `time`, or sets it.
