@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::error::Result;
 use crate::frame::Item;
-use crate::operator::Flow;
+use crate::operator::{Flow, Watermarks};
 use crate::protocol::cut::source::Complete;
 use crate::protocol::cut::{ChannelId, CutPlan, Frontiers};
 
@@ -65,6 +65,9 @@ impl Slot {
         if self.moving.complete.is_empty() || !self.keyed_nodes_rest() {
             return Ok(false);
         }
+        if self.fire_up_to_final()? {
+            return Ok(true);
+        }
         // What an operator holds back of the batch was made here and must leave before Drained (I3).
         for i in 0..self.nodes.len() {
             if self.is_keyed(i) {
@@ -78,6 +81,26 @@ impl Slot {
         let (plan, complete) = self.moving.complete.remove(0);
         self.put_final(&plan, complete, out)?;
         Ok(true)
+    }
+
+    /// Final says that everything up to its watermark has fired. Where channels went quiet and spoke again the slot's own may be behind
+    /// it: then the batch, and nothing else, catches up. True if a node has more to fire.
+    fn fire_up_to_final(&mut self) -> Result<bool> {
+        let Some((plan, complete)) = self.moving.complete.first() else { return Ok(false) };
+        let (groups, frontiers) = (plan.groups.clone(), complete.frontiers.clone());
+        for (stage, upto) in frontiers.iter() {
+            let i = stage as usize;
+            if upto <= self.node(i).own {
+                continue;
+            }
+            self.node(i).tag = None;
+            let watermarks = Watermarks { own: crate::time::Time::MIN, moving: vec![(groups.clone(), upto)] };
+            if self.call(i, Call::Watermark(&watermarks))? == Flow::More {
+                self.node(i).unfinished = Some(Then::Nothing);
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Encodes a slice of the oldest warm-up.
@@ -151,15 +174,20 @@ impl Slot {
             // The fence's channel belongs to the node that took it; each stage asks for channels of its own.
             let stages: Vec<(ChannelId, u32)> = self.stage_channels();
             let stage = |c: ChannelId| stages.iter().find(|(id, _)| *id == c).map_or(i, |(_, s)| *s as usize);
-            let complete = cut.fence(id, |c| self.channel_watermark(stage(c), c));
+            let complete = cut.fence(id, |c| self.channel_promise(stage(c), c));
             self.moving.sources.push(cut);
             if let Some(complete) = complete? {
                 self.moving.complete.push((plan.clone(), complete));
             }
         }
         if plan.target == self.id {
-            let effects = self.receiving(plan).cut.fence();
+            let receiving = self.receiving(plan);
+            receiving.fenced.push(id);
+            let effects = receiving.cut.fence();
             self.obey(plan, effects, None, out)?;
+            if self.trust_final(i) {
+                self.advance(i, out)?;
+            }
         }
         Ok(())
     }

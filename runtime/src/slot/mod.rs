@@ -431,3 +431,6 @@ impl Slot {
         self.graph.edges().get(edge as usize).is_some_and(|e| e.path == Path::Exchange)
     }
 }
+
+#[cfg(test)]
+mod tests;

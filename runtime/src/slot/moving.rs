@@ -14,12 +14,12 @@ use crate::protocol::cut::frozen::FrozenCopies;
 use crate::protocol::cut::hold::Holds;
 use crate::protocol::cut::source::{Complete, SourceCut, SourcePhase};
 use crate::protocol::cut::target::{TargetCut, TargetPhase};
-use crate::protocol::cut::{ChannelId, CutPlan, Tag};
+use crate::protocol::cut::{ChannelId, CutPlan, Promise, Tag};
 use crate::protocol::rules::RuleSet;
 use crate::time::Time;
 
 use super::Slot;
-use super::node::Body;
+use super::node::{Body, Channel};
 
 /// What a slot's cuts have come across: for metrics, and to see that a simulation goes everywhere.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -86,6 +86,8 @@ pub(super) struct Receiving {
     pub(super) gate: VecDeque<(usize, u8, Batch)>,
     /// Nodes whose timers have not fired yet.
     pub(super) firing: Vec<usize>,
+    /// Channels whose fence has come.
+    pub(super) fenced: Vec<ChannelId>,
     /// When it was first heard of.
     pub(super) since: i64,
 }
@@ -206,7 +208,11 @@ impl Slot {
             return self.moving.sources.get_mut(at).expect("found just now");
         }
         let channels = self.stage_channels();
-        self.moving.sources.push(SourceCut::new(plan.clone(), &channels, self.moving.rules));
+        let mut cut = SourceCut::new(plan.clone(), &channels, self.moving.rules);
+        for (i, node) in self.nodes.iter().enumerate().filter(|(i, _)| self.is_keyed(*i)) {
+            cut.reached(i as u32, node.own);
+        }
+        self.moving.sources.push(cut);
         self.moving.sources.last_mut().expect("pushed just now")
     }
 
@@ -215,7 +221,13 @@ impl Slot {
             return self.moving.targets.get_mut(at).expect("found just now");
         }
         let cut = TargetCut::new(plan.clone(), self.moving.rules);
-        self.moving.targets.push(Receiving { cut, gate: VecDeque::new(), firing: Vec::new(), since: self.now });
+        self.moving.targets.push(Receiving {
+            cut,
+            gate: VecDeque::new(),
+            firing: Vec::new(),
+            fenced: Vec::new(),
+            since: self.now,
+        });
         self.moving.targets.last_mut().expect("pushed just now")
     }
 
@@ -227,7 +239,7 @@ impl Slot {
             return all;
         }
         let stage = i as u32;
-        let current = |c: ChannelId| self.channel_watermark(i, c);
+        let current = |c: ChannelId| self.channel_promise(i, c);
         for s in self.moving.sources.iter().filter(|s| s.phase() != SourcePhase::Frozen) {
             all.moving.push((s.plan().groups.clone(), s.batch_watermark(stage, current).min(node.own)));
         }
@@ -237,11 +249,20 @@ impl Slot {
         all
     }
 
-    /// What a channel of a stage has promised; one that is quiet stands at the node's own watermark.
-    pub(super) fn channel_watermark(&self, i: usize, id: ChannelId) -> Time {
-        let Some(node) = self.nodes.get(i) else { return Time::MIN };
-        let channel = node.channels.iter().find(|c| c.edge == id.edge && c.from == id.from);
-        channel.map_or(Time::MIN, |c| if c.quiet { c.watermark.max(node.own) } else { c.watermark })
+    /// What a channel of a stage has promised.
+    pub(super) fn channel_promise(&self, i: usize, id: ChannelId) -> Promise {
+        let channel = self.nodes.get(i).and_then(|n| n.channels.iter().find(|c| c.edge == id.edge && c.from == id.from));
+        channel.map_or(Promise::from(Time::MIN), Channel::promise)
+    }
+
+    /// The promises of a node's channels may have changed: what that means for batches on their way out.
+    pub(super) fn observe_cuts(&mut self, i: usize) {
+        if self.moving.sources.is_empty() || !self.is_keyed(i) {
+            return;
+        }
+        let mut sources = std::mem::take(&mut self.moving.sources);
+        sources.iter_mut().for_each(|s| s.observe(i as u32, |c| self.channel_promise(i, c)));
+        self.moving.sources = sources;
     }
 
     /// How far a node may promise: law I6 while groups move.
@@ -250,7 +271,7 @@ impl Slot {
         if !self.is_keyed(i) {
             return node.own;
         }
-        let current = |c: ChannelId| self.channel_watermark(i, c);
+        let current = |c: ChannelId| self.channel_promise(i, c);
         let own = self.moving.sources.iter().fold(node.own, |w, s| s.output_bound(i as u32, w, current));
         self.moving.holds.bound(node.emitted, own)
     }

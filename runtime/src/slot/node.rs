@@ -7,8 +7,8 @@ use crate::container::Batch;
 use crate::frame::Item;
 use crate::key::SlotId;
 use crate::operator::{Operator, Watermarks};
-use crate::protocol::cut::Tag;
 use crate::protocol::cut::consumer::Consumer;
+use crate::protocol::cut::{Promise, Tag};
 use crate::time::Time;
 
 use super::event::Barrier;
@@ -128,13 +128,11 @@ pub(super) struct NodeState {
 }
 
 impl NodeState {
-    /// The least watermark of the joined channels that are not quiet; `None` if all are quiet.
+    /// What the joined channels have promised together, if the node has not come to it; `None` if all are quiet and it has.
     pub(super) fn minimum(&self) -> Option<Time> {
         let joined = self.channels.iter().filter(|c| c.joined);
-        let minimum = joined.clone().filter(|c| !c.quiet).map(|c| c.watermark).min()?;
-        // The end of time comes only with the end of every input: a quiet one may speak again.
-        let ended = minimum == Time::MAX;
-        if ended && joined.clone().any(|c| c.quiet && c.watermark != Time::MAX) { Some(self.own) } else { Some(minimum) }
+        let together = Promise::together(joined.clone().map(Channel::promise));
+        if joined.clone().all(|c| c.quiet) { together.filter(|w| *w > self.own) } else { Some(together.unwrap_or(self.own)) }
     }
 
     /// Whether there may be something to take.
@@ -179,6 +177,11 @@ impl Channel {
             aligned: false,
             joined,
         }
+    }
+
+    /// What its sender has said about time.
+    pub(super) fn promise(&self) -> Promise {
+        Promise { watermark: self.watermark, quiet: self.quiet }
     }
 
     /// Whether its next item may be taken now.

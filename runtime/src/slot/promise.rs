@@ -1,7 +1,9 @@
 //! What a node may promise downstream: watermarks, and that nothing is to be expected.
 //!
 //! A node's own watermark is the minimum of its channels; timers fire first, under every watermark that holds, then it is passed on,
-//! unless a cut holds it back (I6). A quiet channel is left out of the minimum, but never stands for the end of input.
+//! unless a cut holds it back (I6). A quiet channel is left out of the minimum, but never stands for the end of input. When the last channel
+//! goes quiet, the node first comes to the highest promise of all: slots hear of the same promises and silences in different orders, and one
+//! that stayed behind would later fire timers that others, who no longer waited for it, have passed.
 
 use std::collections::VecDeque;
 
@@ -37,6 +39,7 @@ impl Slot {
 
     /// A channel's watermark or quietness changed: the node's own may have.
     pub(super) fn advance(&mut self, i: usize, out: &mut dyn Outbox) -> Result<()> {
+        self.observe_cuts(i);
         let node = self.node(i);
         let Some(minimum) = node.minimum() else {
             // What a combiner holds back must not come after others have been told not to wait for it (I6).
@@ -104,10 +107,10 @@ impl Slot {
         }
     }
 
-    /// Tells downstream that nothing is to be expected for now. Never while groups of this slot move: a quiet channel bounds
-    /// nobody's watermark.
+    /// Tells downstream that nothing is to be expected for now. Never for a moving stage while groups of this slot move: a quiet channel
+    /// bounds nobody's watermark.
     pub(super) fn forward_quiet(&mut self, i: usize) {
-        if self.node(i).quiet || self.moving.open() {
+        if self.node(i).quiet || self.moving.open() && self.is_keyed(i) {
             return;
         }
         let id = self.id;

@@ -9,13 +9,13 @@ use crate::error::Result;
 use crate::frame::Item;
 use crate::operator::Watermarks;
 use crate::protocol::cut::target::{TargetEffect, TargetPhase};
-use crate::protocol::cut::{CutPlan, Frontiers};
+use crate::protocol::cut::{ChannelId, CutPlan, Frontiers};
 use crate::state::ShipFinal;
 use crate::time::Time;
 
 use super::event::{Bulk, Report};
 use super::flow::Call;
-use super::node::{Body, Part, Then};
+use super::node::{Body, Channel, Part, Then};
 use super::{Outbox, Slot};
 
 impl Slot {
@@ -154,6 +154,12 @@ impl Slot {
                     if !self.keyed_nodes_rest() {
                         continue;
                     }
+                    for i in 0..self.nodes.len() {
+                        if self.trust_final(i) {
+                            self.advance(i, out)?;
+                            return Ok(true);
+                        }
+                    }
                     let own: Vec<Time> = self.nodes.iter().map(|n| n.own).collect();
                     let Some(receiving) = self.moving.targets.get_mut(at) else { continue };
                     let effects = receiving.cut.gate_empty(|stage| own.get(stage as usize).copied().unwrap_or(Time::MIN));
@@ -182,6 +188,24 @@ impl Slot {
             }
         }
         Ok(false)
+    }
+
+    /// A newcomer has not heard of other newcomers what everybody else knew of them before they came. A Final says it: on a channel whose fence
+    /// has come, nothing follows that is older. Without that the newcomer would stand before what has fired for the groups it has, and
+    /// a snapshot, or the next owner, would fire it again. True if some channel of the node knows more now.
+    pub(super) fn trust_final(&mut self, i: usize) -> bool {
+        let mut learned = false;
+        let Some(node) = self.nodes.get_mut(i) else { return false };
+        for t in self.moving.targets.iter().filter(|t| t.cut.active()) {
+            let upto = t.cut.final_watermark(i as u32);
+            let silent = |c: &&mut Channel| c.joined && !c.quiet && c.watermark == Time::MIN && upto > Time::MIN;
+            let fenced = |c: &Channel| t.fenced.contains(&ChannelId { edge: c.edge, from: c.from });
+            for c in node.channels.iter_mut().filter(silent).filter(|c| fenced(c)) {
+                c.watermark = upto;
+                learned = true;
+            }
+        }
+        learned
     }
 
     /// The batch's timers at one node, and no others, up to the node's watermark.

@@ -191,6 +191,10 @@ impl Process {
         }
         let mut mouth = Mouth { net: &mut self.net, me: SlotId(at as u16) };
         let status = host.slot.run(ground.now, &mut mouth);
+        let late = host.slot.late();
+        if late > 0 && ground.expected.late == 0 {
+            ground.broken(|| format!("I6: {late} rows are late at slot {at}"));
+        }
         (host.busy, host.timeout) = match status {
             Status::Busy => (true, None),
             Status::Idle(t) => (false, t.filter(|t| *t > ground.now)),

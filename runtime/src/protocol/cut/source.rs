@@ -9,11 +9,15 @@
 //! (its local ones too) and after it the released watermark; freeze, keeping undo images; [`SourceCut::put_drained`]. A fence is
 //! taken like any item, that is after everything before it in its channel has been worked off, timers included.
 //!
+//! A channel that was quiet at its fence holds the batch back no more than it held its target, wherever S itself stood by then: what the channels
+//! came to together at any time, each of them not beyond its fence, is over for the batch ([`SourceCut::observe`]). Otherwise a target that
+//! has heard more than S would fire timers below its own promise.
+//!
 //! Until then an output of S must not be called idle either: an idle channel bounds nobody's watermark.
 
 use std::sync::Arc;
 
-use super::{ChannelId, CutPlan, Frontiers};
+use super::{ChannelId, CutPlan, Frontiers, Promise};
 use crate::error::{Error, Result};
 use crate::protocol::rules::RuleSet;
 use crate::time::Time;
@@ -23,6 +27,8 @@ use crate::time::Time;
 pub struct SourceCut {
     plan: Arc<CutPlan>,
     inputs: Vec<Input>,
+    /// By stage: what is over for the batch, whatever its channels say now.
+    reached: Frontiers,
     phase: SourcePhase,
     rules: RuleSet,
 }
@@ -43,8 +49,8 @@ struct Input {
     channel: ChannelId,
     stage: u32,
     fenced: bool,
-    /// The channel's watermark at its fence.
-    at: Option<Time>,
+    /// What the channel had promised at its fence.
+    at: Option<Promise>,
 }
 
 /// The last fence has come: what Final says about time.
@@ -60,7 +66,7 @@ impl SourceCut {
     #[must_use]
     pub fn new(plan: Arc<CutPlan>, channels: &[(ChannelId, u32)], rules: RuleSet) -> Self {
         let inputs = channels.iter().map(|&(channel, stage)| Input { channel, stage, fenced: false, at: None }).collect();
-        Self { plan, inputs, phase: SourcePhase::Continuing, rules }
+        Self { plan, inputs, reached: Frontiers::default(), phase: SourcePhase::Continuing, rules }
     }
 
     /// What is cut.
@@ -81,11 +87,25 @@ impl SourceCut {
         self.phase == SourcePhase::Continuing
     }
 
-    /// The batch's fence has come in `channel`. `current` tells the watermark of a channel.
+    /// Everything up to `time` is over at `stage`: its own watermark, before the first fence has been taken.
+    pub fn reached(&mut self, stage: u32, time: Time) {
+        self.reached.raise(stage, time);
+    }
+
+    /// The promises of a stage's channels have changed.
+    pub fn observe<P: Into<Promise>>(&mut self, stage: u32, current: impl Fn(ChannelId) -> P) {
+        if self.phase == SourcePhase::Continuing
+            && let Some(time) = self.together(stage, &current)
+        {
+            self.reached.raise(stage, time);
+        }
+    }
+
+    /// The batch's fence has come in `channel`. `current` tells what a channel has promised.
     ///
     /// # Errors
     /// `Broken` for a fence that nobody can have sent: of an unknown channel, or a second one.
-    pub fn fence(&mut self, channel: ChannelId, current: impl Fn(ChannelId) -> Time) -> Result<Option<Complete>> {
+    pub fn fence<P: Into<Promise>>(&mut self, channel: ChannelId, current: impl Fn(ChannelId) -> P) -> Result<Option<Complete>> {
         let batch = self.plan.batch;
         let Some(input) = self.inputs.iter_mut().find(|i| i.channel == channel) else {
             return Err(Error::broken(
@@ -100,7 +120,7 @@ impl SourceCut {
         let stage = input.stage;
         for i in self.inputs.iter_mut().filter(|i| i.stage == stage && i.at.is_none()) {
             if i.channel == channel || !self.rules.freeze_per_channel() {
-                i.at = Some(current(i.channel));
+                i.at = Some(current(i.channel).into());
             }
         }
         let all = self.rules.one_final();
@@ -109,7 +129,7 @@ impl SourceCut {
             return Ok(None);
         }
         self.phase = SourcePhase::Completing;
-        let frontiers = self.inputs.iter().map(|i| (i.stage, self.input_watermark(i, &current))).collect();
+        let frontiers = self.inputs.iter().map(|i| (i.stage, self.batch_watermark(i.stage, &current))).collect();
         Ok(Some(Complete { frontiers }))
     }
 
@@ -119,13 +139,16 @@ impl SourceCut {
     }
 
     /// The watermark that drives the batch's timers, and no others, at `stage`.
-    pub fn batch_watermark(&self, stage: u32, current: impl Fn(ChannelId) -> Time) -> Time {
-        let of_stage = self.inputs.iter().filter(|i| i.stage == stage);
-        of_stage.map(|i| self.input_watermark(i, &current)).min().unwrap_or(Time::MAX)
+    pub fn batch_watermark<P: Into<Promise>>(&self, stage: u32, current: impl Fn(ChannelId) -> P) -> Time {
+        if !self.inputs.iter().any(|i| i.stage == stage) {
+            return Time::MAX;
+        }
+        let reached = self.reached.get(stage);
+        self.together(stage, &current).map_or(reached, |t| t.max(reached))
     }
 
     /// How far the output watermark of `stage` may go, if it would go to `own` without this cut.
-    pub fn output_bound(&self, stage: u32, own: Time, current: impl Fn(ChannelId) -> Time) -> Time {
+    pub fn output_bound<P: Into<Promise>>(&self, stage: u32, own: Time, current: impl Fn(ChannelId) -> P) -> Time {
         match self.phase {
             SourcePhase::Continuing | SourcePhase::Completing if self.rules.source_holds_watermark() => {
                 own.min(self.batch_watermark(stage, current))
@@ -147,11 +170,11 @@ impl SourceCut {
             .then(|| format!("batch {} waits at its source for the fence of {}", self.plan.batch, missing.join(", ")))
     }
 
-    fn input_watermark(&self, input: &Input, current: impl Fn(ChannelId) -> Time) -> Time {
-        match input.at {
+    fn together<P: Into<Promise>>(&self, stage: u32, current: &impl Fn(ChannelId) -> P) -> Option<Time> {
+        Promise::together(self.inputs.iter().filter(|i| i.stage == stage).map(|i| match i.at {
             Some(at) if self.rules.freeze_at_source() => at,
-            Some(_) | None => current(input.channel),
-        }
+            Some(_) | None => current(i.channel).into(),
+        }))
     }
 }
 

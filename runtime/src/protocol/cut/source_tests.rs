@@ -63,3 +63,48 @@ fn a_fence_that_nobody_can_have_sent_is_a_defect() {
     assert_eq!(s.fence(ch(7, 0), at(0, 0)).unwrap(), None);
     assert!(s.fence(ch(7, 0), at(0, 0)).is_err());
 }
+
+/// Promises of the channels from slots 0 and 1; `None`: said nothing but that it is quiet, at 1.
+fn said(w0: Option<i64>, w1: Option<i64>) -> impl Fn(ChannelId) -> Promise {
+    move |c| match if c.from.0 == 0 { w0 } else { w1 } {
+        Some(w) => Promise::from(Time(w)),
+        None => Promise { watermark: Time(1), quiet: true },
+    }
+}
+
+#[test]
+fn a_channel_that_was_quiet_at_its_fence_holds_the_batch_back_no_more_than_its_target() {
+    let mut s = cut(&[(ch(7, 0), 3), (ch(7, 1), 3)]);
+    s.reached(3, Time(5));
+    assert_eq!(s.fence(ch(7, 0), said(None, Some(5))).unwrap(), None);
+    assert_eq!(s.batch_watermark(3, said(None, Some(8))), Time(8));
+    let done = s.fence(ch(7, 1), said(Some(3), Some(9))).unwrap().unwrap();
+    assert_eq!(done.frontiers.get(3), Time(9));
+}
+
+#[test]
+fn what_was_once_over_for_a_batch_stays_so() {
+    let mut s = cut(&[(ch(7, 0), 3), (ch(7, 1), 3)]);
+    assert_eq!(s.fence(ch(7, 0), said(None, Some(5))).unwrap(), None);
+    s.observe(3, said(Some(2), Some(6)));
+    let max = Time::MAX.0;
+    let done = s.fence(ch(7, 1), said(Some(max), Some(max))).unwrap().unwrap();
+    assert_eq!(done.frontiers.get(3), Time(6), "who was quiet at its fence has not said that all is over");
+}
+
+#[test]
+fn quiet_channels_alone_come_to_the_highest_promise_but_never_to_the_end() {
+    let p = |w: i64, quiet| Promise { watermark: Time(w), quiet };
+    let max = Time::MAX.0;
+    let cases: [(&[Promise], Option<i64>); 6] = [
+        (&[p(4, false), p(7, false)], Some(4)),
+        (&[p(4, true), p(7, false)], Some(7)),
+        (&[p(4, true), p(7, true)], Some(7)),
+        (&[p(4, true), p(max, false)], None),
+        (&[p(max, false), p(max, false)], Some(max)),
+        (&[], None),
+    ];
+    for (all, want) in cases {
+        assert_eq!(Promise::together(all.iter().copied()), want.map(Time), "{all:?}");
+    }
+}

@@ -196,6 +196,12 @@ impl TargetCut {
         }
     }
 
+    /// What Final said of `stage`, or how far the batch has fired since.
+    #[must_use]
+    pub fn final_watermark(&self, stage: u32) -> Time {
+        self.frontiers.get(stage)
+    }
+
     /// What to write on frames of the batch's rows that leave `stage`; such rows go into frames of their own. A key group would not be
     /// enough for X: rows may have been re-keyed.
     #[must_use]
