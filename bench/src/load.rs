@@ -18,7 +18,7 @@ use watershed::stream::TypedSource;
 pub const SPLITS: u64 = 16;
 
 /// A row: a key and when it was due, in nanoseconds since [`Load::begin`].
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, serde::Serialize, serde::Deserialize)]
 pub struct Due {
     /// The key.
     pub key: u64,

@@ -12,7 +12,7 @@ use crate::protocol::cut::{ChannelId, CutPlan, Frontiers};
 
 use super::event::{Bulk, Report};
 use super::flow::Call;
-use super::moving::FORGOTTEN;
+use super::moving::{FORGOTTEN, WARM_ITEMS, Warming};
 use super::node::{Body, Out, Then};
 use super::{Event, Outbox, Slot};
 
@@ -20,13 +20,13 @@ impl Slot {
     /// Role S: begin to send what the target will need.
     pub(super) fn start_warm(&mut self, plan: Arc<CutPlan>) -> Result<()> {
         self.ship_start(&plan)?;
-        self.moving.warming.push_back(plan);
+        self.moving.warming.push_back(Warming { plan, under_way: 0, sent: false });
         Ok(())
     }
 
     /// A warm-up that is not needed any more: at the source nothing more is sent, at the target what came is dropped.
     pub(super) fn forget_warm(&mut self, batch: u64) -> Result<()> {
-        self.moving.warming.retain(|p| p.batch != batch);
+        self.moving.warming.retain(|w| w.plan.batch != batch);
         self.moving.shipping.retain(|b| *b != batch);
         self.forget_arrived(|p| p.batch == batch)?;
         if self.moving.forgotten.len() >= FORGOTTEN {
@@ -105,7 +105,8 @@ impl Slot {
 
     /// Encodes a slice of the oldest warm-up.
     pub(super) fn warm_some(&mut self, out: &mut dyn Outbox) -> Result<bool> {
-        let Some(plan) = self.moving.warming.front().cloned() else { return Ok(false) };
+        let Some(warming) = self.moving.warming.front().filter(|w| !w.sent && w.under_way < WARM_ITEMS) else { return Ok(false) };
+        let plan = warming.plan.clone();
         let (mut budget, mut done, mut tables) = (self.tuning.warm_bytes, true, Vec::new());
         self.each_table(|id, t| {
             if done && budget > 0 {
@@ -120,14 +121,31 @@ impl Slot {
             }
             Ok(())
         })?;
+        if let Some(warming) = self.moving.warming.front_mut() {
+            warming.under_way += u32::from(!tables.is_empty());
+            warming.sent = done;
+        }
         if !tables.is_empty() {
-            out.send(plan.target, Event::Bulk(Bulk::Warm { plan: plan.clone(), tables }));
+            out.send(plan.target, Event::Bulk(Bulk::Warm { plan, tables }));
         }
-        if done {
-            self.moving.warming.pop_front();
-            out.report(Report::Warmed(plan.batch));
-        }
+        self.warmed(out);
         Ok(true)
+    }
+
+    /// The target has taken an item in.
+    pub(super) fn take_taken(&mut self, batch: u64, out: &mut dyn Outbox) {
+        // Of a warm-up that was dropped, or overtaken by its cut, nobody keeps count.
+        if let Some(warming) = self.moving.warming.iter_mut().find(|w| w.plan.batch == batch) {
+            warming.under_way = warming.under_way.saturating_sub(1);
+        }
+        self.warmed(out);
+    }
+
+    /// Says that a warm-up is over once its target has all of it: a cut then finds nothing before its Final.
+    fn warmed(&mut self, out: &mut dyn Outbox) {
+        if let Some(warming) = self.moving.warming.pop_front_if(|w| w.sent && w.under_way == 0) {
+            out.report(Report::Warmed(warming.plan.batch));
+        }
     }
 
     /// Every slot: switch routing and, in the same step, fence the channels to source and target.
@@ -135,7 +153,7 @@ impl Slot {
         if plan.source == self.id {
             // What is not warmed up by now goes with Final.
             self.ship_start(plan)?;
-            self.moving.warming.retain(|p| p.batch != plan.batch);
+            self.moving.warming.retain(|w| w.plan.batch != plan.batch);
             self.source_cut(plan);
             if self.stage_channels().is_empty() {
                 // A job without keyed state: no channel leads into a moving stage, so no fence will ever come.
@@ -167,7 +185,7 @@ impl Slot {
         let Some(id) = self.node(i).channels.get(c).map(|c| ChannelId { edge: c.edge, from: c.from }) else { return Ok(()) };
         if plan.source == self.id {
             self.ship_start(plan)?;
-            self.moving.warming.retain(|p| p.batch != plan.batch);
+            self.moving.warming.retain(|w| w.plan.batch != plan.batch);
             self.source_cut(plan);
             let at = self.moving.sources.iter().position(|s| s.plan().batch == plan.batch);
             let mut cut = self.moving.sources.remove(at.unwrap_or(0));

@@ -196,7 +196,14 @@ impl Slot {
                 self.credit(edge, from, rows);
                 Ok(())
             }
-            Event::Bulk(bulk) => self.take_bulk(bulk, out),
+            Event::Bulk(bulk) => {
+                self.moving.incoming.push_back(bulk);
+                Ok(())
+            }
+            Event::Taken(batch) => {
+                self.take_taken(batch, out);
+                Ok(())
+            }
             Event::Command(command) => self.take_command(command, out),
         }
     }
@@ -260,11 +267,11 @@ impl Slot {
     /// The most downstream node that can run does one thing.
     fn step(&mut self, out: &mut dyn Outbox) -> Result<bool> {
         // Rows of a moving batch wait: its gate and its Final go before new rows.
-        if self.moving.open() && (self.finish_cuts(out)? || self.drain_some(out)?) {
+        if self.absorb_some(true, out)? || self.moving.open() && (self.finish_cuts(out)? || self.drain_some(out)?) {
             return Ok(true);
         }
         self.turn = self.turn.wrapping_add(1);
-        if self.turn.is_multiple_of(self.tuning.warm_every) && self.warm_some(out)? {
+        if self.turn.is_multiple_of(self.tuning.warm_every) && (self.absorb_some(false, out)? || self.warm_some(out)?) {
             return Ok(true);
         }
         for i in (0..self.nodes.len()).rev() {
@@ -272,7 +279,7 @@ impl Slot {
                 return Ok(true);
             }
         }
-        self.warm_some(out)
+        Ok(self.absorb_some(false, out)? || self.warm_some(out)?)
     }
 
     /// Nothing can run: operators give up what they hold back, builders ship what they have.

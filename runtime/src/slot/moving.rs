@@ -19,6 +19,7 @@ use crate::protocol::rules::RuleSet;
 use crate::time::Time;
 
 use super::Slot;
+use super::event::Bulk;
 use super::node::{Body, Channel};
 
 /// What a slot's cuts have come across: for metrics, and to see that a simulation goes everywhere.
@@ -60,7 +61,9 @@ pub(super) const FORGOTTEN: usize = 256;
 #[derive(Debug)]
 pub(super) struct Moving {
     pub(super) rules: RuleSet,
-    pub(super) warming: VecDeque<Arc<CutPlan>>,
+    pub(super) warming: VecDeque<Warming>,
+    /// What came for batches on their way in and has not been worked on: taken up piece by piece between batches of rows.
+    pub(super) incoming: VecDeque<Bulk>,
     /// Batches of which something has come in.
     pub(super) arriving: Vec<Arc<CutPlan>>,
     /// The last warm-ups that were dropped: what still comes of them is not wanted.
@@ -77,6 +80,19 @@ pub(super) struct Moving {
     /// Credits that only a mutant keeps: (edge, sender, rows).
     pub(super) owed: Vec<(u32, SlotId, usize)>,
 }
+
+/// A warm-up at its source. Its items are bounded: what waits at the target would otherwise wait before Final, and the gate with it.
+#[derive(Debug)]
+pub(super) struct Warming {
+    pub(super) plan: Arc<CutPlan>,
+    /// Items sent that the target has not taken in.
+    pub(super) under_way: u32,
+    /// Everything there was has been sent.
+    pub(super) sent: bool,
+}
+
+/// Items of one warm-up that may be under way.
+pub(super) const WARM_ITEMS: u32 = 2;
 
 /// A batch on its way in.
 #[derive(Debug)]
@@ -98,6 +114,7 @@ impl Moving {
         Self {
             rules,
             warming: VecDeque::new(),
+            incoming: VecDeque::new(),
             shipping: Vec::new(),
             arriving: Vec::new(),
             forgotten: VecDeque::new(),

@@ -16,7 +16,7 @@ use crate::time::Time;
 use super::event::{Bulk, Report};
 use super::flow::Call;
 use super::node::{Body, Channel, Part, Then};
-use super::{Outbox, Slot};
+use super::{Event, Outbox, Slot};
 
 impl Slot {
     /// Role X: the old owner has sent its last row on this channel.
@@ -51,10 +51,22 @@ impl Slot {
         Ok(())
     }
 
-    /// Role T: state comes in.
-    pub(super) fn take_bulk(&mut self, bulk: Bulk, out: &mut dyn Outbox) -> Result<()> {
+    /// Role T: takes up one piece of the state that has come in. `cut`: only if rows wait behind it, that is, if a Final is among it.
+    pub(super) fn absorb_some(&mut self, cut: bool, out: &mut dyn Outbox) -> Result<bool> {
+        let incoming = &mut self.moving.incoming;
+        if cut && !incoming.iter().any(|b| matches!(b, Bulk::Final { .. })) {
+            return Ok(false);
+        }
+        match incoming.pop_front() {
+            Some(bulk) => self.take_bulk(bulk, out).map(|()| true),
+            None => Ok(false),
+        }
+    }
+
+    fn take_bulk(&mut self, bulk: Bulk, out: &mut dyn Outbox) -> Result<()> {
         match bulk {
             Bulk::Warm { plan, tables } => {
+                out.send(plan.source, Event::Taken(plan.batch));
                 // Its source heard later than this slot that the warm-up was dropped.
                 if self.moving.forgotten.contains(&plan.batch) {
                     return Ok(());

@@ -38,7 +38,7 @@ pub struct Tuning {
 impl Default for Tuning {
     fn default() -> Self {
         Self {
-            steps: 32,
+            steps: 4,
             read_rows: 4096,
             frame_rows: FRAME_ROWS,
             frame_bytes: FRAME_BYTES,

@@ -85,8 +85,8 @@ impl Net {
     fn class(&self, event: &Event) -> usize {
         match event {
             Event::Bulk(_) if self.apart => 1,
-            Event::Credit { .. } if self.apart => 2,
-            Event::Frame(_) | Event::Bulk(_) | Event::Credit { .. } | Event::Command(_) => 0,
+            Event::Credit { .. } | Event::Taken(_) if self.apart => 2,
+            Event::Frame(_) | Event::Bulk(_) | Event::Credit { .. } | Event::Taken(_) | Event::Command(_) => 0,
         }
     }
 
@@ -169,7 +169,7 @@ impl Net {
                 Item::Data(..) | Item::Quiet | Item::Fence(_) | Item::Drained(_) => {}
             },
             Event::Bulk(Bulk::Final { plan, .. }) => self.finals.push(plan.batch),
-            Event::Bulk(Bulk::Warm { .. }) | Event::Credit { .. } | Event::Command(_) => {}
+            Event::Bulk(Bulk::Warm { .. }) | Event::Credit { .. } | Event::Taken(_) | Event::Command(_) => {}
         }
     }
 

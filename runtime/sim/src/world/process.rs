@@ -318,6 +318,7 @@ fn shown(event: &Event) -> String {
         Event::Credit { edge, rows, .. } => format!("edge {edge} credit {rows}"),
         Event::Bulk(Bulk::Warm { plan: p, .. }) => format!("warm {}", plan(p)),
         Event::Bulk(Bulk::Final { plan: p, watermarks, .. }) => format!("final {} {watermarks:?}", plan(p)),
+        Event::Taken(batch) => format!("taken {batch}"),
         Event::Command(Command::Warm(p)) => format!("command warm {}", plan(p)),
         Event::Command(Command::Cut(p)) => format!("command cut {}", plan(p)),
         Event::Command(c) => format!("command {c:?}"),
