@@ -12,6 +12,7 @@
 //! | `host` | the coordinator's thread: carries its effects out |
 //! | [`local`] | `run`: all of it in this process |
 //! | [`cli`] | `main`: a job's program as a complete command line |
+//! | `transport` (feature `grpc`) | links between processes that survive dropped connections |
 //! | `control`, [`http`], `telemetry` | steering and watching a running job from outside |
 
 #[cfg(feature = "cli")]
@@ -31,6 +32,8 @@ mod restore;
 mod slots;
 pub mod store;
 pub mod telemetry;
+#[cfg(feature = "grpc")]
+pub mod transport;
 mod upkeep;
 
 #[cfg(feature = "cli")]

@@ -122,9 +122,9 @@ pub struct Register {
     /// The job it believes to be part of.
     #[prost(string, tag = "9")]
     pub job: ::prost::alloc::string::String,
-    /// The session it was in before the connection dropped, if any.
-    #[prost(string, tag = "10")]
-    pub session: ::prost::alloc::string::String,
+    /// The session it was in before the connection dropped; 0 = none.
+    #[prost(uint64, tag = "10")]
+    pub session: u64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Registered {
@@ -132,9 +132,9 @@ pub struct Registered {
     pub era: ::core::option::Option<Era>,
     #[prost(uint32, tag = "2")]
     pub worker: u32,
-    /// Names this session; a worker that comes back with it goes on where it was.
-    #[prost(string, tag = "3")]
-    pub session: ::prost::alloc::string::String,
+    /// The session's number, higher than all before it in this term; a worker that comes back with it goes on where it was.
+    #[prost(uint64, tag = "3")]
+    pub session: u64,
     /// How often Load is expected.
     #[prost(uint32, tag = "4")]
     pub heartbeat_millis: u32,

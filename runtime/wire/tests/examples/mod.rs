@@ -39,10 +39,9 @@ fn control() -> Vec<Example> {
         build: "0.1.0 317980c".into(),
         protocol: 1,
         job: "words".into(),
-        session: "s-1".into(),
+        session: 5,
     };
-    let registered =
-        Registered { era: era(), worker: 4, session: "s-2".into(), heartbeat_millis: 500, build: "0.1.0 317980c".into() };
+    let registered = Registered { era: era(), worker: 4, session: 6, heartbeat_millis: 500, build: "0.1.0 317980c".into() };
     let refused = Refused { reason: RefusalReason::Replaced.into(), detail: "worker-0 is registered by a newer process".into() };
     let load = SlotLoad {
         slot: 1,
