@@ -15,6 +15,7 @@ use crate::time::Time;
 
 use super::event::Barrier;
 use super::node::{Body, Channel, EdgeIn, NodeState, Out};
+use super::pace::Pace;
 use super::route::Exchange;
 use super::sink::SinkState;
 use super::source::SourceState;
@@ -60,6 +61,7 @@ impl Slot {
             failed: false,
             stirred: false,
             turn: 0,
+            pace: Pace::new(window),
             aligning: None,
             sealing: VecDeque::new(),
             moving: Moving::new(),

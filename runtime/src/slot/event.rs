@@ -68,6 +68,8 @@ pub enum Event {
         from: SlotId,
         /// How many.
         rows: u32,
+        /// How many may be under way from now on (see [`super::Slot`], pace).
+        window: u32,
     },
     /// Encoded entries of a moving batch, source to target, in order: warm-up items, then the one `Final`.
     Bulk(Bulk),
@@ -122,8 +124,6 @@ pub enum Command {
     Forget(u64),
     /// Switch routing and fence.
     Cut(Arc<CutPlan>),
-    /// So many rows may be under way to each other slot on each edge.
-    Window(u32),
 }
 
 /// What one slot has to say about one epoch: its part of the manifest.

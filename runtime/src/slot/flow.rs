@@ -147,6 +147,7 @@ impl Slot {
         let (edge, from, port, exchanged) = (channel.edge, channel.from, channel.port, channel.exchanged);
         if exchanged {
             let rows = batch.len();
+            self.pace.took(rows);
             if tag.is_some() {
                 let node = self.node(i);
                 let Some(input) = node.edges.iter_mut().find(|e| e.edge == edge) else { return Ok(()) };
@@ -395,10 +396,11 @@ impl Slot {
 
     pub(super) fn give_credit(&mut self, edge: u32, from: SlotId, rows: usize, out: &mut dyn Outbox) {
         let rows = u32::try_from(rows).unwrap_or(u32::MAX);
+        let window = self.pace.window();
         if from == self.id {
-            self.credit(edge, from, rows);
+            self.credit(edge, from, rows, window);
         } else {
-            out.send(from, Event::Credit { edge, from: self.id, rows });
+            out.send(from, Event::Credit { edge, from: self.id, rows, window });
         }
     }
 

@@ -23,6 +23,7 @@ mod flow;
 mod giving;
 mod moving;
 mod node;
+mod pace;
 mod promise;
 pub mod route;
 mod sink;
@@ -45,6 +46,7 @@ pub use event::{Barrier, Bulk, Command, EpochPart, Event, Outbox, Report, SplitM
 use moving::Moving;
 pub use moving::{GATE_MILLIS, MoveStats};
 use node::{Body, NodeState, Out};
+use pace::Pace;
 use route::Shipped;
 pub use tuning::Tuning;
 
@@ -104,6 +106,7 @@ pub struct Slot {
     /// A batch went somewhere since the operators were last told that the slot is idle.
     stirred: bool,
     turn: usize,
+    pace: Pace,
     aligning: Option<epoch::Aligning>,
     sealing: VecDeque<epoch::Sealing>,
     moving: Moving,
@@ -192,8 +195,8 @@ impl Slot {
                 self.deliver(frame);
                 Ok(())
             }
-            Event::Credit { edge, from, rows } => {
-                self.credit(edge, from, rows);
+            Event::Credit { edge, from, rows, window } => {
+                self.credit(edge, from, rows, window);
                 Ok(())
             }
             Event::Bulk(bulk) => {
@@ -223,16 +226,6 @@ impl Slot {
             Command::Warm(plan) => self.start_warm(plan),
             Command::Forget(batch) => self.forget_warm(batch),
             Command::Cut(plan) => self.start_cut(&plan, out),
-            Command::Window(rows) => {
-                for node in &mut self.nodes {
-                    for o in &mut node.outs {
-                        if let Out::Exchange { exchange, .. } = o {
-                            exchange.set_window(rows);
-                        }
-                    }
-                }
-                Ok(())
-            }
         }
     }
 
@@ -242,8 +235,15 @@ impl Slot {
             return Status::Idle(None);
         }
         self.now = self.now.max(now);
+        let channels = self.nodes.iter().flat_map(|n| &n.channels).filter(|c| c.exchanged && c.joined).count();
+        self.pace.begin(self.now, channels);
         match self.run_steps(out) {
-            Ok(status) => status,
+            Ok(status) => {
+                if matches!(status, Status::Idle(_)) {
+                    self.pace.rest();
+                }
+                status
+            }
             Err(e) => {
                 self.fail(e, out);
                 Status::Idle(None)
@@ -356,11 +356,11 @@ impl Slot {
         }
     }
 
-    fn credit(&mut self, edge: u32, from: SlotId, rows: u32) {
+    fn credit(&mut self, edge: u32, from: SlotId, rows: u32, window: u32) {
         let (id, Some((node, o))) = (self.id, self.senders.get(edge as usize).copied()) else { return };
         let mut shipped = std::mem::take(&mut self.shipped);
         if let Some(Out::Exchange { exchange, .. }) = self.node(node).outs.get_mut(o) {
-            exchange.credit(from, rows, id, &mut shipped);
+            exchange.credit(from, rows, window, id, &mut shipped);
         }
         self.shipped = shipped;
     }

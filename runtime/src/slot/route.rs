@@ -20,6 +20,8 @@ use super::Tuning;
 pub const FRAME_ROWS: usize = 4096;
 /// Bytes in a full frame.
 pub const FRAME_BYTES: usize = 256 << 10;
+/// Rows below which a frame costs more than what is in it.
+const LEAST_ROWS: usize = 64;
 
 /// One destination of an exchange.
 #[derive(Debug)]
@@ -27,9 +29,18 @@ struct Dest {
     live: bool,
     /// Rows that may still be sent; below zero after control overdrew it.
     credits: i64,
+    /// Rows that may be under way: what `credits` is when nothing is.
+    window: i64,
     /// The watermark last sent, and whether the channel was last said to be quiet.
     sent: Time,
     quiet: bool,
+}
+
+impl Dest {
+    /// Rows of a full frame: a quarter of what may be under way, so that a slow receiver gets small frames.
+    fn frame_rows(&self, tuning: &Tuning) -> usize {
+        usize::try_from(self.window / 4).unwrap_or(0).clamp(tuning.frame_rows.min(LEAST_ROWS), tuning.frame_rows)
+    }
 }
 
 /// The sending end of one exchange edge.
@@ -74,7 +85,7 @@ impl Exchange {
         self.dests
             .iter()
             .zip(&self.builders)
-            .all(|(d, b)| d.credits > 0 || b.as_ref().is_none_or(|b| b.len() < self.tuning.frame_rows))
+            .all(|(d, b)| d.credits > 0 || b.as_ref().is_none_or(|b| b.len() < d.frame_rows(&self.tuning)))
     }
 
     /// Whether anything waits in a builder.
@@ -116,10 +127,7 @@ impl Exchange {
             batch.scatter(&self.scratch, &mut self.builders);
         }
         for d in 0..self.dests.len() {
-            let full = self.builders.get(d).is_some_and(|b| {
-                b.as_ref().is_some_and(|b| b.len() >= self.tuning.frame_rows || b.byte_size() >= self.tuning.frame_bytes)
-            });
-            if full {
+            if self.full(d) {
                 self.ship(d, false, me, out);
             }
         }
@@ -197,38 +205,34 @@ impl Exchange {
         out.push((to, Frame { edge: self.edge, from: me, item }));
     }
 
-    /// Credits came back. True if the account was empty before.
-    pub fn credit(&mut self, from: SlotId, rows: u32, me: SlotId, out: &mut Shipped) {
+    /// Credits came back, and with them how many rows may be under way from now on.
+    pub fn credit(&mut self, from: SlotId, rows: u32, window: u32, me: SlotId, out: &mut Shipped) {
         let Some(dest) = self.dests.get_mut(usize::from(from.0)) else { return };
-        dest.credits += i64::from(rows);
-        let full =
-            self.builders.get(usize::from(from.0)).and_then(Option::as_ref).is_some_and(|b| b.len() >= self.tuning.frame_rows);
-        if full {
+        dest.credits += i64::from(rows) + i64::from(window) - dest.window;
+        dest.window = i64::from(window);
+        if self.full(usize::from(from.0)) {
             self.ship(usize::from(from.0), false, me, out);
         }
     }
 
-    /// Another window of credit for each destination: accounts move by the difference.
-    pub fn set_window(&mut self, window: u32) {
-        let delta = i64::from(window) - self.window;
-        self.window = i64::from(window);
-        for d in &mut self.dests {
-            d.credits += delta;
-        }
+    /// Whether a destination's builder makes a full frame.
+    fn full(&self, d: usize) -> bool {
+        let (Some(dest), Some(Some(builder))) = (self.dests.get(d), self.builders.get(d)) else { return false };
+        builder.len() >= dest.frame_rows(&self.tuning) || builder.byte_size() >= self.tuning.frame_bytes
     }
 
     /// Another set of destinations, at a barrier (so every builder is empty). New ones get the present watermark first.
     pub fn set_members(&mut self, members: &[SlotId], me: SlotId, out: &mut Shipped) {
         let n = members.iter().map(|m| usize::from(m.0) + 1).max().unwrap_or(0).max(self.dests.len());
         while self.dests.len() < n {
-            self.dests.push(Dest { live: false, credits: 0, sent: Time::MIN, quiet: false });
+            self.dests.push(Dest { live: false, credits: 0, window: 0, sent: Time::MIN, quiet: false });
             self.builders.push(None);
         }
         for d in 0..n {
             let live = members.contains(&SlotId(d as u16));
             if let Some(dest) = self.dests.get_mut(d) {
                 if live && !dest.live {
-                    *dest = Dest { live, credits: self.window, sent: Time::MIN, quiet: false };
+                    *dest = Dest { live, credits: self.window, window: self.window, sent: Time::MIN, quiet: false };
                     self.ship(d, true, me, out);
                 } else {
                     dest.live = live;

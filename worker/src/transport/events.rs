@@ -4,7 +4,7 @@
 //!   kind u8 | rest                                                      numbers little-endian
 //!   0 data      | the edge's codec
 //!   1 tagged    | version u64 | batch u64 | source u16 | the edge's codec
-//!   2 watermark | i64          3 quiet          7 credit | rows u32
+//!   2 watermark | i64          3 quiet          7 credit | rows u32 | window u32
 //!   4 barrier, 5 fence, 6 drained | postcard
 //!   10 taken | batch u64
 //!   8 warm, 9 final | length u32 of the head | head in postcard | the bytes that the head counts
@@ -60,7 +60,9 @@ struct FinalHead {
 pub fn encode_event(graph: &Graph, to: SlotId, event: Event) -> Result<(Channel, Payload)> {
     let (edge, from, payload) = match event {
         Event::Frame(Frame { edge, from, item }) => (edge, from, item_bytes(graph, edge, item)?.into()),
-        Event::Credit { edge, from, rows } => (edge, from, [&[CREDIT][..], &rows.to_le_bytes()].concat().into()),
+        Event::Credit { edge, from, rows, window } => {
+            (edge, from, [&[CREDIT][..], &rows.to_le_bytes(), &window.to_le_bytes()].concat().into())
+        }
         Event::Bulk(bulk) => {
             let from = match &bulk {
                 Bulk::Warm { plan, .. } | Bulk::Final { plan, .. } => plan.source,
@@ -184,8 +186,8 @@ fn decode(graph: &Graph, channel: Channel, payload: &[u8]) -> Result<Event> {
         FENCE => Item::Fence(unpacked(rest)?),
         DRAINED => Item::Drained(unpacked(rest)?),
         CREDIT => {
-            let rows = rest.try_into().map(u32::from_le_bytes).map_err(|_| wrong("credits are four bytes"))?;
-            return Ok(Event::Credit { edge, from, rows });
+            let both = rest.try_into().map(u64::from_le_bytes).map_err(|_| wrong("credits and window are eight bytes"))?;
+            return Ok(Event::Credit { edge, from, rows: both as u32, window: (both >> 32) as u32 });
         }
         TAKEN => match number(rest)? {
             (batch, []) => return Ok(Event::Taken(batch)),

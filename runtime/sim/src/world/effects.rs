@@ -85,7 +85,7 @@ impl Process {
                     ground.seen.see(Cover::EpochsOverlap);
                 }
             }
-            Command::Splits(..) | Command::EndOfSource(_) | Command::Published { .. } | Command::Window(_) => {}
+            Command::Splits(..) | Command::EndOfSource(_) | Command::Published { .. } => {}
         }
         self.net.send(COORDINATOR, slot, Event::Command(command));
     }

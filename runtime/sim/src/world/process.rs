@@ -315,7 +315,7 @@ fn shown(event: &Event) -> String {
             Item::Drained(p) => format!("edge {} drained {}", f.edge, plan(p)),
             other @ (Item::Watermark(_) | Item::Quiet) => format!("edge {} {other:?}", f.edge),
         },
-        Event::Credit { edge, rows, .. } => format!("edge {edge} credit {rows}"),
+        Event::Credit { edge, rows, window, .. } => format!("edge {edge} credit {rows} of {window}"),
         Event::Bulk(Bulk::Warm { plan: p, .. }) => format!("warm {}", plan(p)),
         Event::Bulk(Bulk::Final { plan: p, watermarks, .. }) => format!("final {} {watermarks:?}", plan(p)),
         Event::Taken(batch) => format!("taken {batch}"),

@@ -48,7 +48,7 @@ fn every_event_survives_the_way() {
     check(frame(Item::Barrier(Arc::new(Barrier { epoch: 4, members: Some(vec![SlotId(1)]), moves: Vec::new(), last: true }))));
     check(frame(Item::Fence(plan())));
     check(frame(Item::Drained(plan())));
-    check(Event::Credit { edge: graph().1, from: SlotId(1), rows: 4096 });
+    check(Event::Credit { edge: graph().1, from: SlotId(1), rows: 4096, window: 16384 });
     check(Event::Bulk(Bulk::Warm { plan: plan(), tables: vec![(1, vec![1, 2]), (2, Vec::new()), (3, vec![3])] }));
     let last = ShipFinal { items: vec![1; 9], names: vec![2; 3], entries: 4, digest: 5 };
     check(Event::Bulk(Bulk::Final { plan: plan(), watermarks: vec![(0, Time(8))], tables: vec![(1, last)], segment: 9 }));
@@ -72,7 +72,7 @@ fn state_on_the_move_is_not_copied() {
 
 #[test]
 fn a_command_has_another_way() {
-    let command = Event::Command(watershed_runtime::slot::Command::Window(1));
+    let command = Event::Command(watershed_runtime::slot::Command::Forget(1));
     assert!(encode_event(&graph().0, SlotId(2), command).is_err());
 }
 

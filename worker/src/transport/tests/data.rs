@@ -18,14 +18,14 @@ fn events_arrive_in_order_in_both_directions() {
         to_a.send(SlotId(0), rows(edge, 1, [i], 10));
         to_b.send(SlotId(1), rows(edge, 0, [i, i + 1], 10));
     }
-    to_b.send(SlotId(1), Event::Credit { edge, from: SlotId(0), rows: 9 });
+    to_b.send(SlotId(1), Event::Credit { edge, from: SlotId(0), rows: 9, window: 7 });
     for i in 0..500 {
         let (at, to, event) = a.event();
         assert_eq!((at, to, keys(event)), (era(1), SlotId(0), vec![i]));
         assert_eq!(keys(b.event().2), [i, i + 1]);
     }
     let (.., last) = b.event();
-    assert!(matches!(last, Event::Credit { edge: e, from: SlotId(0), rows: 9 } if e == edge), "{last:?}");
+    assert!(matches!(last, Event::Credit { edge: e, from: SlotId(0), rows: 9, window: 7 } if e == edge), "{last:?}");
 }
 
 #[test]
