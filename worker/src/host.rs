@@ -1,11 +1,13 @@
-//! The coordinator's thread: takes what happens, steps the pure coordinator, carries its effects out.
+//! The coordinator's surroundings: steps the pure coordinator and carries its effects out.
+//!
+//! The same for slots that are threads beside it and for slots in other processes; who runs them is a [`Crew`].
 //!
 //! Everything that may block (the log, uploads, commits, discovery, upkeep) runs on a worker of its own and comes back as an input, so
 //! a slow store never keeps the coordinator from answering slots.
 
-use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::sync::mpsc::Sender;
 use std::time::Duration;
 
 use watershed_runtime::coordinator::{Coordinator, Effect, Input, NewSlot};
@@ -16,7 +18,7 @@ use watershed_runtime::key::{KeySpace, SlotId};
 use watershed_runtime::protocol::gc::object;
 use watershed_runtime::protocol::log::{LogEffect, Put};
 use watershed_runtime::protocol::manifest::{Groups, HandleEntry, Manifest, StateFile};
-use watershed_runtime::slot::{Event, Report, Slot, SlotConfig, Tuning};
+use watershed_runtime::slot::{Command, Report};
 use watershed_runtime::state::snapshot::{FileInfo, write_file};
 use watershed_runtime::state::{EncodedRun, StateDesc};
 
@@ -24,7 +26,6 @@ use crate::clock::{now, unique};
 use crate::local::Control;
 use crate::pool::Worker;
 use crate::restore::LATEST;
-use crate::slots::{Directory, SlotMessage, SlotThread};
 use crate::store::Store;
 use crate::upkeep::Upkeep;
 
@@ -44,28 +45,64 @@ pub(crate) enum HostEvent {
 /// How long the coordinator sleeps at most.
 const NAP: Duration = Duration::from_millis(100);
 
+/// Where what concerns the coordinator goes: its own queue, in whatever wrapping its thread wants.
+#[derive(Clone)]
+pub(crate) struct HostSender(Arc<dyn Fn(HostEvent) -> bool + Send + Sync>);
+
+impl HostSender {
+    /// Hands events to `to`, which says whether anybody still listens.
+    pub(crate) fn new(to: impl Fn(HostEvent) -> bool + Send + Sync + 'static) -> Self {
+        Self(Arc::new(to))
+    }
+
+    /// False if nobody listens any more.
+    pub(crate) fn send(&self, event: HostEvent) -> bool {
+        (self.0)(event)
+    }
+}
+
+impl From<Sender<HostEvent>> for HostSender {
+    fn from(queue: Sender<HostEvent>) -> Self {
+        Self::new(move |event| queue.send(event).is_ok())
+    }
+}
+
+impl fmt::Debug for HostSender {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("HostSender")
+    }
+}
+
+/// Who runs the slots: threads of this process, or other processes.
+pub(crate) trait Crew {
+    /// Tells a slot something.
+    fn command(&mut self, slot: SlotId, command: Command);
+    /// Makes a slot that joins.
+    fn start(&mut self, term: u64, new: NewSlot) -> Result<()>;
+    /// A slot has left.
+    fn release(&mut self, slot: SlotId);
+}
+
 /// The coordinator's surroundings.
-pub(crate) struct Host {
+pub(crate) struct Host<C> {
     pub(crate) graph: Arc<Graph>,
     pub(crate) store: Store,
-    pub(crate) directory: Directory,
-    pub(crate) slots: BTreeMap<SlotId, SlotThread>,
-    pub(crate) sender: Sender<HostEvent>,
-    pub(crate) window: u32,
-    pub(crate) keys: KeySpace,
+    pub(crate) crew: C,
+    pub(crate) sender: HostSender,
+    keys: KeySpace,
     /// Every keyed state of the job, by table id: goes into each state file.
-    pub(crate) descs: Arc<Vec<(u64, StateDesc)>>,
-    pub(crate) workers: Workers,
-    pub(crate) upkeep: Upkeep,
+    descs: Arc<Vec<(u64, StateDesc)>>,
+    workers: Workers,
+    upkeep: Upkeep,
     /// Discoveries to be repeated: when, which source.
-    pub(crate) rounds: Vec<(i64, NodeIndex, Arc<dyn Source>)>,
+    rounds: Vec<(i64, NodeIndex, Arc<dyn Source>)>,
     /// When the newest manifest got into the log.
-    pub(crate) published: Option<i64>,
+    published: Option<i64>,
 }
 
 /// Threads for what may block.
 #[derive(Debug)]
-pub(crate) struct Workers {
+struct Workers {
     log: Worker,
     upload: Worker,
     commit: Worker,
@@ -73,7 +110,7 @@ pub(crate) struct Workers {
 }
 
 impl Workers {
-    pub(crate) fn new() -> Result<Self> {
+    fn new() -> Result<Self> {
         Ok(Self {
             log: Worker::new("log")?,
             upload: Worker::new("upload")?,
@@ -83,61 +120,58 @@ impl Workers {
     }
 }
 
-impl Host {
-    /// Runs until the job is over. The error a source met (after everything before it was committed), or the one that stopped the job.
-    pub(crate) fn run(&mut self, coordinator: &mut Coordinator, events: &Receiver<HostEvent>) -> Result<()> {
+impl<C: Crew> Host<C> {
+    /// Around a crew whose slots exist.
+    pub(crate) fn new(
+        graph: Arc<Graph>,
+        store: Store,
+        crew: C,
+        sender: HostSender,
+        keys: KeySpace,
+        descs: Arc<Vec<(u64, StateDesc)>>,
+    ) -> Result<Self> {
+        let (workers, upkeep) = (Workers::new()?, Upkeep::new()?);
+        Ok(Self { graph, store, crew, sender, keys, descs, workers, upkeep, rounds: Vec::new(), published: None })
+    }
+
+    /// The first effects, and the first look for splits. True when the job is over.
+    pub(crate) fn begin(&mut self, coordinator: &mut Coordinator) -> Result<bool> {
         let first = coordinator.begin()?;
         if self.carry_out(coordinator, first)? {
-            return Ok(());
+            return Ok(true);
         }
         for (node, _, source) in self.graph.clone().sources() {
             self.discover(node, source.clone());
         }
-        loop {
-            let input = match events.recv_timeout(self.nap(coordinator)) {
-                Ok(HostEvent::Slot(slot, report)) => Input::Slot(slot, report),
-                Ok(HostEvent::Input(input)) => input,
-                Ok(HostEvent::Failed(e)) => return Err(e),
-                Ok(HostEvent::Control(control)) => match self.control(control, coordinator) {
-                    Some(input) => input,
-                    None => continue,
-                },
-                Err(RecvTimeoutError::Timeout) => Input::Tick,
-                Err(RecvTimeoutError::Disconnected) => return Ok(()),
-            };
-            let effects = coordinator.step(input, clock());
-            if self.carry_out(coordinator, effects)? {
-                return Ok(());
-            }
-            self.repeat_discoveries();
-        }
+        Ok(false)
     }
 
-    fn nap(&self, coordinator: &Coordinator) -> Duration {
+    /// Steps the coordinator and carries its effects out. True when the job is over.
+    pub(crate) fn step(&mut self, coordinator: &mut Coordinator, input: Input) -> Result<bool> {
+        let effects = coordinator.step(input, clock());
+        let over = self.carry_out(coordinator, effects)?;
+        self.repeat_discoveries();
+        Ok(over)
+    }
+
+    /// How long the coordinator may sleep.
+    pub(crate) fn nap(&self, coordinator: &Coordinator) -> Duration {
         let due = Duration::from_micros(coordinator.next_due().saturating_sub(clock()));
         due.clamp(Duration::from_micros(200), NAP)
     }
 
-    fn control(&mut self, control: Control, coordinator: &Coordinator) -> Option<Input> {
-        match control {
-            Control::Scale(slots) => Some(Input::Want(slots)),
-            Control::Stop => Some(Input::Stop),
-            Control::Status(to) => {
-                let age = self.published.map(|at| Duration::from_micros(u64::try_from(now() - at).unwrap_or(0)));
-                let status = crate::local::Status { snapshot_age: age, ..crate::local::Status::of(coordinator) };
-                let _gone = to.send((status, self.directory.clone()));
-                None
-            }
-        }
+    /// How long ago a manifest was published here.
+    pub(crate) fn snapshot_age(&self) -> Option<Duration> {
+        self.published.map(|at| Duration::from_micros(u64::try_from(now() - at).unwrap_or(0)))
     }
 
     /// True when the job is over.
     fn carry_out(&mut self, coordinator: &mut Coordinator, effects: Vec<Effect>) -> Result<bool> {
         for effect in effects {
             match effect {
-                Effect::Send(slot, command) => self.directory.send(slot, SlotMessage::Event(Event::Command(command))),
-                Effect::Start(new) => self.start(coordinator.term(), new)?,
-                Effect::Release(slot) => drop(self.slots.remove(&slot)),
+                Effect::Send(slot, command) => self.crew.command(slot, command),
+                Effect::Start(new) => self.crew.start(coordinator.term(), new)?,
+                Effect::Release(slot) => self.crew.release(slot),
                 Effect::Log(effect) => self.log(effect),
                 Effect::Upload(epoch, runs) => self.upload(coordinator.term(), epoch, runs),
                 Effect::Commit(handles) => self.commit(handles),
@@ -149,34 +183,8 @@ impl Host {
         Ok(false)
     }
 
-    fn start(&mut self, term: u64, new: NewSlot) -> Result<()> {
-        let (graph, window) = (self.graph.clone(), self.window);
-        let id = new.id;
-        // A slot of this number may have left a moment ago.
-        drop(self.slots.remove(&id));
-        let make = move |waker| {
-            let mut slot = Slot::new(SlotConfig {
-                id: new.id,
-                term,
-                graph,
-                assignment: (*new.table).clone(),
-                members: new.members,
-                epoch: new.epoch,
-                window,
-                segment: 1,
-                joins_at: Some(new.joins_at),
-                waker,
-                tuning: Tuning::default(),
-            })?;
-            slot.start(&[])?;
-            Ok(slot)
-        };
-        self.slots.insert(id, SlotThread::start(id, &self.directory, self.sender.clone(), make)?);
-        Ok(())
-    }
-
     /// Runs a task that answers with an input.
-    fn ask(sender: &Sender<HostEvent>, worker: &Worker, task: impl FnOnce() -> Result<Option<Input>> + Send + 'static) {
+    fn ask(sender: &HostSender, worker: &Worker, task: impl FnOnce() -> Result<Option<Input>> + Send + 'static) {
         let sender = sender.clone();
         worker.run(move || {
             let event = match task() {
@@ -207,16 +215,7 @@ impl Host {
     fn upload(&self, term: u64, epoch: u64, runs: Vec<(u64, EncodedRun)>) {
         let (store, bits, descs) = (self.store.clone(), self.keys.bits, self.descs.clone());
         Self::ask(&self.sender, &self.workers.upload, move || {
-            let name = object("state/delta", (term, epoch), &unique());
-            let entries = runs.iter().map(|(_, r)| r.spans.len() as u64).sum();
-            let tables = descs.iter().filter(|(id, _)| runs.iter().any(|(r, _)| r == id)).cloned().collect();
-            let bytes = write_file(FileInfo { bits, from_epoch: epoch, to_epoch: epoch, level: 0, tables }, &runs)?;
-            let (size, groups) = (bytes.len() as u64, Groups::All);
-            let file = StateFile { name, bytes: size, from_epoch: epoch, to_epoch: epoch, entries, level: 0, groups };
-            match store.create(&file.name, bytes)? {
-                Put::Created => Ok(Some(Input::Uploaded(epoch, Some(file)))),
-                Put::Exists | Put::Ambiguous => Err(Error::broken("I5", format!("state file `{}` exists already", file.name))),
-            }
+            Ok(Some(Input::Uploaded(epoch, Some(write_delta(&store, bits, &descs, (term, epoch), &runs)?))))
         });
     }
 
@@ -256,6 +255,26 @@ impl Host {
     }
 }
 
+/// Writes the entries of an epoch as one state file.
+pub(crate) fn write_delta(
+    store: &Store,
+    bits: u8,
+    descs: &[(u64, StateDesc)],
+    (term, epoch): (u64, u64),
+    runs: &[(u64, EncodedRun)],
+) -> Result<StateFile> {
+    let name = object("state/delta", (term, epoch), &unique());
+    let entries = runs.iter().map(|(_, r)| r.spans.len() as u64).sum();
+    let tables = descs.iter().filter(|(id, _)| runs.iter().any(|(r, _)| r == id)).cloned().collect();
+    let bytes = write_file(FileInfo { bits, from_epoch: epoch, to_epoch: epoch, level: 0, tables }, runs)?;
+    let (size, groups) = (bytes.len() as u64, Groups::All);
+    let file = StateFile { name, bytes: size, from_epoch: epoch, to_epoch: epoch, entries, level: 0, groups };
+    match store.create(&file.name, bytes)? {
+        Put::Created => Ok(file),
+        Put::Exists | Put::Ambiguous => Err(Error::broken("I5", format!("state file `{}` exists already", file.name))),
+    }
+}
+
 /// Makes staged output visible, sink by sink, in the order given. Idempotent.
 pub(crate) fn commit_handles(graph: &Graph, handles: &[HandleEntry]) -> Result<()> {
     for (_, node, sink) in graph.sinks() {
@@ -268,15 +287,8 @@ pub(crate) fn commit_handles(graph: &Graph, handles: &[HandleEntry]) -> Result<(
 }
 
 /// The coordinator's clock: microseconds.
-fn clock() -> u64 {
+pub(crate) fn clock() -> u64 {
     u64::try_from(now()).unwrap_or(0)
-}
-
-impl Drop for Host {
-    fn drop(&mut self) {
-        // Slots first: they send to workers, never the other way round.
-        self.slots.clear();
-    }
 }
 
 /// A job that was fenced says so in words of its own.

@@ -9,7 +9,8 @@
 //! | [`store`] | object storage as the engine needs it: create-only puts, probed at the start |
 //! | `slots` | one thread a slot |
 //! | `restore` | from manifest and state files back into slots |
-//! | `host` | the coordinator's thread: carries its effects out |
+//! | `takeover` | what the storage has, compared with the job and claimed |
+//! | `host`, `crew` | the coordinator's surroundings: carries its effects out, to slots that are threads here |
 //! | [`local`] | `run`: all of it in this process |
 //! | [`cli`] | `main`: a job's program as a complete command line |
 //! | `transport` (feature `grpc`) | links between processes that survive dropped connections |
@@ -20,6 +21,7 @@ pub mod cli;
 mod clock;
 #[cfg(feature = "cli")]
 mod control;
+mod crew;
 mod host;
 #[cfg(feature = "http")]
 pub mod http;
@@ -31,6 +33,7 @@ mod pool;
 mod restore;
 mod slots;
 pub mod store;
+mod takeover;
 pub mod telemetry;
 #[cfg(feature = "grpc")]
 pub mod transport;
@@ -38,7 +41,8 @@ mod upkeep;
 
 #[cfg(feature = "cli")]
 pub use cli::main;
-pub use local::{Handle, LocalJob, Outcome, Progress, Restored, Status};
+pub use local::{Handle, LocalJob, Outcome, Progress, Status};
+pub use takeover::Restored;
 pub use watershed_connectors as connectors;
 pub use watershed_runtime as runtime;
 pub use watershed_runtime::error::{Error, Kind, Result, explain};

@@ -13,26 +13,23 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
-use watershed_runtime::coordinator::Coordinator;
+use watershed_runtime::coordinator::{Coordinator, Input};
 use watershed_runtime::error::{Error, Kind, Result};
-use watershed_runtime::graph::{Graph, NodeShape};
-use watershed_runtime::key::{Assignment, KeySpace, SlotId};
+use watershed_runtime::graph::Graph;
+use watershed_runtime::key::{KeySpace, SlotId};
 use watershed_runtime::protocol::epoch::Pace;
-use watershed_runtime::protocol::log::LogWriter;
-use watershed_runtime::protocol::restart;
 use watershed_runtime::protocol::rules::RuleSet;
 use watershed_runtime::slot::{MoveStats, NodeStats};
-use watershed_runtime::state::StateDesc;
 
-use crate::clock::{now, unique};
-use crate::host::{Host, HostEvent, Workers, explain_fenced};
-use crate::restore::{Restore, claim, read_log, root};
+use crate::clock::unique;
+use crate::crew::Threads;
+use crate::host::{Host, HostEvent, HostSender, clock, explain_fenced};
+use crate::restore::Restore;
 use crate::slots::{Directory, SlotMessage};
-use crate::store::Store;
-use crate::upkeep::Upkeep;
+use crate::takeover::{Claim, Restored, TakenOver};
 
 /// What somebody outside wants of a running job.
 #[derive(Debug)]
@@ -45,29 +42,11 @@ pub(crate) enum Control {
 /// A job to be run in this process.
 #[derive(Debug)]
 pub struct LocalJob {
-    name: String,
-    graph: Graph,
+    claim: Claim,
     slots: u16,
     epoch: Duration,
     storage: Option<String>,
-    fresh: bool,
-    keys: KeySpace,
     window: u32,
-    may_drop: Vec<String>,
-    drop_unmatched: bool,
-}
-
-/// What a start found in the storage.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Restored {
-    /// The epoch it goes on from; 0 for a job that begins.
-    pub epoch: u64,
-    /// Stored states (`node.state`) that go on.
-    pub kept: Vec<String>,
-    /// States that the storage does not have: they begin empty.
-    pub empty: Vec<String>,
-    /// Stored states given up, as was asked.
-    pub dropped: Vec<String>,
 }
 
 /// How a run ended.
@@ -148,7 +127,7 @@ impl Status {
 /// Steers a running job from another thread.
 #[derive(Clone, Debug)]
 pub struct Handle {
-    sender: Sender<HostEvent>,
+    sender: HostSender,
 }
 
 impl Handle {
@@ -166,7 +145,7 @@ impl Handle {
     #[must_use]
     pub fn status(&self) -> Option<Status> {
         let (to, answer) = channel();
-        self.sender.send(HostEvent::Control(Control::Status(to))).ok()?;
+        self.sender.send(HostEvent::Control(Control::Status(to)));
         let (status, directory) = answer.recv().ok()?;
         Some(status.ask(&directory))
     }
@@ -174,47 +153,32 @@ impl Handle {
 
 /// A job that is ready to run: its state restored, its term claimed.
 pub struct Ready {
-    host: Host,
+    host: Host<Threads>,
     coordinator: Option<Coordinator>,
     events: Receiver<HostEvent>,
     finished: bool,
-    place: String,
     restored: Restored,
 }
 
 impl std::fmt::Debug for Ready {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Ready").field("place", &self.place).finish_non_exhaustive()
+        f.debug_struct("Ready").field("place", &self.place()).finish_non_exhaustive()
     }
-}
-
-/// How often a lost claim is tried again: each loss means that another process wrote to the log in between.
-const CLAIMS: u32 = 1000;
-
-/// A job whose term is ours.
-struct TakenOver {
-    start: restart::Start,
-    log: LogWriter,
-    restored: Restored,
-    descs: Arc<Vec<(u64, StateDesc)>>,
 }
 
 impl LocalJob {
     /// A job under a name: with one slot, an epoch a second, and `./.watershed/<name>` for its snapshots.
     #[must_use]
     pub fn new(name: impl Into<String>, graph: Graph) -> Self {
-        Self {
+        let claim = Claim {
             name: name.into(),
-            graph,
-            slots: 1,
-            epoch: Duration::from_secs(1),
-            storage: None,
+            graph: Arc::new(graph),
             fresh: false,
             keys: KeySpace::default(),
-            window: 16384,
             may_drop: Vec::new(),
             drop_unmatched: false,
-        }
+        };
+        Self { claim, slots: 1, epoch: Duration::from_secs(1), storage: None, window: WINDOW }
     }
 
     /// How many engine threads.
@@ -241,28 +205,28 @@ impl LocalJob {
     /// Throws earlier snapshots of the job away.
     #[must_use]
     pub fn fresh(mut self, fresh: bool) -> Self {
-        self.fresh = fresh;
+        self.claim.fresh = fresh;
         self
     }
 
     /// The number of key groups; only the first start of a job can set it.
     #[must_use]
     pub fn keys(mut self, keys: KeySpace) -> Self {
-        self.keys = keys;
+        self.claim.keys = keys;
         self
     }
 
     /// Stored states (`node.state`) that may be given up because the job no longer has them.
     #[must_use]
     pub fn may_drop(mut self, states: Vec<String>) -> Self {
-        self.may_drop = states;
+        self.claim.may_drop = states;
         self
     }
 
     /// Gives up every stored state that the job no longer has.
     #[must_use]
     pub fn drop_unmatched(mut self, drop: bool) -> Self {
-        self.drop_unmatched = drop;
+        self.claim.drop_unmatched = drop;
         self
     }
 
@@ -277,68 +241,17 @@ impl LocalJob {
         self.prepare()?.run()
     }
 
-    /// Storage that is this job's and honours create-only puts, and how the job hashes.
-    fn open_storage(&self) -> Result<(Store, KeySpace)> {
-        let url = self.storage.clone().unwrap_or_else(|| Self::default_storage(&self.name).display().to_string());
-        let store = Store::open(&url)?;
-        store.probe()?;
-        if self.fresh {
-            for name in store.list("")? {
-                store.delete(&name)?;
-            }
-        }
-        let keys = root(&store, &self.name, self.keys)?;
-        Ok((store, keys))
-    }
-
-    /// Reads the log, checks that the job can go on from its end, and claims the next term. Whoever runs the job now may publish
-    /// between the reading and the claim: then the claim is lost, and the log is read again. The newcomer wins in the end (I10).
-    fn take_over(&self, store: &Store, graph: &Graph, keys: KeySpace, uid: &str) -> Result<TakenOver> {
-        let shape = graph.shape()?.nodes;
-        let tables = |n: &NodeShape| n.states.iter().map(|s| (n.id.table(&s.name), s.clone())).collect::<Vec<_>>();
-        let descs = Arc::new(shape.iter().flat_map(tables).collect());
-        for tries in 0.. {
-            let tail = read_log(store)?;
-            let stored = tail.last.as_ref().map_or(&[][..], |(_, m)| m.graph.as_slice());
-            let shapes = restart::compare(stored, &shape);
-            let mut may_drop = self.may_drop.clone();
-            if self.drop_unmatched {
-                may_drop.extend(shapes.missing.iter().chain(&shapes.changed).cloned());
-            }
-            let job = restart::Job {
-                fingerprint: 0,
-                graph: shape.clone(),
-                fresh: Assignment::even(keys, self.slots),
-                slots: (0..self.slots).map(SlotId).collect(),
-                may_drop: may_drop.into_iter().collect(),
-            };
-            let start = restart::start(&tail, &job)?;
-            let mut log = LogWriter::new(&tail, RuleSet::ALL);
-            match claim(store, &mut log, uid) {
-                Err(e) if e.kind() == Kind::Fenced && tries < CLAIMS => {}
-                claimed => {
-                    claimed?;
-                    let (empty, dropped) = (start.empty.clone(), start.dropped.clone());
-                    let restored = Restored { epoch: start.manifest.epoch, kept: shapes.kept, empty, dropped };
-                    return Ok(TakenOver { start, log, restored, descs });
-                }
-            }
-        }
-        Err(Error::broken("I10", "claiming a term ended without an answer"))
-    }
-
     /// Opens storage, claims the job, restores its state and starts its slots.
     pub fn prepare(self) -> Result<Ready> {
-        self.graph.check()?;
-        let (store, keys) = self.open_storage()?;
-        let graph = Arc::new(self.graph.clone());
-        for (_, node, sink) in graph.sinks() {
-            sink.check().map_err(|e| e.at(node.name.clone()))?;
-        }
+        let Self { claim, slots, epoch, storage, window } = self;
+        let url = storage.unwrap_or_else(|| Self::default_storage(&claim.name).display().to_string());
+        let (store, keys) = claim.open(&url)?;
         let uid = unique();
-        let taken = self.take_over(&store, &graph, keys, &uid)?;
-        let TakenOver { start, log, restored, descs } = taken;
-        let (sender, events) = channel();
+        let slots = (0..slots).map(SlotId).collect();
+        let TakenOver { start, log, restored, descs } = claim.take_over(&store, keys, &slots, &uid)?;
+        let graph = claim.graph;
+        let (queue, events) = channel();
+        let sender = HostSender::from(queue);
         let directory = Directory::default();
         let restore = Restore {
             store: store.clone(),
@@ -346,29 +259,22 @@ impl LocalJob {
             manifest: Arc::new(start.manifest.clone()),
             table: start.table.clone(),
             term: log.term(),
-            window: self.window,
+            window,
         };
-        let slots = if start.finished { BTreeMap::new() } else { restore.slots(&directory, &sender)? };
-        let pace = Pace { interval_micros: u64::try_from(self.epoch.as_micros()).unwrap_or(u64::MAX), max_in_flight: 3 };
-        let clock = u64::try_from(now()).unwrap_or(0);
-        let coordinator = Coordinator::new(graph.clone(), log, &start, &uid, pace, clock, RuleSet::ALL);
-        let place = store.place().to_owned();
-        let host = Host {
-            graph,
-            store,
-            directory,
-            slots,
-            sender,
-            window: self.window,
-            keys,
-            descs,
-            workers: Workers::new()?,
-            upkeep: Upkeep::new()?,
-            rounds: Vec::new(),
-            published: None,
-        };
-        Ok(Ready { host, coordinator: Some(coordinator), events, finished: start.finished, place, restored })
+        let slots = if start.finished { BTreeMap::new() } else { restore.slots(&start.manifest.members, &directory, &sender)? };
+        let crew = Threads { graph: graph.clone(), directory, slots, sender: sender.clone(), window };
+        let coordinator = Coordinator::new(graph.clone(), log, &start, &uid, pace(epoch), clock(), RuleSet::ALL);
+        let host = Host::new(graph, store, crew, sender, keys, descs)?;
+        Ok(Ready { host, coordinator: Some(coordinator), events, finished: start.finished, restored })
     }
+}
+
+/// Rows that may be under way on a channel, until a slot knows how fast it is.
+pub(crate) const WINDOW: u32 = 16384;
+
+/// How epochs follow each other.
+pub(crate) fn pace(epoch: Duration) -> Pace {
+    Pace { interval_micros: u64::try_from(epoch.as_micros()).unwrap_or(u64::MAX), max_in_flight: 3 }
 }
 
 impl Ready {
@@ -387,7 +293,7 @@ impl Ready {
     /// Where the snapshots are.
     #[must_use]
     pub fn place(&self) -> &str {
-        &self.place
+        self.host.store.place()
     }
 
     /// Runs to the end of all input, or until stopped.
@@ -401,8 +307,43 @@ impl Ready {
             crate::host::commit_handles(&self.host.graph, &handles)?;
             return Ok(Outcome::AlreadyFinished);
         }
-        let place = self.place.clone();
-        self.host.run(&mut coordinator, &self.events).map_err(|e| explain_fenced(e, &place))?;
+        let place = self.place().to_owned();
+        self.steer(&mut coordinator).map_err(|e| explain_fenced(e, &place))?;
         Ok(if coordinator.finished() { Outcome::Finished } else { Outcome::Stopped })
+    }
+
+    /// Runs until the job is over. The error a source met (after everything before it was committed), or the one that stopped the job.
+    fn steer(&mut self, coordinator: &mut Coordinator) -> Result<()> {
+        if self.host.begin(coordinator)? {
+            return Ok(());
+        }
+        loop {
+            let input = match self.events.recv_timeout(self.host.nap(coordinator)) {
+                Ok(HostEvent::Slot(slot, report)) => Input::Slot(slot, report),
+                Ok(HostEvent::Input(input)) => input,
+                Ok(HostEvent::Failed(e)) => return Err(e),
+                Ok(HostEvent::Control(control)) => match self.control(control, coordinator) {
+                    Some(input) => input,
+                    None => continue,
+                },
+                Err(RecvTimeoutError::Timeout) => Input::Tick,
+                Err(RecvTimeoutError::Disconnected) => return Ok(()),
+            };
+            if self.host.step(coordinator, input)? {
+                return Ok(());
+            }
+        }
+    }
+
+    fn control(&self, control: Control, coordinator: &Coordinator) -> Option<Input> {
+        match control {
+            Control::Scale(slots) => Some(Input::want(slots)),
+            Control::Stop => Some(Input::Stop),
+            Control::Status(to) => {
+                let status = Status { snapshot_age: self.host.snapshot_age(), ..Status::of(coordinator) };
+                let _gone = to.send((status, self.host.crew.directory.clone()));
+                None
+            }
+        }
     }
 }

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::mpsc::Sender;
 use std::task::Waker;
 
 use serde::{Deserialize, Serialize};
@@ -14,7 +13,7 @@ use watershed_runtime::protocol::manifest::Manifest;
 use watershed_runtime::slot::{Slot, SlotConfig, Tuning};
 use watershed_runtime::state::snapshot::each_item;
 
-use crate::host::HostEvent;
+use crate::host::HostSender;
 use crate::slots::{Directory, SlotThread};
 use crate::store::Store;
 
@@ -91,13 +90,13 @@ pub(crate) struct Restore {
 }
 
 impl Restore {
-    /// Every slot of the manifest, each restoring on its own thread.
-    pub(crate) fn slots(&self, directory: &Directory, host: &Sender<HostEvent>) -> Result<BTreeMap<SlotId, SlotThread>> {
+    /// These slots, each restoring on its own thread.
+    pub(crate) fn slots(&self, ids: &[SlotId], directory: &Directory, host: &HostSender) -> Result<BTreeMap<SlotId, SlotThread>> {
         let start = |id: &SlotId| {
             let (restore, id) = (self.clone(), *id);
             Ok((id, SlotThread::start(id, directory, host.clone(), move |waker| restore.slot(id, waker))?))
         };
-        self.manifest.members.iter().map(start).collect()
+        ids.iter().map(start).collect()
     }
 
     /// The slot, with the entries of its groups.

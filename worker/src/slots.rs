@@ -16,7 +16,7 @@ use watershed_runtime::key::SlotId;
 use watershed_runtime::slot::{Event, MoveStats, NodeStats, Outbox, Report, Slot, Status};
 
 use crate::clock::now;
-use crate::host::HostEvent;
+use crate::host::{HostEvent, HostSender};
 
 /// Events taken from the queue before the slot runs again.
 const TAKE: usize = 256;
@@ -90,7 +90,7 @@ struct Post {
     directory: Directory,
     known: Vec<Option<Sender<SlotMessage>>>,
     me: SlotId,
-    host: Sender<HostEvent>,
+    host: HostSender,
 }
 
 impl Outbox for Post {
@@ -135,7 +135,7 @@ impl SlotThread {
     pub(crate) fn start(
         id: SlotId,
         directory: &Directory,
-        host: Sender<HostEvent>,
+        host: HostSender,
         make: impl FnOnce(Waker) -> Result<Slot> + Send + 'static,
     ) -> Result<Self> {
         let (queue, events) = channel();

@@ -36,12 +36,20 @@ pub enum Input {
     Discovered(NodeIndex, Discovered),
     /// The answer to [`Effect::Commit`].
     Committed,
-    /// The newest wish: so many slots.
-    Want(u16),
+    /// The newest wish: these slots, each ready to be made.
+    Want(BTreeSet<SlotId>),
     /// Stop with a snapshot.
     Stop,
     /// A merge of state files is durable.
     Merged(StateFile, Vec<String>),
+}
+
+impl Input {
+    /// The wish for the first `n` slots.
+    #[must_use]
+    pub fn want(n: u16) -> Self {
+        Self::Want((0..n).map(SlotId).collect())
+    }
 }
 
 /// What is to be done, in the order given.
@@ -259,8 +267,7 @@ impl Coordinator {
                 let effects = self.epochs.committed();
                 self.epoch_effects(effects, out)
             }
-            Input::Want(n) => {
-                let wanted: BTreeSet<SlotId> = (0..n).map(SlotId).collect();
+            Input::Want(wanted) => {
                 for slot in &wanted {
                     self.rescale.registered(*slot);
                 }

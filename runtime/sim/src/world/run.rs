@@ -258,7 +258,7 @@ impl World {
             let (_, n) = self.wishes.swap_remove(at);
             self.ground.rescales += 1;
             self.ground.trace.note(9, u64::from(n), 0, || format!("{n} slots are wanted"));
-            p.tell(Input::Want(n), &mut self.ground);
+            p.tell(Input::want(n), &mut self.ground);
         }
     }
 
