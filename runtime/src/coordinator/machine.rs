@@ -18,6 +18,7 @@ use crate::protocol::rules::RuleSet;
 use crate::protocol::turns::Turns;
 use crate::slot::{Barrier, Command, EpochPart, Report, SplitMove};
 use crate::state::EncodedRun;
+use crate::time::Time;
 
 /// What happened.
 #[derive(Debug)]
@@ -119,6 +120,7 @@ pub struct Coordinator {
     /// What a source could not read.
     poison: Option<Error>,
     stopped: bool,
+    rules: RuleSet,
 }
 
 impl Coordinator {
@@ -127,7 +129,7 @@ impl Coordinator {
     #[allow(clippy::too_many_arguments, reason = "each is a fact of its own about the start; two callers")]
     pub fn new(graph: Arc<Graph>, log: LogWriter, start: &Start, uid: &str, pace: Pace, now: u64, rules: RuleSet) -> Self {
         let members: BTreeSet<SlotId> = start.manifest.members.iter().copied().collect();
-        let splits = Splits::new(&graph, &start.manifest);
+        let splits = Splits::new(&graph, &start.manifest, rules);
         let next_batch = start.table.version + 1;
         Self {
             uid: uid.to_owned(),
@@ -148,6 +150,7 @@ impl Coordinator {
             stopped: false,
             graph,
             log,
+            rules,
         }
     }
 
@@ -300,7 +303,14 @@ impl Coordinator {
             Report::Handed(_, states) => {
                 for s in states {
                     if let Some((to, node)) = self.splits.handed(&self.graph, &s) {
-                        out.push(Effect::Send(to, Command::Splits(node, vec![(s.split, s.position, s.watermark)])));
+                        let (mut position, mut watermark) = (s.position, s.watermark);
+                        if !self.rules.split_handed_over() {
+                            let stored = self.epochs.last().sources.get(&s.node.0);
+                            let stored = stored.and_then(|e| e.splits.iter().find(|o| o.split == s.split));
+                            (position, watermark) =
+                                stored.map(|o| (o.position.clone(), o.watermark)).unwrap_or((Vec::new(), Time::MIN));
+                        }
+                        out.push(Effect::Send(to, Command::Splits(node, vec![(s.split, position, watermark)])));
                     }
                 }
                 Ok(())
@@ -358,7 +368,7 @@ impl Coordinator {
             told.insert(slot, Part { files: Vec::new(), splits, watermarks, handles, changed });
         }
         self.uploading.insert(epoch, told);
-        if runs.is_empty() {
+        if runs.is_empty() || !self.rules.upload_before_publish() {
             return self.uploaded(epoch, None, out);
         }
         out.push(Effect::Upload(epoch, runs));

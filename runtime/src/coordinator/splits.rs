@@ -10,6 +10,7 @@ use crate::graph::{Graph, NodeId, NodeIndex};
 use crate::key::SlotId;
 use crate::protocol::manifest::{Manifest, SourceEntry, SplitEntry};
 use crate::protocol::plan::{SplitKey, deal};
+use crate::protocol::rules::RuleSet;
 use crate::slot::{SplitMove, SplitState};
 use crate::time::Time;
 
@@ -38,7 +39,7 @@ pub(super) type Given = (SlotId, NodeIndex, Vec<From>);
 type From = (SplitId, Position, Time);
 
 impl Splits {
-    pub(super) fn new(graph: &Graph, manifest: &Manifest) -> Self {
+    pub(super) fn new(graph: &Graph, manifest: &Manifest, rules: RuleSet) -> Self {
         let nodes: Vec<(NodeIndex, u64)> = graph.sources().map(|(i, n, _)| (i, n.id.0)).collect();
         let mut all = Self { nodes, ..Self::default() };
         for (node, entry) in &manifest.sources {
@@ -47,7 +48,7 @@ impl Splits {
                 let split = Split {
                     reader: None,
                     next: None,
-                    position: s.position.clone(),
+                    position: if rules.split_rewinds() { s.position.clone() } else { Vec::new() },
                     watermark: s.watermark,
                     finished: s.finished,
                 };

@@ -102,7 +102,10 @@ pub struct Epochs {
 impl Epochs {
     /// From the manifest that the job starts from, at time `now`. Its uncommitted handles are committed first ([`Epochs::start`]).
     #[must_use]
-    pub fn new(pace: Pace, term: u64, last: Manifest, now: u64, rules: RuleSet) -> Self {
+    pub fn new(pace: Pace, term: u64, mut last: Manifest, now: u64, rules: RuleSet) -> Self {
+        if !rules.owed_is_committed() {
+            last.handles.clear();
+        }
         Self {
             pace,
             term,

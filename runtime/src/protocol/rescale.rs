@@ -145,7 +145,7 @@ impl Rescale {
         let mut effects = Vec::new();
         self.provision(&mut effects);
         self.plan(turns);
-        self.warm(&mut effects);
+        self.warm(turns, &mut effects);
         self.cut(turns, &mut effects)?;
         self.leave(turns, &mut effects);
         self.release(turns, needed, &mut effects);
@@ -181,6 +181,9 @@ impl Rescale {
         if let Some((id, b)) = by(Phase::Warming) {
             return Some(format!("batch {id} warms up at slot {}", b.mv.target.0));
         }
+        if let Some(version) = self.todo.as_ref().and_then(VecDeque::front).and_then(|mv| turns.previous_cut(&mv.groups)) {
+            return Some(format!("the next batch waits for a manifest that carries table version {version}"));
+        }
         let names: Vec<String> = self.leaving.iter().map(|s| s.0.to_string()).collect();
         (!names.is_empty())
             .then(|| format!("slot {} waits for a manifest that does not need it, and for its commits", names.join(", ")))
@@ -209,9 +212,11 @@ impl Rescale {
         }
     }
 
-    fn warm(&mut self, effects: &mut Vec<RescaleEffect>) {
+    fn warm(&mut self, turns: &Turns, effects: &mut Vec<RescaleEffect>) {
         while self.batches.values().filter(|b| b.phase != Phase::Cutting).count() < self.sizes.max_warming {
-            let Some(mv) = self.todo.as_mut().and_then(VecDeque::pop_front) else { break };
+            // What comes in takes the place of the copy that its target may still keep from giving the same groups away (I11).
+            let may_come = |mv: &mut Move| turns.previous_cut(&mv.groups).is_none();
+            let Some(mv) = self.todo.as_mut().and_then(|todo| todo.pop_front_if(may_come)) else { break };
             let batch = self.next_batch;
             self.next_batch += 1;
             let plan = CutPlan { batch, version: 0, groups: Arc::clone(&mv.groups), source: mv.source, target: mv.target };

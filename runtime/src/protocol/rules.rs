@@ -147,6 +147,39 @@ rules! {
     control_bypass => "nothing that the models show, alone or where gated rows keep their credits in the base world";
     /// In one epoch a sink commits the segments of a group in assignment-version order.
     commit_in_version_order => "I3: the new owner's output is overwritten by the old owner's";
+    // Event time and output in a slot, and what a restart reads.
+    /// At S a channel that was quiet at its fence holds the batch back no more than it held its target.
+    quiet_at_fence => "I6: T fires timers below its own promise";
+    /// A stage comes to the highest promise of its channels before it goes quiet.
+    highest_before_quiet => "I6: a stage that heard in another order fires timers that nobody waits for any more";
+    /// A newcomer learns from Final how far channels are that have said nothing to it yet.
+    newcomer_trusts_final => "I2: what has fired for a group fires again at its next owner";
+    /// Whatever is due for a group is found again when it arrives.
+    arrival_finds_timers => "I2: timers of moved groups never fire";
+    /// Operators give up what they hold back before S puts Drained.
+    flush_before_drained => "I1, I3: S says something of a batch after it has given it away";
+    /// Operators give up what they hold back before a barrier passes them.
+    flush_before_barrier => "I2: rows before a barrier count neither in its manifest nor after it";
+    /// What a sink gets behind its own barrier belongs to the next epoch, however far the slot's other nodes are.
+    epoch_by_node => "I2: output of an epoch that is replayed is in the manifest before";
+    /// T's output segment comes after S's.
+    segment_rises => "I3: the new owner's output is committed before the old owner's";
+    /// An epoch's output is durable before the slot hands its part of the manifest over.
+    output_before_part => "I2: output that no manifest names";
+    /// A manifest is published after the state files that it names.
+    upload_before_publish => "I2, I5: a manifest lacks what its epoch changed";
+    /// Where a split changes its reader, receivers let the new reader's channel stand no higher than the old one's.
+    moved_split_lowers => "I6: rows of a moved split are late";
+    /// The new reader of a split begins where the old one stopped.
+    split_handed_over => "I2: rows are read twice";
+    /// After a restart each split is read from where the manifest says.
+    split_rewinds => "I2: rows are read twice";
+    /// After a restart a stage stands where the manifest says.
+    watermark_restored => "I2: what has fired fires again";
+    /// After a restart groups whose owner was further than others stand where that owner stood.
+    ahead_restored => "I2: what has fired fires again";
+    /// What the last manifest owes its sinks is committed at a restart.
+    owed_is_committed => "I7: output of a published epoch never appears";
     // The manifest log.
     /// A coordinator claims a Term before it publishes anything.
     term_first => "I10: two coordinators publish in turns";

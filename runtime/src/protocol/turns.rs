@@ -122,8 +122,15 @@ impl Turns {
         if let Some(cut) = self.open.values().find(|c| c.groups.intersects(groups)) {
             return Some(format!("batch {} moves some of the same groups", cut.batch));
         }
-        let before = groups.iter().find_map(|g| self.unpublished.get(&g.0)).filter(|_| self.rules.previous_cut_published())?;
+        let before = self.previous_cut(groups)?;
         Some(format!("the cut before (table version {before}) waits for a manifest that carries it"))
+    }
+
+    /// The version of an earlier cut of some of these groups that no published manifest carries (I11): until one does, they are neither cut
+    /// nor sent ahead, for the slot that gave them away may need its copy.
+    #[must_use]
+    pub fn previous_cut(&self, groups: &GroupSet) -> Option<u64> {
+        groups.iter().find_map(|g| self.unpublished.get(&g.0)).copied().filter(|_| self.rules.previous_cut_published())
     }
 
     /// Cuts a batch: the plan that goes into the fences. The table has the groups at `target` from now on.

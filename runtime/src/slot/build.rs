@@ -85,9 +85,12 @@ impl Slot {
 
     /// Like [`Slot::start`], with everything a manifest says about time.
     pub fn start_from(&mut self, manifest: &Manifest) -> Result<()> {
-        let watermarks: Vec<(NodeId, Time)> = manifest.watermarks.iter().map(|(n, t)| (NodeId(*n), *t)).collect();
+        let rules = self.moving.rules;
+        let stored = manifest.watermarks.iter().filter(|_| rules.watermark_restored());
+        let watermarks: Vec<(NodeId, Time)> = stored.map(|(n, t)| (NodeId(*n), *t)).collect();
         let table = manifest.table.assignment()?;
-        let ahead: Vec<_> = manifest.ahead.iter().map(|a| (NodeId(a.node), table.groups_of(a.slot), a.watermark)).collect();
+        let ahead = manifest.ahead.iter().filter(|_| rules.ahead_restored());
+        let ahead: Vec<_> = ahead.map(|a| (NodeId(a.node), table.groups_of(a.slot), a.watermark)).collect();
         self.start_ahead(&watermarks, &ahead)
     }
 

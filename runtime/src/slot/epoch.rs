@@ -130,6 +130,9 @@ impl Slot {
     /// At a barrier that moves splits from one slot to another, the receiver lets the new reader's channel stand no higher than the old
     /// reader's: the split's rows come there from now on (I6).
     fn lower_for_moves(&mut self, i: usize, barrier: &Barrier) {
+        if !self.moving.rules.moved_split_lowers() {
+            return;
+        }
         for m in &barrier.moves {
             for c in 0..self.node(i).channels.len() {
                 let Some((edge, from)) = self.node(i).channels.get(c).map(|c| (c.edge, c.from)) else { continue };
@@ -205,7 +208,7 @@ impl Slot {
                 }
             }
         }
-        if !durable {
+        if !durable && self.moving.rules.output_before_part() {
             self.sealing.push_front(sealing);
             return Ok(false);
         }

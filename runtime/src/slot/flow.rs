@@ -71,13 +71,13 @@ impl Slot {
             Body::Sink(sink) if !sink.open(&waker) => return Ok(false),
             Body::Operator { .. } | Body::Sink(_) => {}
         }
-        if self.take_released(i, out)? {
+        if self.moving.rules.released_first() && self.take_released(i, out)? {
             return Ok(true);
         }
         let node = self.node(i);
         let n = node.channels.len();
         let Some(c) = (0..n).map(|k| (node.turn + k) % n).find(|c| node.channels.get(*c).is_some_and(|c| c.ready())) else {
-            return Ok(false);
+            return if self.moving.rules.released_first() { Ok(false) } else { self.take_released(i, out) };
         };
         node.turn = c + 1;
         let Some(item) = node.channels.get_mut(c).and_then(|c| c.queue.pop_front()) else { return Ok(false) };
@@ -220,8 +220,10 @@ impl Slot {
 
     pub(super) fn take_part(&mut self, i: usize, part: Part, out: &mut dyn Outbox) -> Result<()> {
         let (version, slot) = (self.segment, self.id.0);
+        let of_slot = self.epoch;
+        let by_node = self.moving.rules.epoch_by_node();
         let node = self.node(i);
-        let epoch = node.epoch;
+        let epoch = if by_node { node.epoch } else { of_slot };
         if let Body::Sink(sink) = &mut node.body {
             return sink.write(part.batch, Segment { epoch, version, slot });
         }
@@ -420,7 +422,8 @@ impl Slot {
     /// Flushes a node and goes on with the barrier.
     pub(super) fn flush(&mut self, i: usize, barrier: Arc<super::Barrier>, out: &mut dyn Outbox) -> Result<()> {
         self.node(i).tag = None;
-        let flow = if matches!(self.node(i).body, Body::Operator { .. }) { self.call(i, Call::Flush)? } else { Flow::Done };
+        let flushes = self.moving.rules.flush_before_barrier() && matches!(self.node(i).body, Body::Operator { .. });
+        let flow = if flushes { self.call(i, Call::Flush)? } else { Flow::Done };
         self.after(i, flow, Then::Align(barrier), out)
     }
 

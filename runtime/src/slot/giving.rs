@@ -70,7 +70,7 @@ impl Slot {
         }
         // What an operator holds back of the batch was made here and must leave before Drained (I3).
         for i in 0..self.nodes.len() {
-            if self.is_keyed(i) {
+            if self.is_keyed(i) && self.moving.rules.flush_before_drained() {
                 self.node(i).tag = None;
                 if self.call(i, Call::Flush)? == Flow::More {
                     self.node(i).unfinished = Some(Then::Nothing);
@@ -215,11 +215,18 @@ impl Slot {
         let (mut tables, rules) = (Vec::new(), self.moving.rules);
         self.each_table(|id, t| {
             let mut last = t.ship_final(plan.batch)?;
+            if !rules.final_covers() {
+                last.items.clear();
+            }
             if !rules.dirty_moves() {
                 last.names.clear();
             }
             tables.push((id, last));
-            t.freeze(plan.batch, plan.version)
+            t.freeze(plan.batch, plan.version)?;
+            if !rules.undo_stays() {
+                t.drop_frozen(plan.version);
+            }
+            Ok(())
         })?;
         let watermarks = complete.frontiers.iter().collect();
         out.send(plan.target, Event::Bulk(Bulk::Final { plan: plan.clone(), watermarks, tables, segment: self.segment }));

@@ -266,11 +266,12 @@ impl Slot {
 
     /// The most downstream node that can run does one thing.
     fn step(&mut self, out: &mut dyn Outbox) -> Result<bool> {
+        self.turn = self.turn.wrapping_add(1);
         // Rows of a moving batch wait: its gate and its Final go before new rows.
-        if self.absorb_some(true, out)? || self.moving.open() && (self.finish_cuts(out)? || self.drain_some(out)?) {
+        let first = !self.turn.is_multiple_of(self.tuning.moves_yield);
+        if first && self.move_on(out)? {
             return Ok(true);
         }
-        self.turn = self.turn.wrapping_add(1);
         if self.turn.is_multiple_of(self.tuning.warm_every) && (self.absorb_some(false, out)? || self.warm_some(out)?) {
             return Ok(true);
         }
@@ -279,7 +280,12 @@ impl Slot {
                 return Ok(true);
             }
         }
-        Ok(self.absorb_some(false, out)? || self.warm_some(out)?)
+        Ok(!first && self.move_on(out)? || self.absorb_some(false, out)? || self.warm_some(out)?)
+    }
+
+    /// Final for cuts whose fences are here, state that came with one, and what waits in gates.
+    fn move_on(&mut self, out: &mut dyn Outbox) -> Result<bool> {
+        Ok(self.absorb_some(true, out)? || self.moving.open() && (self.finish_cuts(out)? || self.drain_some(out)?))
     }
 
     /// Nothing can run: operators give up what they hold back, builders ship what they have.

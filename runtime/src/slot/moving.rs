@@ -200,6 +200,17 @@ impl Slot {
         }
     }
 
+    /// Whether every state still has the copy that this slot froze for a cut: what recovery would go back to.
+    pub fn keeps(&mut self, version: u64) -> bool {
+        let mut all = true;
+        for node in &mut self.nodes {
+            if let Body::Operator { op, .. } = &mut node.body {
+                op.tables(&mut |t| all &= t.keeps(version));
+            }
+        }
+        all
+    }
+
     /// What this slot's cuts wait for.
     #[must_use]
     pub fn waiting(&self) -> Vec<String> {
@@ -226,7 +237,7 @@ impl Slot {
         }
         let channels = self.stage_channels();
         let mut cut = SourceCut::new(plan.clone(), &channels, self.moving.rules);
-        for (i, node) in self.nodes.iter().enumerate().filter(|(i, _)| self.is_keyed(*i)) {
+        for (i, node) in self.nodes.iter().enumerate().filter(|(i, _)| self.is_keyed(*i) && self.moving.rules.quiet_at_fence()) {
             cut.reached(i as u32, node.own);
         }
         self.moving.sources.push(cut);
@@ -269,12 +280,16 @@ impl Slot {
     /// What a channel of a stage has promised.
     pub(super) fn channel_promise(&self, i: usize, id: ChannelId) -> Promise {
         let channel = self.nodes.get(i).and_then(|n| n.channels.iter().find(|c| c.edge == id.edge && c.from == id.from));
-        channel.map_or(Promise::from(Time::MIN), Channel::promise)
+        let promise = channel.map_or_else(|| Promise::from(Time::MIN), Channel::promise);
+        if promise.quiet && !self.moving.rules.quiet_at_fence() {
+            return Promise::from(promise.watermark.max(self.nodes.get(i).map_or(Time::MIN, |n| n.own)));
+        }
+        promise
     }
 
     /// The promises of a node's channels may have changed: what that means for batches on their way out.
     pub(super) fn observe_cuts(&mut self, i: usize) {
-        if self.moving.sources.is_empty() || !self.is_keyed(i) {
+        if self.moving.sources.is_empty() || !self.is_keyed(i) || !self.moving.rules.quiet_at_fence() {
             return;
         }
         let mut sources = std::mem::take(&mut self.moving.sources);

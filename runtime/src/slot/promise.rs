@@ -41,7 +41,11 @@ impl Slot {
     pub(super) fn advance(&mut self, i: usize, out: &mut dyn Outbox) -> Result<()> {
         self.observe_cuts(i);
         let node = self.node(i);
-        let Some(minimum) = node.minimum() else {
+        let minimum = node.minimum();
+        let left_behind = node.channels.iter().all(|c| c.quiet || !c.joined);
+        let minimum = minimum.filter(|_| !left_behind || self.moving.rules.highest_before_quiet());
+        let node = self.node(i);
+        let Some(minimum) = minimum else {
             // What a combiner holds back must not come after others have been told not to wait for it (I6).
             let rests = self.node(i).quiet || !matches!(self.node(i).body, Body::Operator { .. });
             let flow = if rests { Flow::Done } else { self.call(i, Call::Idle)? };

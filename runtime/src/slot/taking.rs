@@ -80,7 +80,9 @@ impl Slot {
             }
             Bulk::Final { plan, watermarks, tables, segment } => {
                 self.moving.arriving.retain(|p| p.batch != plan.batch);
-                self.segment = self.segment.max(segment) + 1;
+                if self.moving.rules.segment_rises() {
+                    self.segment = self.segment.max(segment) + 1;
+                }
                 self.moving.stats.batches_in += 1;
                 let first = self.receiving(&plan).cut.phase() == TargetPhase::Waiting;
                 self.moving.stats.final_first += u64::from(first);
@@ -110,7 +112,9 @@ impl Slot {
                     let cut = self.moving.targets.iter().find(|t| t.cut.plan().batch == plan.batch);
                     for (i, node) in self.nodes.iter_mut().enumerate() {
                         let watermark = cut.map_or(node.own, |t| t.cut.batch_watermark(i as u32, node.own));
-                        if let Body::Operator { op, keyed: true } = &mut node.body {
+                        if let Body::Operator { op, keyed: true } = &mut node.body
+                            && self.moving.rules.arrival_finds_timers()
+                        {
                             op.after_absorb(&plan.groups, watermark)?;
                         }
                         // A call under way began without these groups: for them it goes no further than they have come (I6).
@@ -207,7 +211,7 @@ impl Slot {
     /// a snapshot, or the next owner, would fire it again. True if some channel of the node knows more now.
     pub(super) fn trust_final(&mut self, i: usize) -> bool {
         let mut learned = false;
-        let Some(node) = self.nodes.get_mut(i) else { return false };
+        let Some(node) = self.nodes.get_mut(i).filter(|_| self.moving.rules.newcomer_trusts_final()) else { return false };
         for t in self.moving.targets.iter().filter(|t| t.cut.active()) {
             let upto = t.cut.final_watermark(i as u32);
             let silent = |c: &&mut Channel| c.joined && !c.quiet && c.watermark == Time::MIN && upto > Time::MIN;

@@ -29,6 +29,8 @@ pub struct Tuning {
     pub warm_bytes: usize,
     /// While a warm-up is under way, every so many steps go to it.
     pub warm_every: usize,
+    /// While a gate drains or a Final waits, every so many steps other work goes first.
+    pub moves_yield: usize,
     /// How far, in microseconds of event time, a split may be read ahead of the one furthest behind.
     pub drift_micros: i64,
     /// How many splits are open at once; the others hold the watermark.
@@ -48,6 +50,7 @@ impl Default for Tuning {
             encode_every: 4,
             warm_bytes: 64 << 10,
             warm_every: 4,
+            moves_yield: usize::MAX,
             drift_micros: 60_000_000,
             open_splits: 256,
         }

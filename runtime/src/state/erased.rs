@@ -54,6 +54,8 @@ pub trait ErasedTable: Send + Debug {
     fn freeze(&mut self, batch: u64, version: u64) -> Result<()>;
     /// See [`Table::drop_frozen`].
     fn drop_frozen(&mut self, version: u64);
+    /// See [`Table::keeps`].
+    fn keeps(&self, version: u64) -> bool;
     /// See [`Table::thaw`].
     fn thaw(&mut self, version: u64) -> Result<()>;
     /// See [`Table::absorb`].
@@ -147,6 +149,9 @@ impl<K: StateKey, V: StateValue> ErasedTable for Table<K, V> {
         Self::drop_frozen(self, version);
     }
 
+    fn keeps(&self, version: u64) -> bool {
+        self.keeps(version)
+    }
     fn thaw(&mut self, version: u64) -> Result<()> {
         Self::thaw(self, version)
     }

@@ -222,6 +222,12 @@ impl<K: StateKey, V: StateValue> Table<K, V> {
         self.drop_where(|f| f.version <= version);
     }
 
+    /// Whether what was frozen for a cut is still all there.
+    #[must_use]
+    pub fn keeps(&self, version: u64) -> bool {
+        self.frozen.iter().any(|f| f.version == version && !f.dropped)
+    }
+
     /// Manifest `epoch` carries these cuts.
     pub(super) fn settle_frozen(&mut self, epoch: u64) {
         self.drop_where(|f| f.epoch <= epoch);

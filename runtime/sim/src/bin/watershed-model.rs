@@ -1,5 +1,4 @@
-//! Runs the models outside of tests: `small` and `big` with all rules, `mutants` with each rule removed (prints the table of
-//! `docs/mutants.md`), `log` with the sizes of the log model, `rule <name>` with one rule removed in every world, with the steps that lead to the failure.
+//! Runs the models outside of tests: `small` and `big` with all rules, `log` with the sizes of the log model, `rule <name>` with one rule removed in every world, with the steps that lead to the failure.
 
 use std::io::Write;
 
@@ -8,7 +7,7 @@ use watershed_sim::model::cut::CutModel;
 use watershed_sim::model::cut::config::{BIG, Config, MEDIUM, SMALL};
 use watershed_sim::model::log::LogModel;
 use watershed_sim::model::run::{Outcome, check};
-use watershed_sim::model::table::{LIMIT, LOG_RULES, Line, log_model, markdown, remove};
+use watershed_sim::model::table::{LIMIT, LOG_RULES, log_model};
 
 /// How many steps a big world may take before it is given up as "no failure so far".
 const BIG_LIMIT: usize = 400_000_000;
@@ -31,12 +30,6 @@ fn worlds(list: &[Config], rules: Rules, limit: usize, deep: bool) {
     for g in list {
         tell(g.name, &check(CutModel::new(g.clone(), rules), limit, deep));
     }
-}
-
-fn progress(line: Line) -> Line {
-    let found = line.caught.as_ref().map_or_else(|| "not shown by a model".into(), |(w, o)| format!("{w}: {} states", o.states));
-    let _ = writeln!(std::io::stderr(), "{}: {found}", line.rule.0);
-    line
 }
 
 fn main() {
@@ -64,10 +57,6 @@ fn main() {
                 tell(rule, &check(LogModel::new(n(1), n(2), n(3), rules), LIMIT, false));
             }
         }
-        "mutants" => {
-            let lines: Vec<_> = Rules::TABLE.iter().map(|rule| progress(remove(rule, &[SMALL, MEDIUM]))).collect();
-            say(&markdown(&lines));
-        }
         "rule" => match Rules::without(only) {
             Some(rules) => {
                 worlds(SMALL, rules, LIMIT, false);
@@ -75,6 +64,6 @@ fn main() {
             }
             None => say("no such rule"),
         },
-        _ => say("usage: watershed-model [small | big [name] | log <starts> <manifests> <faults> | mutants | rule <name>]"),
+        _ => say("usage: watershed-model [small | big [name] | log <starts> <manifests> <faults> | rule <name>]"),
     }
 }

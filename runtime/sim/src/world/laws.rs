@@ -7,7 +7,7 @@ use watershed_runtime::protocol::entry::{Body, Entry};
 use watershed_runtime::protocol::manifest::Manifest;
 
 use super::cover::Cover;
-use super::process::{Ground, Process};
+use super::process::{Ground, Life, Process};
 use super::sink::Staged;
 use super::start::SPACE;
 
@@ -36,6 +36,22 @@ impl Process {
         }
         if late > 0 && ground.expected.late == 0 {
             ground.broken(|| format!("I6: {late} rows are late"));
+        }
+    }
+
+    /// I2, I11: what a slot has given away stays with it until a manifest carries the cut, so that a crash would find it.
+    pub(super) fn copies_kept(&mut self, ground: &mut Ground) {
+        let Life::Running(c) = &self.life else { return };
+        let carried = c.last().table.version;
+        self.net.cuts.retain(|p| p.version > carried);
+        for plan in &self.net.cuts {
+            let Some(Some(host)) = self.hosts.get_mut(usize::from(plan.source.0)) else { continue };
+            if !host.slot.keeps(plan.version) {
+                let (slot, batch) = (plan.source.0, plan.batch);
+                return ground.broken(|| {
+                    format!("I2: slot {slot} has dropped its copy of batch {batch}, and no manifest carries the cut")
+                });
+            }
         }
     }
 

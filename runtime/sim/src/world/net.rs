@@ -1,9 +1,11 @@
 //! What is under way between the parts of one process: a queue for each pair, first in, first out; no order between queues.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use watershed_runtime::frame::Item;
 use watershed_runtime::key::SlotId;
+use watershed_runtime::protocol::cut::CutPlan;
 use watershed_runtime::slot::{Bulk, Event, Outbox, Report};
 use watershed_runtime::time::Time;
 
@@ -31,6 +33,8 @@ pub struct Net {
     pub breach: Option<String>,
     /// Batches whose Final is under way or has been.
     pub finals: Vec<u64>,
+    /// Their cuts, until a manifest carries them.
+    pub cuts: Vec<Arc<CutPlan>>,
 }
 
 /// A queue.
@@ -53,7 +57,16 @@ impl Net {
     pub fn new(apart: bool) -> Self {
         let queues = std::iter::repeat_with(VecDeque::new).take(SENDERS * N * CLASSES).collect();
         let reports = std::iter::repeat_with(VecDeque::new).take(N).collect();
-        Self { queues, reports, full: Vec::new(), apart, promised: Vec::new(), breach: None, finals: Vec::new() }
+        Self {
+            queues,
+            reports,
+            full: Vec::new(),
+            apart,
+            promised: Vec::new(),
+            breach: None,
+            finals: Vec::new(),
+            cuts: Vec::new(),
+        }
     }
 
     /// How many queues have something.
@@ -168,7 +181,10 @@ impl Net {
                 }
                 Item::Data(..) | Item::Quiet | Item::Fence(_) | Item::Drained(_) => {}
             },
-            Event::Bulk(Bulk::Final { plan, .. }) => self.finals.push(plan.batch),
+            Event::Bulk(Bulk::Final { plan, .. }) => {
+                self.finals.push(plan.batch);
+                self.cuts.push(Arc::clone(plan));
+            }
             Event::Bulk(Bulk::Warm { .. }) | Event::Credit { .. } | Event::Taken(_) | Event::Command(_) => {}
         }
     }

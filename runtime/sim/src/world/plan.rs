@@ -143,6 +143,7 @@ impl Plan {
             encode_every: rng.range(1, 8),
             warm_bytes: if rng.chance(1, 3) { 1 << 16 } else { rng.range(1, 1500) },
             warm_every: rng.range(1, 8),
+            moves_yield: if rng.chance(1, 2) { usize::MAX } else { rng.range(1, 4) },
             drift_micros: if rng.chance(1, 2) { 60_000_000 } else { 20_000 },
             // A split that is not open holds event time, and a gated row would wait for it for ever.
             open_splits: if rng.chance(1, 3) && kind != JobKind::Late { rng.range(1, 2) } else { 256 },
@@ -154,7 +155,7 @@ impl Plan {
             faults: faults(total, &mut rng),
             epoch_rows: total / rng.range(12, 20) as u64,
             in_flight: rng.range(1, 4),
-            sizes: (rng.range(8, 100), rng.range(1, 4), rng.range(1, 3)),
+            sizes: (rng.range(8, 100), rng.range(1, 6), rng.range(1, 5)),
             pending: rng.below(6),
             burst: if rng.chance(1, 2) { 1 } else { rng.range(2, 32) },
             apart: rng.chance(1, 2),

@@ -199,6 +199,9 @@ impl Process {
             Status::Busy => (true, None),
             Status::Idle(t) => (false, t.filter(|t| *t > ground.now)),
         };
+        if !self.net.cuts.is_empty() {
+            self.copies_kept(ground);
+        }
         ground.trace.note(1, self.number, at as u64, || format!("p{} slot {at} runs: {status:?}", self.number));
         self.check_net(ground);
     }
@@ -240,6 +243,9 @@ impl Process {
                     }
                     if owner {
                         self.one_owner(ground);
+                    }
+                    if owner || from == COORDINATOR {
+                        self.copies_kept(ground);
                     }
                 }
                 self.check_net(ground);
