@@ -22,6 +22,7 @@
 //! | `peers` | the links to all other workers: what a worker's host calls |
 //! | `sessions`, `dialer` | the control session: the coordinator's end and the worker's |
 //! | `server`, `socket` | listening and dialling: one place for windows, keepalive, TLS |
+//! | `threads` | what all of it runs on |
 //! | `tls`, `token` | who may talk: certificates and a bearer token, read again when their files change |
 
 mod dialer;
@@ -33,6 +34,7 @@ mod pump;
 mod server;
 mod sessions;
 mod socket;
+mod threads;
 mod tls;
 mod token;
 
@@ -43,8 +45,10 @@ pub use peers::{Inlet, Me, Outlet, Peer, Peers};
 pub use server::{Listener, Services};
 pub use sessions::{Answer, ControlHost, Sessions};
 pub use socket::{Network, dial};
+pub use threads::threads;
 pub use tls::{Tls, TlsFiles};
 pub use token::{Auth, Token};
+pub use tokio::runtime::{Handle, Runtime};
 pub use watershed_wire as wire;
 pub use watershed_wire::frame::{Era, Lane};
 

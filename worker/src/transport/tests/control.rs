@@ -180,7 +180,7 @@ fn a_new_coordinator_is_a_new_session_and_an_old_one_is_not_listened_to() {
     switch.cut();
     let why = until(&at_worker, "word of the old coordinator", |h| match h {
         Heard::Notice(Notice::Unreachable(why)) if why.contains("term 3 is over") => Some(why),
-        _ => None,
+        Heard::Register | Heard::Registered(_) | Heard::Refused(_) | Heard::Item(_) | Heard::Load(_) | Heard::Notice(_) => None,
     });
     assert!(why.contains("term 4 has begun"), "{why}");
     assert!(session.down().is_some());
