@@ -20,6 +20,7 @@
 //! | `pump`, `line` | drives one link over one connection after the other; a running link and how it is |
 //! | `events` | a slot's events as bytes |
 //! | `peers` | the links to all other workers: what a worker's host calls |
+//! | `items` | what slots and coordinator say, as items of a session |
 //! | `sessions`, `dialer` | the control session: the coordinator's end and the worker's |
 //! | `server`, `socket` | listening and dialling: one place for windows, keepalive, TLS |
 //! | `threads` | what all of it runs on |
@@ -27,6 +28,7 @@
 
 mod dialer;
 mod events;
+mod items;
 mod line;
 pub mod link;
 mod peers;
@@ -40,6 +42,7 @@ mod token;
 
 pub use dialer::{ControlHandler, Session, SessionConfig, Speaker};
 pub use events::{decode_event, encode_event};
+pub use items::{ITEM_VERSION, pack, slot_of, unpack};
 pub use line::Notice;
 pub use peers::{Inlet, Me, Outlet, Peer, Peers};
 pub use server::{Listener, Services};

@@ -3,6 +3,7 @@
 mod control;
 mod data;
 mod guard;
+mod job;
 mod support;
 
 pub(super) use support::graph;
