@@ -96,7 +96,7 @@ pub fn start(tail: &Tail, job: &Job) -> Result<Start> {
     if !refused.is_empty() {
         return Err(Error::new(
             Kind::Invalid,
-            format!("the snapshot holds state that the job cannot take: {}", refused.join(", ")),
+            format!("the snapshot holds state that the job cannot take: {}{}", refused.join(", "), others(&shapes)),
         )
         .at(super::entry::name(*seq))
         .advise("bring these states back as they were, name them as droppable, or start without the snapshot"));
@@ -118,6 +118,13 @@ pub fn start(tail: &Tail, job: &Job) -> Result<Start> {
         empty: shapes.new,
         dropped: lost,
     })
+}
+
+/// What becomes of the states that are no obstacle.
+fn others(shapes: &Shapes) -> String {
+    let list = |what: &str, states: &[String]| (!states.is_empty()).then(|| format!("{what}: {}", states.join(", ")));
+    let all: Vec<String> = [list("kept", &shapes.kept), list("new and empty", &shapes.new)].into_iter().flatten().collect();
+    if all.is_empty() { String::new() } else { format!(" ({})", all.join("; ")) }
 }
 
 /// Gives the groups of slots that are not there to those that are: recovery, and a start with another number of slots. What need
@@ -163,7 +170,7 @@ mod tests {
         let e = start(&tail(&old), &new).unwrap_err();
         assert_eq!(
             e.to_string(),
-            "manifest/00000000000000000003.json: the snapshot holds state that the job cannot take: join.left, count.n"
+            "manifest/00000000000000000003.json: the snapshot holds state that the job cannot take: join.left, count.n (kept: count.kept; new and empty: count.extra)"
         );
         new.may_drop = ["join.left".to_owned(), "count.n".to_owned()].into();
         let s = start(&tail(&old), &new).unwrap();

@@ -85,7 +85,7 @@ impl<'a, C: Connectors + ?Sized> Compiler<'a, C> {
                 Statement::Insert(i) => {
                     // Planned at once, so that an error in it comes before errors of later statements.
                     let plan = self.query(&i.query, i.at_query)?;
-                    let plan = optimise(plan).map_err(|e| translate(e, i.at_query).0)?;
+                    let plan = self.optimised(plan, &i)?;
                     if i.explain { &mut explained } else { &mut inserts }.push((i, plan));
                 }
             }
@@ -117,6 +117,18 @@ impl<'a, C: Connectors + ?Sized> Compiler<'a, C> {
             }
             // The error has no position of its own: the first clause that fails alone is to blame.
             clauses(query, at).into_iter().find_map(|c| self.try_query(&c.query, c.at).err()).map_or(e, |(e, _)| e)
+        })
+    }
+
+    /// A typed query, made cheaper; what only shows then is blamed on the first clause in which it shows.
+    fn optimised(&self, plan: LogicalPlan, i: &InsertText) -> Result<LogicalPlan> {
+        optimise(plan).map_err(|e| {
+            let (e, exact) = translate(e, i.at_query);
+            let blame = |c: Clause| {
+                let plan = self.try_query(&c.query, c.at).ok()?;
+                optimise(plan).err().map(|e| translate(e, c.at).0)
+            };
+            if exact { e } else { clauses(&i.query, i.at_query).into_iter().find_map(blame).unwrap_or(e) }
         })
     }
 

@@ -15,6 +15,7 @@
 pub mod catalog;
 mod compile;
 mod functions;
+mod fuzz;
 pub mod physical;
 pub mod plan;
 mod planner;
@@ -27,3 +28,11 @@ pub use catalog::{Accepts, ColumnDef, Connectors, SinkTraits, SourceTraits, Tabl
 pub use compile::{Job, compile};
 pub use physical::build;
 pub use position::Position;
+
+/// Plans any text; panics with what breaks the law of refusals. For fuzzing.
+#[allow(clippy::panic, reason = "a finding is a panic")]
+pub fn fuzz_compile(text: &str) {
+    if let Err(broken) = fuzz::check(text) {
+        panic!("{broken}");
+    }
+}

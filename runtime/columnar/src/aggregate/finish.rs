@@ -102,8 +102,20 @@ fn broken() -> Error {
 
 fn overflow(call: &Call) -> Error {
     let name = format!("{:?}", call.kind).to_uppercase();
-    Error::new(Kind::Data, format!("{name} leaves the range of its type {}", call.result))
+    Error::new(Kind::Data, format!("{name} leaves the range of its type {}", type_name(&call.result)))
         .advise("CAST the argument to a wider type: BIGINT, or DECIMAL(38, 0)")
+}
+
+/// How SQL writes the types that a sum can leave.
+fn type_name(t: &DataType) -> String {
+    match t {
+        DataType::Int8 => "TINYINT".into(),
+        DataType::Int16 => "SMALLINT".into(),
+        DataType::Int32 => "INT".into(),
+        DataType::Int64 => "BIGINT".into(),
+        DataType::Decimal128(p, s) => format!("DECIMAL({p}, {s})"),
+        other => other.to_string(),
+    }
 }
 
 fn result<'a>(call: &Call, cells: impl Iterator<Item = Option<&'a Cell>>) -> Result<ArrayRef> {

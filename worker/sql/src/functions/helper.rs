@@ -7,7 +7,7 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray};
-use arrow::compute::cast;
+use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, Int64Type};
 use datafusion_common::{Result, ScalarValue, plan_err};
 use datafusion_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
@@ -117,10 +117,15 @@ pub(super) fn number(column: &ArrayRef, row: usize) -> Option<i64> {
     (!numbers.is_null(row)).then(|| numbers.value(row))
 }
 
+/// A column in another type; a value that does not fit is an error, never NULL.
+pub(super) fn cast(column: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
+    Ok(cast_with_options(column, to, &CastOptions { safe: false, ..CastOptions::default() })?)
+}
+
 /// A time column as microseconds.
 pub(super) fn micros(column: &ArrayRef) -> Result<ArrayRef> {
     let plain = cast(column, &DataType::Timestamp(arrow::datatypes::TimeUnit::Microsecond, None))?;
-    Ok(cast(&plain, &DataType::Int64)?)
+    cast(&plain, &DataType::Int64)
 }
 
 /// How many rows there are.

@@ -42,6 +42,10 @@ fn split_index(columns: &[ArrayRef], _: &DataType) -> Result<ArrayRef> {
     Ok(collect(rows(columns), |row| {
         let (s, separator) = (text(s, row)?, text(separator, row)?);
         let index = usize::try_from(number(index, row)?).ok()?;
+        // As in Flink, an empty text has no part at all.
+        if s.is_empty() {
+            return None;
+        }
         if separator.is_empty() {
             return (index == 0).then_some(s.into());
         }

@@ -7,14 +7,13 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, Int64Array, StringArray};
-use arrow::compute::cast;
 use arrow::datatypes::DataType::{self, Date32, Int32, Int64, Null, Timestamp, Utf8};
 use arrow::datatypes::TimeUnit::{self, Microsecond, Millisecond, Second};
 use chrono::{DateTime, Datelike, Months, NaiveDate, NaiveDateTime, Timelike};
-use datafusion_common::{Result, exec_datafusion_err, exec_err};
+use datafusion_common::{DataFusionError, Result, exec_datafusion_err, exec_err};
 use datafusion_expr::ScalarUDF;
 
-use super::helper::{exactly, micros, number, plain, rows, text};
+use super::helper::{cast, exactly, micros, number, plain, rows, text};
 use crate::text::types::{sql_name, utc};
 
 pub(super) fn all() -> Vec<Arc<ScalarUDF>> {
@@ -95,7 +94,7 @@ fn add_args(got: &[DataType]) -> Result<Vec<DataType>, String> {
 fn to_timestamp_ltz(columns: &[ArrayRef], to: &DataType) -> Result<ArrayRef> {
     let Some(value) = columns.first() else { return exec_err!("TO_TIMESTAMP_LTZ takes one or two arguments") };
     if *value.data_type() == Utf8 {
-        return Ok(cast(&to_timestamp(columns, &Timestamp(Millisecond, None))?, to)?);
+        return cast(&to_timestamp(columns, &Timestamp(Millisecond, None))?, to);
     }
     let precision = columns.get(1).and_then(|p| (0..p.len()).find_map(|row| number(p, row)));
     let unit = match precision {
@@ -103,12 +102,12 @@ fn to_timestamp_ltz(columns: &[ArrayRef], to: &DataType) -> Result<ArrayRef> {
         Some(0) => Second,
         Some(p) => return exec_err!("TO_TIMESTAMP_LTZ takes a precision of 0 (seconds) or 3 (milliseconds), not {p}"),
     };
-    Ok(cast(&cast(value, &Timestamp(unit, utc()))?, to)?)
+    cast(&cast(value, &Timestamp(unit, utc()))?, to)
 }
 
 fn to_timestamp(columns: &[ArrayRef], to: &DataType) -> Result<ArrayRef> {
     let parsed = parse_column(columns, |t| t.and_utc().timestamp_millis())?;
-    Ok(cast(&cast(&parsed, &Timestamp(Millisecond, None))?, to)?)
+    cast(&cast(&parsed, &Timestamp(Millisecond, None))?, to)
 }
 
 fn unix_timestamp(columns: &[ArrayRef], _: &DataType) -> Result<ArrayRef> {
@@ -253,14 +252,14 @@ fn timestampdiff(columns: &[ArrayRef], to: &DataType) -> Result<ArrayRef> {
     for row in 0..rows(columns) {
         out.push(match (text(unit, row), number(&a, row), number(&b, row)) {
             (Some(unit), Some(a), Some(b)) => Some(match length(unit)? {
-                Length::Micros(n) => b.saturating_sub(a) / n,
+                Length::Micros(n) => b.checked_sub(a).ok_or_else(out_of_range)? / n,
                 Length::Months(n) => whole_months(moment(a)?, moment(b)?) / n,
             }),
             _ => None,
         });
     }
     let out: ArrayRef = Arc::new(Int64Array::from(out));
-    Ok(cast(&out, to)?)
+    cast(&out, to)
 }
 
 fn timestampadd(columns: &[ArrayRef], to: &DataType) -> Result<ArrayRef> {
@@ -270,7 +269,7 @@ fn timestampadd(columns: &[ArrayRef], to: &DataType) -> Result<ArrayRef> {
     for row in 0..rows(columns) {
         out.push(match (text(unit, row), number(n, row), number(&times, row)) {
             (Some(unit), Some(n), Some(t)) => Some(match length(unit)? {
-                Length::Micros(size) => t.saturating_add(n.saturating_mul(size)),
+                Length::Micros(size) => n.checked_mul(size).and_then(|n| t.checked_add(n)).ok_or_else(out_of_range)?,
                 Length::Months(size) => add_months(moment(t)?, n.saturating_mul(size))?,
             }),
             _ => None,
@@ -278,7 +277,7 @@ fn timestampadd(columns: &[ArrayRef], to: &DataType) -> Result<ArrayRef> {
     }
     let zone = if let Timestamp(_, zone) = to { zone.clone() } else { None };
     let out: ArrayRef = Arc::new(Int64Array::from(out));
-    Ok(cast(&cast(&out, &Timestamp(Microsecond, zone))?, to)?)
+    cast(&cast(&out, &Timestamp(Microsecond, zone))?, to)
 }
 
 enum Length {
@@ -313,7 +312,9 @@ fn whole_months(a: NaiveDateTime, b: NaiveDateTime) -> i64 {
 fn add_months(t: NaiveDateTime, n: i64) -> Result<i64> {
     let count = u32::try_from(n.unsigned_abs()).map_or(Months::new(u32::MAX), Months::new);
     let moved = if n < 0 { t.checked_sub_months(count) } else { t.checked_add_months(count) };
-    moved
-        .map(|t| t.and_utc().timestamp_micros())
-        .ok_or_else(|| exec_datafusion_err!("TIMESTAMPADD leaves the range of time-stamps"))
+    moved.map(|t| t.and_utc().timestamp_micros()).ok_or_else(out_of_range)
+}
+
+fn out_of_range() -> DataFusionError {
+    exec_datafusion_err!("the result is out of the range of time-stamps")
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use arrow::datatypes::Schema;
 use watershed_columnar::aggregate::{Call, CallKind, Changelog, Combiner, Finish, Group, Grouping, Speak, WindowField};
 use watershed_columnar::{KeyBytes, KeyLayout};
-use watershed_runtime::error::{Error, Result};
 use watershed_runtime::container::RowsCodec;
+use watershed_runtime::error::{Error, Result};
 use watershed_runtime::graph::{EventTime, Graph, NodeId, NodeIndex, OperatorFactory, Path, Role};
 use watershed_runtime::key::KeySpace;
 use watershed_runtime::operator::Operator;
@@ -115,6 +115,8 @@ impl Build {
     }
 
     fn owner(&mut self, node: &Node, name: &str, combiner: NodeIndex, make: OperatorFactory) -> NodeIndex {
+        // Two aggregations of a job are told apart in messages and metrics by what EXPLAIN shows of their ids.
+        let name = format!("{name}-{:08x}", node.id.0 >> 32);
         let owner = self.graph.add_with_id(node.id, name, Role::Operator { make, keyed: true }, &[(combiner, 0, Path::Exchange)]);
         self.graph.carry(owner, 0, &RowsCodec::<Partial<KeyBytes, Group>>::shared());
         owner

@@ -10,3 +10,4 @@ mod shape;
 mod stamp;
 
 pub use build::build;
+pub(crate) use scalar::check_constant;

@@ -1,15 +1,20 @@
 //! Expressions ready to be evaluated over batches.
+//!
+//! DataFusion's own evaluation wraps integers around and computes both sides of AND and OR for every row. Here a sum, a difference or a product
+//! that leaves its type is an error, and the second side of AND and OR is computed only where the first leaves it open, so that
+//! `n <> 0 AND 10 / n > 2` is safe wherever it stands.
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch};
-use arrow::compute::cast;
+use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions};
+use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, Field, Schema};
-use datafusion_common::tree_node::{TreeNode, TreeNodeRecursion};
-use datafusion_common::{DFSchema, DataFusionError};
+use datafusion_common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion_common::{DFSchema, DataFusionError, ScalarValue};
 use datafusion_expr::execution_props::ExecutionProps;
 use datafusion_expr::physical_planning_context::PhysicalPlanningContext;
-use datafusion_expr::{Expr, Operator};
+use datafusion_expr::{BinaryExpr, Expr, ExprSchemable, Operator, lit, when};
+use datafusion_physical_expr::expressions::BinaryExpr as PhysicalBinary;
 use datafusion_physical_expr::{PhysicalExpr, create_physical_expr};
 use watershed_runtime::error::{Error, Kind, Result};
 
@@ -31,7 +36,7 @@ impl Evaluator {
         let numbered =
             input.fields().iter().enumerate().map(|(i, f)| Field::new(format!("#{i}"), f.data_type().clone(), f.is_nullable()));
         let schema = DFSchema::try_from(Schema::new(numbered.collect::<Vec<_>>())).map_err(|e| unbuildable(&e))?;
-        let expr = create_physical_expr(&scalar.expr, &schema, &ExecutionProps::new(), &PhysicalPlanningContext::default());
+        let expr = physical(&scalar.expr, &schema);
         let name = |i: usize| input.fields().get(i).map_or_else(|| format!("#{i}"), |f| f.name().clone());
         Ok(Self {
             expr: expr.map_err(|e| unbuildable(&e))?,
@@ -51,7 +56,8 @@ impl Evaluator {
         if *column.data_type() == self.data_type {
             return Ok(column);
         }
-        cast(&column, &self.data_type).map_err(|e| self.failed(&DataFusionError::from(e)))
+        let strict = CastOptions { safe: false, ..CastOptions::default() };
+        cast_with_options(&column, &self.data_type, &strict).map_err(|e| self.failed(&DataFusionError::from(e)))
     }
 
     /// The column of its truth values.
@@ -75,13 +81,59 @@ fn unbuildable(e: &DataFusionError) -> Error {
     Error::broken("planner", format!("an expression of the plan cannot be evaluated: {}", e.strip_backtrace()))
 }
 
+/// DataFusion's evaluation of an expression, made strict.
+fn physical(expr: &Expr, schema: &DFSchema) -> Result<Arc<dyn PhysicalExpr>, DataFusionError> {
+    let expr = expr.clone().transform_up(|e| strict(e, schema))?.data;
+    let plain = create_physical_expr(&expr, schema, &ExecutionProps::new(), &PhysicalPlanningContext::default())?;
+    let checked = plain.transform_up(|e| match e.downcast_ref::<PhysicalBinary>() {
+        Some(b) if matches!(b.op(), Operator::Plus | Operator::Minus | Operator::Multiply) => {
+            let checked = PhysicalBinary::new(Arc::clone(b.left()), *b.op(), Arc::clone(b.right())).with_fail_on_overflow(true);
+            Ok(Transformed::yes(Arc::new(checked) as Arc<dyn PhysicalExpr>))
+        }
+        _ => Ok(Transformed::no(e)),
+    })?;
+    Ok(checked.data)
+}
+
+/// AND and OR whose second side can fail become CASE, which looks at it only where it matters; -x of an integer becomes 0 - x, which is checked.
+fn strict(e: Expr, schema: &DFSchema) -> Result<Transformed<Expr>, DataFusionError> {
+    match e {
+        Expr::BinaryExpr(BinaryExpr { left, op: op @ (Operator::And | Operator::Or), right }) if may_fail(&right) => {
+            let both = Expr::BinaryExpr(BinaryExpr { left: left.clone(), op, right });
+            let lazy = match op {
+                Operator::And => when(left.is_not_false(), both).otherwise(lit(false))?,
+                _ => when(left.is_not_true(), both).otherwise(lit(true))?,
+            };
+            Ok(Transformed::yes(lazy))
+        }
+        Expr::Negative(x) => match x.get_type(schema)? {
+            t if t.is_signed_integer() => Ok(Transformed::yes(Expr::Literal(ScalarValue::new_zero(&t)?, None) - *x)),
+            _ => Ok(Transformed::no(Expr::Negative(x))),
+        },
+        other => Ok(Transformed::no(other)),
+    }
+}
+
+/// Fails where an expression without columns does; DataFusion's own folding of constants would wrap them around.
+pub(crate) fn check_constant(expr: &Expr) -> Result<(), DataFusionError> {
+    let expr = physical(expr, &DFSchema::empty())?;
+    let options = RecordBatchOptions::new().with_row_count(Some(1));
+    let row = RecordBatch::try_new_with_options(Arc::new(Schema::empty()), Vec::new(), &options)?;
+    expr.evaluate(&row).map(|_| ())
+}
+
 /// Whether evaluating it may fail on a row that a condition before it has excluded.
 pub(super) fn can_fail(scalar: &Scalar) -> bool {
+    may_fail(&scalar.expr)
+}
+
+fn may_fail(expr: &Expr) -> bool {
+    use Operator::{Divide, Minus, Modulo, Multiply, Plus};
     let mut fails = false;
     // The closure never fails, so neither does the walk.
-    let _ = scalar.expr.apply(|e| {
+    let _ = expr.apply(|e| {
         fails |= match e {
-            Expr::BinaryExpr(b) => matches!(b.op, Operator::Divide | Operator::Modulo),
+            Expr::BinaryExpr(b) => matches!(b.op, Divide | Modulo | Plus | Minus | Multiply),
             Expr::Cast(_) | Expr::ScalarFunction(_) | Expr::Negative(_) => true,
             _ => false,
         };

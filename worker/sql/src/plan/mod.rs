@@ -21,6 +21,7 @@ use crate::catalog::TableDef;
 pub use crate::functions::AggregateKind;
 pub use crate::planner::{Tumble, WindowColumn};
 pub use scalar::Scalar;
+pub(crate) use scalar::text_of;
 
 pub(crate) use build::Builder;
 pub(crate) use coerce::{InsertPlace, coerce, sink};

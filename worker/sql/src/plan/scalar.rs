@@ -110,6 +110,11 @@ impl Scalar {
     }
 }
 
+/// The text of an expression without columns.
+pub(crate) fn text_of(e: &Expr) -> String {
+    render(e, &column_name).unwrap_or_else(|_| e.to_string())
+}
+
 fn render(e: &Expr, name: &dyn Fn(usize) -> String) -> Result<String> {
     let one = |e: &Expr| render(e, name);
     let list = |es: &[Expr]| es.iter().map(one).collect::<Result<Vec<_>>>().map(|v| v.join(", "));

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, TimeUnit};
 use datafusion_common::config::ConfigOptions;
-use datafusion_common::tree_node::{Transformed, TreeNode};
-use datafusion_common::{Result, ScalarValue};
+use datafusion_common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion_common::{DataFusionError, Result, ScalarValue, plan_err};
 use datafusion_expr::expr_rewriter::NamePreserver;
 use datafusion_expr::utils::merge_schema;
 use datafusion_expr::{Cast, Expr, ExprSchemable, LogicalPlan};
@@ -23,6 +23,8 @@ use datafusion_optimizer::simplify_expressions::SimplifyExpressions;
 use datafusion_optimizer::{AnalyzerRule, Optimizer, OptimizerContext};
 
 use crate::functions::timestamp_text;
+use crate::physical::check_constant;
+use crate::plan::text_of;
 
 /// Gives every expression its type.
 pub(crate) fn analyse(plan: LogicalPlan) -> Result<LogicalPlan> {
@@ -30,8 +32,53 @@ pub(crate) fn analyse(plan: LogicalPlan) -> Result<LogicalPlan> {
     let plan = each_expression(plan, plain)?;
     let plan = TypeCoercion::new().analyze(plan, &config)?;
     let plan = each_expression(plan, cast_to_text)?;
+    check_constants(&plan)?;
     plan.check_invariants(datafusion_expr::logical_plan::InvariantLevel::Executable)?;
     Ok(plan)
+}
+
+/// Computes what has no column in it, so that `1 / 0` and `2147483647 + 1` are refused where they stand.
+fn check_constants(plan: &LogicalPlan) -> Result<()> {
+    plan.apply(|node| {
+        node.apply_expressions(|e| {
+            e.apply(|e| {
+                if !is_constant(e)? {
+                    return Ok(TreeNodeRecursion::Continue);
+                }
+                match check_constant(e) {
+                    Ok(()) => Ok(TreeNodeRecursion::Jump),
+                    // Some functions are only computed once they have been simplified.
+                    Err(DataFusionError::Internal(_)) => Ok(TreeNodeRecursion::Continue),
+                    Err(why) => {
+                        let why = why.strip_backtrace();
+                        plan_err!("{} cannot be computed: {}", text_of(e), why.trim_start_matches("Arrow error: "))
+                    }
+                }
+            })
+        })
+    })
+    .map(|_| ())
+}
+
+/// Whether it is computed, and from literals alone.
+fn is_constant(e: &Expr) -> Result<bool> {
+    let computed = matches!(e, Expr::BinaryExpr(_) | Expr::Cast(_) | Expr::Negative(_) | Expr::ScalarFunction(_) | Expr::Case(_));
+    let only = |e: &Expr| {
+        matches!(
+            e,
+            Expr::Literal(..)
+                | Expr::BinaryExpr(_)
+                | Expr::Cast(_)
+                | Expr::TryCast(_)
+                | Expr::Negative(_)
+                | Expr::ScalarFunction(_)
+                | Expr::Case(_)
+                | Expr::Not(_)
+                | Expr::IsNull(_)
+                | Expr::IsNotNull(_)
+        )
+    };
+    Ok(computed && !e.exists(|e| Ok(!only(e)))?)
 }
 
 /// Makes an analysed plan cheaper.

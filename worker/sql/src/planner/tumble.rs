@@ -16,6 +16,7 @@ use datafusion_expr::{Expr, LogicalPlan};
 use sqlparser::ast::{Expr as Sql, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, TableFactor};
 use watershed_runtime::error::Error;
 
+use super::errors::translate;
 use super::provider::StreamTable;
 use super::tables::literal_micros;
 use crate::position::{Position, did_you_mean, invalid};
@@ -55,6 +56,8 @@ pub(crate) struct TumbleNode {
     pub(crate) window: Tumble,
     /// The type of the event-time column; `window_time` has its zone.
     event_time: DataType,
+    /// The name that the new columns belong to; kept, because the input may lose all its columns when nobody needs them.
+    qualifier: Option<TableReference>,
     schema: DFSchemaRef,
 }
 
@@ -65,19 +68,23 @@ impl PartialOrd for TumbleNode {
 }
 
 impl TumbleNode {
-    fn new(input: LogicalPlan, window: Tumble, event_time: DataType) -> Result<Self> {
+    /// The function's result is a relation of its own, so the new columns belong to the input's name where it has one.
+    fn over(input: LogicalPlan, window: Tumble, event_time: DataType) -> Result<Self> {
+        let qualifier = input.schema().iter().next().and_then(|(q, _)| q.cloned());
+        Self::new(input, window, event_time, qualifier)
+    }
+
+    fn new(input: LogicalPlan, window: Tumble, event_time: DataType, qualifier: Option<TableReference>) -> Result<Self> {
         let zone = if let DataType::Timestamp(_, zone) = &event_time { zone.clone() } else { None };
         let plain = DataType::Timestamp(TimeUnit::Millisecond, None);
         let types = [plain.clone(), plain, DataType::Timestamp(TimeUnit::Millisecond, zone)];
         let mut fields: Vec<(Option<TableReference>, Arc<Field>)> =
             input.schema().iter().map(|(q, f)| (q.cloned(), Arc::clone(f))).collect();
-        // The function's result is a relation of its own, so the new columns belong to the input's name where it has one.
-        let qualifier = fields.first().and_then(|(q, _)| q.clone());
         for (name, t) in COLUMNS.iter().zip(types) {
             fields.push((qualifier.clone(), Arc::new(Field::new(*name, t, false))));
         }
         let schema = Arc::new(DFSchema::new_with_metadata(fields, Default::default())?);
-        Ok(Self { input, window, event_time, schema })
+        Ok(Self { input, window, event_time, qualifier, schema })
     }
 }
 
@@ -108,7 +115,7 @@ impl UserDefinedLogicalNodeCore for TumbleNode {
 
     fn with_exprs_and_inputs(&self, _: Vec<Expr>, mut inputs: Vec<LogicalPlan>) -> Result<Self> {
         match inputs.pop() {
-            Some(input) => Self::new(input, self.window, self.event_time.clone()),
+            Some(input) => Self::new(input, self.window, self.event_time.clone(), self.qualifier.clone()),
             None => Err(DataFusionError::Plan("a window needs an input".into())),
         }
     }
@@ -207,7 +214,8 @@ fn tumble(f: &Function, at: Position, context: &mut dyn RelationPlannerContext) 
     let mut lengths = Vec::new();
     for e in [Some(size), args.get(3)].into_iter().flatten() {
         let at = Position::of(e, at);
-        lengths.push((literal_micros(&context.sql_to_expr(e.clone(), &DFSchema::empty())?, at)?, at));
+        let length = context.sql_to_expr(e.clone(), &DFSchema::empty()).map_err(|e| translate(e, at).0)?;
+        lengths.push((literal_micros(&length, at)?, at));
     }
     let (size, at_size) = lengths.first().copied().unwrap_or((0, at));
     if size <= 0 {
@@ -238,7 +246,7 @@ fn tumble(f: &Function, at: Position, context: &mut dyn RelationPlannerContext) 
             return Err(invalid(at, what, "give it another name in a view").into());
         }
     }
-    Ok(LogicalPlan::Extension(Extension { node: Arc::new(TumbleNode::new(input, window, event_time)?) }))
+    Ok(LogicalPlan::Extension(Extension { node: Arc::new(TumbleNode::over(input, window, event_time)?) }))
 }
 
 fn table_factor(table: &Sql, at: Position) -> Result<TableFactor, Error> {

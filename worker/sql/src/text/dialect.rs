@@ -31,6 +31,24 @@ impl Dialect for Flink {
         true
     }
 
+    /// `IS [NOT] DISTINCT FROM` binds like every comparison; the parser's own would take all that follows, an AND with it.
+    fn parse_infix(&self, parser: &mut Parser<'_>, expr: &Expr, precedence: u8) -> Option<Result<Expr, ParserError>> {
+        let [is, second, third] = parser.peek_tokens_ref::<3>().map(|t| t.token.clone());
+        let word = |t: &Token, k: Keyword| matches!(t, Token::Word(w) if w.keyword == k && w.quote_style.is_none());
+        let not = word(&second, Keyword::NOT);
+        if !word(&is, Keyword::IS) || !word(if not { &third } else { &second }, Keyword::DISTINCT) {
+            return None;
+        }
+        for _ in 0..if not { 3 } else { 2 } {
+            parser.advance_token();
+        }
+        let right = parser.expect_keyword(Keyword::FROM).and_then(|_| parser.parse_subexpr(precedence));
+        Some(right.map(|right| {
+            let (left, right) = (Box::new(expr.clone()), Box::new(right));
+            if not { Expr::IsNotDistinctFrom(left, right) } else { Expr::IsDistinctFrom(left, right) }
+        }))
+    }
+
     /// `TABLE t` and `TABLE t PARTITION BY k` inside a table function's arguments. Everything else is left to the parser.
     fn parse_prefix(&self, parser: &mut Parser<'_>) -> Option<Result<Expr, ParserError>> {
         let [first, second] = parser.peek_tokens_ref::<2>().map(|t| t.token.clone());
