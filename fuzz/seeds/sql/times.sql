@@ -1,0 +1,4 @@
+CREATE TABLE words (word STRING, n INT) WITH ('connector' = 'files');
+CREATE TABLE clicks (ts BIGINT, `key` STRING, v DOUBLE, at AS TO_TIMESTAMP_LTZ(ts, 3), WATERMARK FOR at AS at - INTERVAL '2' SECOND) WITH ('connector' = 'files');
+CREATE TABLE o (a TIMESTAMP(3), b STRING, c INT, d BIGINT) WITH ('connector' = 'sink');
+INSERT INTO o SELECT FLOOR(CAST(at AS TIMESTAMP(3)) TO HOUR), DATE_FORMAT(at, 'yyyy-MM-dd'), TIMESTAMPDIFF(SECOND, TIMESTAMP '1970-01-01 00:00:00', at), EXTRACT(YEAR FROM at) FROM clicks;

@@ -1,0 +1,4 @@
+CREATE TABLE words (word STRING, n INT) WITH ('connector' = 'files');
+CREATE TABLE clicks (ts BIGINT, `key` STRING, v DOUBLE, at AS TO_TIMESTAMP_LTZ(ts, 3), WATERMARK FOR at AS at - INTERVAL '2' SECOND) WITH ('connector' = 'files');
+CREATE TABLE counts (word STRING, n BIGINT) WITH ('connector' = 'print');
+INSERT INTO counts SELECT word, COUNT(*) FROM words GROUP BY word;
