@@ -10,8 +10,9 @@
 //!   the process it was.
 //! - **L7** Once connections stop dropping, everything pushed is delivered.
 //!
-//! There is no timer in it. A gap can only come from items that were dropped under L5 (a connection keeps order), and then the
-//! receiver asks by itself; acknowledgements go out when enough is owed or when the link falls quiet.
+//! There is no timer in it. Each end says on each connection, and in each era, from which number on it wants the other's items, and nothing
+//! is sent again before that is known: a dropped connection costs what was lost, not what was kept. Acknowledgements go out when enough
+//! is owed or when the link falls quiet.
 //!
 //! ```text
 //!   base            cursor                next          sequence numbers of the sender
@@ -74,8 +75,8 @@ pub struct Link<P> {
     owed: usize,
     owed_items: u32,
     resume: bool,
-    /// The peer has been asked to resume, and nothing in order has come since.
-    asked: bool,
+    /// The peer has said on this connection where it stands.
+    ready: bool,
     refuse: bool,
     refused: bool,
     told_behind: bool,
@@ -97,7 +98,7 @@ impl<P: Clone> Link<P> {
             owed: 0,
             owed_items: 0,
             resume: false,
-            asked: false,
+            ready: false,
             refuse: false,
             refused: false,
             told_behind: false,
@@ -143,6 +144,8 @@ impl<P: Clone> Link<P> {
         *self = Self::new(era, limit);
         if connected {
             self.connected();
+            // Nothing has been sent in this era, so the peer can want nothing but the beginning.
+            self.ready = true;
         }
         true
     }
@@ -156,9 +159,8 @@ impl<P: Clone> Link<P> {
     /// There is a connection: what was on the last one may or may not have arrived.
     pub fn connected(&mut self) {
         self.connected = true;
-        self.cursor = self.base;
         self.resume = true;
-        (self.asked, self.refuse, self.refused) = (false, false, false);
+        (self.ready, self.refuse, self.refused) = (false, false, false);
     }
 
     /// There is none any more.
@@ -178,7 +180,6 @@ impl<P: Clone> Link<P> {
         }
         if std::mem::take(&mut self.resume) {
             self.settle();
-            self.asked = true;
             return Some(Message::Resume(self.expected));
         }
         if std::mem::take(&mut self.refuse) {
@@ -187,7 +188,8 @@ impl<P: Clone> Link<P> {
         if self.owed >= OWED || self.owed_items >= OWED_ITEMS {
             return Some(self.acknowledge());
         }
-        if let Some((_, item)) = usize::try_from(self.cursor - self.base).ok().and_then(|i| self.buffer.get(i)) {
+        let at = usize::try_from(self.cursor - self.base).ok().filter(|_| self.ready);
+        if let Some((_, item)) = at.and_then(|i| self.buffer.get(i)) {
             self.cursor += 1;
             return Some(Message::Item(self.cursor - 1, item.clone()));
         }
@@ -197,7 +199,7 @@ impl<P: Clone> Link<P> {
     /// Whether [`Link::transmit`] has something when the link is quiet.
     #[must_use]
     pub fn has_to_say(&self) -> bool {
-        self.connected && (self.resume || self.refuse || self.owed_items > 0 || self.cursor < self.next())
+        self.connected && (self.resume || self.refuse || self.owed_items > 0 || (self.ready && self.cursor < self.next()))
     }
 
     fn settle(&mut self) {
@@ -236,6 +238,7 @@ impl<P: Clone> Link<P> {
                 }
                 self.acknowledged(next)?;
                 self.cursor = self.base;
+                self.ready = true;
                 Ok(Received::Nothing)
             }
             Message::Refuse(_) => Ok(Received::Nothing),
@@ -244,17 +247,11 @@ impl<P: Clone> Link<P> {
 
     fn take(&mut self, sequence: u64, item: P, bytes: usize) -> Received<P> {
         if sequence != self.expected {
-            if sequence > self.expected && !self.asked {
-                self.resume = true;
-            }
-            // Sent again although it had arrived: the sender does not know yet.
-            if sequence < self.expected {
-                self.owed_items += 1;
-            }
+            // Below: it has arrived already, and that has been or will be said. Above: sent before this end entered the era and asked
+            // for the beginning (L5), which comes.
             return Received::Nothing;
         }
         self.expected += 1;
-        self.asked = false;
         self.owed += bytes;
         self.owed_items += 1;
         Received::Deliver(item)

@@ -164,6 +164,7 @@ fn connected(generation: u64) -> Link<u64> {
     let mut link = Link::new(era(generation), LIMIT);
     link.connected();
     assert_eq!(link.transmit(false), Some(Message::Resume(0)));
+    assert_eq!(link.receive(era(generation), Message::Resume(0), 0), Ok(Received::Nothing));
     link
 }
 
@@ -176,11 +177,15 @@ fn what_was_not_acknowledged_goes_out_again_on_the_next_connection() {
     }
     assert_eq!(link.receive(era(1), Message::Ack(1), 0), Ok(Received::Nothing));
     link.disconnected();
+    link.push(3, 1);
     assert_eq!(link.transmit(true), None);
     link.connected();
     assert_eq!(link.transmit(false), Some(Message::Resume(0)));
+    assert_eq!(link.transmit(true), None, "not before it is known what the peer has");
+    assert!(!link.has_to_say());
     assert_eq!(link.receive(era(1), Message::Resume(2), 0), Ok(Received::Nothing));
     assert_eq!(link.transmit(false), Some(Message::Item(2, 2)));
+    assert_eq!(link.transmit(false), Some(Message::Item(3, 3)));
     assert_eq!(link.transmit(true), None);
 }
 
