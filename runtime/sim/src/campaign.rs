@@ -127,6 +127,21 @@ pub const BEYOND: &[(&str, &str)] = &[
         "tables make room by themselves for a group that comes back, so the rule has a second line of defence; the model, which has none, shows it",
     ),
     (
+        "tag_waits_for_its_own",
+        "equivalent while each slot gets the coordinator's commands in order: a later cut is fenced later everywhere, so its rows lie above what the \
+         earlier batch's source still holds back; the model, where cuts may be fenced out of order, shows it",
+    ),
+    (
+        "ahead_restored",
+        "a second line of defence: at a barrier every slot has taken the same prefix of every channel and so stands at the same watermark, unless \
+         channels went quiet and spoke again (idle time-outs), which no simulated source does",
+    ),
+    (
+        "newcomer_trusts_final",
+        "rare since newcomers may go quiet while groups move: it takes a newcomer whose splits are still on their way and two cuts meanwhile; a \
+         test of the slot holds it, and seed 2844 found it",
+    ),
+    (
         "set_aside_credits",
         "equivalent: S puts Drained in the step of Final and control needs no credits, so what is set aside waits for nobody that waits for its credits",
     ),

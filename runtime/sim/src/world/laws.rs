@@ -106,6 +106,10 @@ fn check_manifest(manifest: &Manifest, ground: &mut Ground) {
     if let Some(f) = missing {
         ground.broken(|| format!("I5: manifest {epoch} names {f}, which is not there"));
     }
+    let version = manifest.table.version;
+    if let Some(seen) = ground.barriers.get(&(manifest.injected_term, epoch)).copied().filter(|v| *v != version) {
+        ground.broken(|| format!("I4: manifest {epoch} carries table version {version}, but its barrier saw {seen}"));
+    }
     if let Err(e) = manifest.table.assignment() {
         ground.broken(|| format!("I5: manifest {epoch}: {e}"));
     }

@@ -169,7 +169,11 @@ impl Process {
             Ask::Discover(node) => {
                 let source = self.graph.sources().find(|(i, ..)| *i == node).map(|(.., s)| s.clone());
                 match source.map(|s| s.discover()) {
-                    Some(Ok(found)) => self.tell(Input::Discovered(node, found), ground),
+                    Some(Ok(found)) => {
+                        let complete = found.complete;
+                        self.tell(Input::Discovered(node, found), ground);
+                        return (!complete).then_some(Ask::Discover(node));
+                    }
                     Some(Err(e)) => ground.broken(|| format!("discovery failed: {e}")),
                     None => {}
                 }

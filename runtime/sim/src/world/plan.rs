@@ -105,6 +105,8 @@ pub struct Plan {
     pub sizes: (usize, usize, usize),
     /// Out of 16 reads, so many say `Pending`.
     pub pending: usize,
+    /// So many discoveries do not know yet whether there are more splits.
+    pub patience: u64,
     /// Events handed over in a row from one queue, at most.
     pub burst: usize,
     /// Whether state and credits travel in queues of their own, besides rows.
@@ -157,6 +159,7 @@ impl Plan {
             in_flight: rng.range(1, 4),
             sizes: (rng.range(8, 100), rng.range(1, 6), rng.range(1, 5)),
             pending: rng.below(6),
+            patience: if rng.chance(1, 2) { 0 } else { rng.below(600) as u64 },
             burst: if rng.chance(1, 2) { 1 } else { rng.range(2, 32) },
             apart: rng.chance(1, 2),
             bias: (rng.below(6) as u16, rng.range(1, 12)),

@@ -1,7 +1,7 @@
 //! A process under way: slots, their coordinator, what is on its way between them, what the store has been asked for. It can die at any
 //! step; what outlives it is the store and the sinks.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Wake, Waker};
@@ -42,6 +42,8 @@ pub(super) struct Ground {
     pub(super) lies: u64,
     /// Nothing passes from one to another until a step.
     pub(super) stall: Option<(usize, usize, u64)>,
+    /// By term and epoch: the version of the table when its barrier went out.
+    pub(super) barriers: BTreeMap<(u64, u64), u64>,
     /// Term and epoch of the log's last entries.
     pub(super) term: (u64, u64),
     /// Manifests put, records replayed, and so on: for the report.
@@ -131,7 +133,7 @@ impl Process {
     /// A process that has just been started.
     pub(super) fn new(number: u64, ground: &Ground) -> watershed_runtime::error::Result<Self> {
         let plan = &ground.plan;
-        let readers = Arc::new(Readers::new(plan.seed ^ number << 32, plan.pending));
+        let readers = Arc::new(Readers::new(plan.seed ^ number << 32, plan.pending, plan.patience));
         let graph = Arc::new(plan.kind.graph(&plan.env, &readers, &ground.sinks)?);
         Ok(Self {
             number,

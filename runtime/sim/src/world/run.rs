@@ -116,6 +116,7 @@ pub fn run(wanted: &Wanted) -> Outcome {
         down: 0,
         lies: 0,
         stall: None,
+        barriers: std::collections::BTreeMap::new(),
         term: (0, 0),
         epochs: 0,
         rows: 0,

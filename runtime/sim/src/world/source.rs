@@ -28,12 +28,15 @@ pub struct Readers {
     seed: u64,
     /// Out of 16 reads, so many say `Pending`.
     pending: usize,
+    asked: AtomicU64,
+    /// So many discoveries do not know yet whether there are more splits.
+    patience: u64,
 }
 
 impl Readers {
     /// The readers of one process.
     #[must_use]
-    pub fn new(seed: u64, pending: usize) -> Self {
+    pub fn new(seed: u64, pending: usize, patience: u64) -> Self {
         Self {
             wakers: Mutex::default(),
             gated: AtomicBool::new(false),
@@ -42,6 +45,8 @@ impl Readers {
             opened: AtomicU64::new(0),
             seed,
             pending,
+            asked: AtomicU64::new(0),
+            patience,
         }
     }
 
@@ -111,7 +116,9 @@ impl TypedSource for SimSource {
 
 impl Source for SimSource {
     fn discover(&self) -> Result<Discovered> {
-        Ok(Discovered { splits: (0..self.input.splits).map(Self::split).collect(), complete: true })
+        // That this was all is perhaps said much later: until then nothing is to be expected of whoever has read its splits, and nothing is over.
+        let asked = self.readers.asked.fetch_add(1, Ordering::Relaxed);
+        Ok(Discovered { splits: (0..self.input.splits).map(Self::split).collect(), complete: asked >= self.readers.patience })
     }
 
     fn open(&self, split: &SplitId, position: &[u8]) -> Result<Box<dyn SplitReader>> {
