@@ -25,8 +25,9 @@ pub(crate) struct Threads {
 }
 
 impl Crew for Threads {
-    fn command(&mut self, slot: SlotId, command: Command) {
+    fn command(&mut self, slot: SlotId, command: Command) -> Result<()> {
         self.directory.send(slot, SlotMessage::Event(Event::Command(command)));
+        Ok(())
     }
 
     fn start(&mut self, term: u64, new: NewSlot) -> Result<()> {
@@ -38,8 +39,9 @@ impl Crew for Threads {
         Ok(())
     }
 
-    fn release(&mut self, slot: SlotId) {
+    fn release(&mut self, slot: SlotId) -> Result<()> {
         drop(self.slots.remove(&slot));
+        Ok(())
     }
 }
 

@@ -76,11 +76,11 @@ impl fmt::Debug for HostSender {
 /// Who runs the slots: threads of this process, or other processes.
 pub(crate) trait Crew {
     /// Tells a slot something.
-    fn command(&mut self, slot: SlotId, command: Command);
+    fn command(&mut self, slot: SlotId, command: Command) -> Result<()>;
     /// Makes a slot that joins.
     fn start(&mut self, term: u64, new: NewSlot) -> Result<()>;
     /// A slot has left.
-    fn release(&mut self, slot: SlotId);
+    fn release(&mut self, slot: SlotId) -> Result<()>;
 }
 
 /// The coordinator's surroundings.
@@ -169,9 +169,9 @@ impl<C: Crew> Host<C> {
     fn carry_out(&mut self, coordinator: &mut Coordinator, effects: Vec<Effect>) -> Result<bool> {
         for effect in effects {
             match effect {
-                Effect::Send(slot, command) => self.crew.command(slot, command),
+                Effect::Send(slot, command) => self.crew.command(slot, command)?,
                 Effect::Start(new) => self.crew.start(coordinator.term(), new)?,
-                Effect::Release(slot) => self.crew.release(slot),
+                Effect::Release(slot) => self.crew.release(slot)?,
                 Effect::Log(effect) => self.log(effect),
                 Effect::Upload(epoch, runs) => self.upload(coordinator.term(), epoch, runs),
                 Effect::Commit(handles) => self.commit(handles),

@@ -13,12 +13,15 @@
 //! | `host`, `crew` | the coordinator's surroundings: carries its effects out, to slots that are threads here |
 //! | [`local`] | `run`: all of it in this process |
 //! | [`cli`] | `main`: a job's program as a complete command line |
+//! | `cluster` (feature `grpc`) | one job in many processes: coordinator, workers, supervisor |
 //! | `transport` (feature `grpc`) | links between processes that survive dropped connections |
 //! | `control`, [`http`], `telemetry` | steering and watching a running job from outside |
 
 #[cfg(feature = "cli")]
 pub mod cli;
 mod clock;
+#[cfg(feature = "grpc")]
+pub mod cluster;
 #[cfg(feature = "cli")]
 mod control;
 mod crew;

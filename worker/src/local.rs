@@ -109,7 +109,7 @@ impl Status {
     /// Adds what the slots know. Waits for them, so it is done on the asker's thread and never on the coordinator's.
     fn ask(mut self, directory: &Directory) -> Self {
         let (to, answers) = channel();
-        for slot in directory.all() {
+        for slot in directory.here() {
             directory.send(slot, SlotMessage::Stats(to.clone()));
         }
         drop(to);

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Wake, Waker};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -34,35 +34,87 @@ pub(crate) enum SlotMessage {
     Stop,
 }
 
-/// Who is there: the queues of all slots.
+/// The way to slots of another process.
+pub(crate) trait Far: Send + Sync + std::fmt::Debug {
+    /// Sends an event; never blocks.
+    fn send(&self, to: SlotId, event: Event);
+}
+
+/// The way to a slot.
+#[derive(Clone, Debug)]
+enum Route {
+    Here(Sender<SlotMessage>),
+    #[cfg_attr(not(feature = "grpc"), allow(dead_code, reason = "only processes that talk to others make it"))]
+    There(Arc<dyn Far>),
+}
+
+/// Who is there: the ways to all slots.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Directory {
-    queues: Arc<Mutex<BTreeMap<SlotId, Sender<SlotMessage>>>>,
+pub(crate) struct Directory(Arc<Mutex<Routes>>);
+
+#[derive(Debug, Default)]
+struct Routes {
+    by_slot: BTreeMap<SlotId, Route>,
+    /// What came for slots that are about to be made here: others may hear of a newcomer before its own process does.
+    early: BTreeMap<SlotId, Vec<Event>>,
 }
 
 impl Directory {
-    fn find(&self, slot: SlotId) -> Option<Sender<SlotMessage>> {
-        self.queues.lock().unwrap_or_else(PoisonError::into_inner).get(&slot).cloned()
+    fn routes(&self) -> MutexGuard<'_, Routes> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn set(&self, slot: SlotId, queue: Option<Sender<SlotMessage>>) {
-        let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
-        match queue {
-            Some(queue) => queues.insert(slot, queue),
-            None => queues.remove(&slot),
-        };
+    fn find(&self, slot: SlotId) -> Option<Route> {
+        self.routes().by_slot.get(&slot).cloned()
     }
 
-    /// Tells a slot something; one that is gone needs nothing.
+    fn open(&self, slot: SlotId, queue: &Sender<SlotMessage>) {
+        let mut routes = self.routes();
+        for event in routes.early.remove(&slot).unwrap_or_default() {
+            let _gone = queue.send(SlotMessage::Event(event));
+        }
+        routes.by_slot.insert(slot, Route::Here(queue.clone()));
+    }
+
+    fn close(&self, slot: SlotId) {
+        self.routes().by_slot.remove(&slot);
+    }
+
+    /// A slot is in another process.
+    #[cfg(feature = "grpc")]
+    pub(crate) fn far(&self, slot: SlotId, way: Arc<dyn Far>) {
+        self.routes().by_slot.insert(slot, Route::There(way));
+    }
+
+    /// An event from another process, for a slot that is here or is about to be.
+    #[cfg(feature = "grpc")]
+    pub(crate) fn deliver(&self, slot: SlotId, event: Event) {
+        let mut routes = self.routes();
+        match routes.by_slot.get(&slot) {
+            Some(Route::Here(queue)) => {
+                let _gone = queue.send(SlotMessage::Event(event));
+            }
+            Some(Route::There(_)) | None => routes.early.entry(slot).or_default().push(event),
+        }
+    }
+
+    /// Nobody is there any more.
+    #[cfg(feature = "grpc")]
+    pub(crate) fn clear(&self) {
+        *self.routes() = Routes::default();
+    }
+
+    /// Tells a slot of this process something; one that is gone needs nothing.
     pub(crate) fn send(&self, slot: SlotId, message: SlotMessage) {
-        if let Some(queue) = self.find(slot) {
+        if let Some(Route::Here(queue)) = self.find(slot) {
             let _gone = queue.send(message);
         }
     }
 
-    /// Everybody who is there.
-    pub(crate) fn all(&self) -> Vec<SlotId> {
-        self.queues.lock().unwrap_or_else(PoisonError::into_inner).keys().copied().collect()
+    /// The slots of this process.
+    pub(crate) fn here(&self) -> Vec<SlotId> {
+        let routes = self.routes();
+        routes.by_slot.iter().filter(|(_, r)| matches!(r, Route::Here(_))).map(|(s, _)| *s).collect()
     }
 }
 
@@ -88,7 +140,7 @@ impl Wake for SlotWaker {
 /// What a slot's thread sends.
 struct Post {
     directory: Directory,
-    known: Vec<Option<Sender<SlotMessage>>>,
+    known: Vec<Option<Route>>,
     me: SlotId,
     host: HostSender,
 }
@@ -106,13 +158,16 @@ impl Outbox for Post {
             if known.is_none() {
                 *known = self.directory.find(to);
             }
-            let Some(queue) = known else { return };
-            match queue.send(message) {
-                Ok(()) => return,
-                Err(back) => {
-                    message = back.0;
-                    *known = None;
-                }
+            match (known.as_ref(), message) {
+                (Some(Route::Here(queue)), now) => match queue.send(now) {
+                    Ok(()) => return,
+                    Err(back) => {
+                        message = back.0;
+                        *known = None;
+                    }
+                },
+                (Some(Route::There(way)), SlotMessage::Event(event)) => return way.send(to, event),
+                (Some(Route::There(_)) | None, _) => return,
             }
         }
     }
@@ -139,7 +194,7 @@ impl SlotThread {
         make: impl FnOnce(Waker) -> Result<Slot> + Send + 'static,
     ) -> Result<Self> {
         let (queue, events) = channel();
-        directory.set(id, Some(queue.clone()));
+        directory.open(id, &queue);
         let post = Post { directory: directory.clone(), known: Vec::new(), me: id, host };
         let waker = Arc::new(SlotWaker { queue, waking: AtomicBool::new(false) });
         let thread = std::thread::Builder::new()
@@ -153,7 +208,7 @@ impl SlotThread {
 impl Drop for SlotThread {
     fn drop(&mut self) {
         self.directory.send(self.id, SlotMessage::Stop);
-        self.directory.set(self.id, None);
+        self.directory.close(self.id);
         if let Some(thread) = self.thread.take() {
             let _ended = thread.join();
         }

@@ -1,16 +1,16 @@
-//! The coordinator's inputs, effects, and the step from one to the other.
+//! The coordinator's step from inputs to effects.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::effects::{Effect, Input, NewSlot};
 use super::splits::Splits;
-use crate::env::Discovered;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, NodeIndex};
 use crate::key::{Assignment, SlotId};
 use crate::protocol::epoch::{EpochEffect, Epochs, Inject, Pace};
-use crate::protocol::log::{LogEffect, LogWriter, Put};
-use crate::protocol::manifest::{HandleEntry, Manifest, SplitEntry, StateFile};
+use crate::protocol::log::{LogEffect, LogWriter};
+use crate::protocol::manifest::{Manifest, SplitEntry, StateFile};
 use crate::protocol::merge::Part;
 use crate::protocol::rescale::{Rescale, RescaleEffect, Sizes};
 use crate::protocol::restart::Start;
@@ -19,78 +19,6 @@ use crate::protocol::turns::Turns;
 use crate::slot::{Barrier, Command, EpochPart, Report, SplitMove};
 use crate::state::EncodedRun;
 use crate::time::Time;
-
-/// What happened.
-#[derive(Debug)]
-pub enum Input {
-    /// Time passed. Epochs are paced by this.
-    Tick,
-    /// A slot spoke.
-    Slot(SlotId, Report),
-    /// The answer to [`LogEffect::Create`].
-    LogPut(Put),
-    /// The answer to [`LogEffect::Get`].
-    LogGot(Option<Vec<u8>>),
-    /// The answer to [`Effect::Upload`]: the file is durable (none if there was nothing to write).
-    Uploaded(u64, Option<StateFile>),
-    /// What a source's discovery found.
-    Discovered(NodeIndex, Discovered),
-    /// The answer to [`Effect::Commit`].
-    Committed,
-    /// The newest wish: these slots, each ready to be made.
-    Want(BTreeSet<SlotId>),
-    /// Stop with a snapshot.
-    Stop,
-    /// A merge of state files is durable.
-    Merged(StateFile, Vec<String>),
-}
-
-impl Input {
-    /// The wish for the first `n` slots.
-    #[must_use]
-    pub fn want(n: u16) -> Self {
-        Self::Want((0..n).map(SlotId).collect())
-    }
-}
-
-/// What is to be done, in the order given.
-#[derive(Debug)]
-#[must_use]
-pub enum Effect {
-    /// Tell a slot.
-    Send(SlotId, Command),
-    /// Make a slot that takes part from `epoch` on, before anything is sent to anybody.
-    Start(NewSlot),
-    /// A slot has left: its thread may end.
-    Release(SlotId),
-    /// The log wants something of the store.
-    Log(LogEffect),
-    /// Write these entries as one state file of this epoch; answer [`Input::Uploaded`].
-    Upload(u64, Vec<(u64, EncodedRun)>),
-    /// Commit these handles in this order; answer [`Input::Committed`].
-    Commit(Vec<HandleEntry>),
-    /// A manifest is in the log: merging and collection may look at it.
-    Published(Box<Manifest>),
-    /// The last epoch is published and committed.
-    Done,
-    /// The job cannot go on.
-    Failed(Error),
-}
-
-/// A slot that joins a running job.
-#[derive(Clone, Debug)]
-pub struct NewSlot {
-    /// Its number.
-    pub id: SlotId,
-    /// The first epoch it takes part in.
-    pub epoch: u64,
-    /// Who takes part in that epoch.
-    pub members: Vec<SlotId>,
-    /// The table as the others' routers use it now.
-    pub table: Arc<Assignment>,
-    /// The barrier at which it joins: splits that move to it are announced there.
-    pub joins_at: Arc<Barrier>,
-}
 
 /// The coordinator.
 #[derive(Debug)]
@@ -180,6 +108,12 @@ impl Coordinator {
     #[must_use]
     pub fn members(&self) -> &BTreeSet<SlotId> {
         &self.members
+    }
+
+    /// Whether a slot of these takes part, is about to, or has a part in what is not published or not committed (I8).
+    #[must_use]
+    pub fn needs(&self, which: impl Fn(SlotId) -> bool) -> bool {
+        self.members.iter().chain(&self.started).chain(&self.epochs.needed()).any(|s| which(*s))
     }
 
     /// The table as the coordinator has cut it.
@@ -353,7 +287,7 @@ impl Coordinator {
         let mut runs: Vec<(u64, EncodedRun)> = Vec::new();
         let mut told = BTreeMap::new();
         for (slot, part) in self.parts.remove(&epoch).unwrap_or_default() {
-            let EpochPart { runs: entries, splits, watermarks, handles, changed } = part;
+            let EpochPart { runs: entries, files, splits, watermarks, handles, changed } = part;
             for (table, mut run) in entries.into_iter().filter(|(_, r)| !r.is_empty()) {
                 match runs.iter_mut().find(|(t, _)| *t == table) {
                     Some((_, all)) => all.append(&mut run),
@@ -365,7 +299,7 @@ impl Coordinator {
             };
             let splits = splits.into_iter().map(entry).collect();
             let watermarks = watermarks.into_iter().map(|(n, w)| (n.0, w)).collect();
-            told.insert(slot, Part { files: Vec::new(), splits, watermarks, handles, changed });
+            told.insert(slot, Part { files, splits, watermarks, handles, changed });
         }
         self.uploading.insert(epoch, told);
         if runs.is_empty() || !self.rules.upload_before_publish() {

@@ -7,7 +7,9 @@
 //! Order that matters: a new slot exists before the barrier at which it joins is sent; a split is given to its new reader only after
 //! the old one has said where it stands; nothing is committed before the manifest that names it is in the log (I7).
 
+mod effects;
 mod machine;
 mod splits;
 
-pub use machine::{Coordinator, Effect, Input, NewSlot};
+pub use effects::{Effect, Input, NewSlot};
+pub use machine::Coordinator;

@@ -10,6 +10,7 @@ use crate::frame::Frame;
 use crate::graph::{NodeId, NodeIndex};
 use crate::key::SlotId;
 use crate::protocol::cut::CutPlan;
+use crate::protocol::manifest::StateFile;
 use crate::state::{EncodedRun, ShipFinal};
 use crate::time::Time;
 
@@ -131,6 +132,8 @@ pub enum Command {
 pub struct EpochPart {
     /// Changed entries by table id.
     pub runs: Vec<(u64, EncodedRun)>,
+    /// State files that hold such entries already: a process that is not the coordinator's writes its own.
+    pub files: Vec<StateFile>,
     /// The splits it read in the epoch, moved ones included.
     pub splits: Vec<SplitState>,
     /// The watermark of each stage at the barrier.

@@ -5,7 +5,8 @@ use std::process::ExitCode;
 
 use clap::ArgMatches;
 use watershed::cli::flags::{self as shared, RunFlags};
-use watershed::cli::{Printed, dot, report, run as run_graph, scale as scale_job};
+use watershed::cli::{Printed, Settings, cluster, dot, report, run as run_graph, scale as scale_job};
+use watershed::runtime::graph::Graph;
 use watershed::{Result, explain as explain_error};
 
 use crate::flags::{FILE, JOB, command};
@@ -16,6 +17,10 @@ pub(crate) fn run(typed: &ArgMatches) -> ExitCode {
     match typed.subcommand() {
         Some(("run", typed)) => run_job(typed),
         Some(("scale", typed)) => report(scale(typed)),
+        Some(("coordinator", typed)) => with_job(typed, |graph, settings| cluster::coordinate(typed, graph, settings)),
+        Some(("worker", typed)) => with_job(typed, |graph, settings| cluster::work(typed, graph, settings)),
+        Some(("status", typed)) => report(name_and_storage(typed).and_then(|(job, _)| cluster::status(typed, &job))),
+        Some(("stop", typed)) => report(name_and_storage(typed).and_then(|(job, _)| cluster::stop(typed, &job))),
         Some(("validate", typed)) => validate(typed),
         Some(("explain", typed)) => report(explain(typed)),
         Some(("snapshots", typed)) => report(snapshots(typed)),
@@ -29,6 +34,15 @@ fn text<'a>(typed: &'a ArgMatches, name: &str) -> &'a str {
 }
 
 fn run_job(typed: &ArgMatches) -> ExitCode {
+    if let Some(replicas) = cluster::typed_replicas(typed) {
+        let own = [text(typed, FILE).to_owned()];
+        return with_job(typed, |_, settings| cluster::supervise(&own, settings, replicas));
+    }
+    with_job(typed, run_graph)
+}
+
+/// Reads the job's file, plans it, and hands it over with the settings typed.
+fn with_job(typed: &ArgMatches, then: impl FnOnce(Graph, &Settings) -> ExitCode) -> ExitCode {
     let ready = JobFile::read(text(typed, FILE)).and_then(|file| {
         file.runs_here()?;
         let planned = file.plan()?;
@@ -40,7 +54,7 @@ fn run_job(typed: &ArgMatches) -> ExitCode {
             if settings.format == watershed::cli::Format::Text {
                 complain(&notes);
             }
-            run_graph(graph, &settings)
+            then(graph, &settings)
         }
         Err(e) => report::<()>(Err(e)),
     }
@@ -66,6 +80,9 @@ fn name_and_storage(typed: &ArgMatches) -> Result<(String, Option<String>)> {
 
 fn scale(typed: &ArgMatches) -> Result<Printed> {
     let (job, storage) = name_and_storage(typed)?;
+    if let Some(replicas) = cluster::typed_replicas(typed) {
+        return cluster::scale(typed, &job, replicas);
+    }
     scale_job(&job, storage.as_deref(), shared::scale_slots(typed))
 }
 

@@ -1,7 +1,7 @@
 //! What may be typed.
 
 use clap::{Arg, ArgAction, Command};
-use watershed::cli::flags as shared;
+use watershed::cli::{cluster, flags as shared};
 
 /// The file of a job, by this name among the arguments.
 pub(crate) const FILE: &str = "file";
@@ -27,6 +27,10 @@ pub(crate) fn command() -> Command {
         .arg_required_else_help(true)
         .subcommand(Command::new("run").about("Run a job on this machine").arg(file()).args(shared::run_args()))
         .subcommand(shared::scale_command(Some(job())))
+        .subcommand(cluster::coordinator_command(Some(file())))
+        .subcommand(cluster::worker_command(Some(file())))
+        .subcommand(cluster::status_command(Some(job())))
+        .subcommand(cluster::stop_command(Some(job())))
         .subcommand(Command::new("validate").about("Check jobs without running them").arg(files))
         .subcommand(Command::new("explain").about("Show the plan of a job").arg(file()).arg(dot))
         .subcommand(shared::snapshots_command(Some(&job())))

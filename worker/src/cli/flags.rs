@@ -69,6 +69,8 @@ pub fn run_args() -> Vec<Arg> {
             .value_parser(PossibleValuesParser::new(["text", "json"]))
             .help("How events are written to standard error"),
     ];
+    #[cfg(feature = "grpc")]
+    args.push(super::cluster::replicas("Run as so many worker processes and a coordinator, with --slots threads each"));
     if cfg!(feature = "http") {
         let help = "Serve /metrics, /healthz and /readyz, such as 127.0.0.1:9090";
         args.push(Arg::new("http").long("http").value_name("ADDR").help(help));
@@ -87,12 +89,14 @@ impl RunFlags {
     #[must_use]
     pub fn of(typed: &ArgMatches) -> Self {
         let text = |name: &str| typed.try_get_one::<String>(name).ok().flatten().cloned();
+        // Not every command has every flag.
+        let many = typed.try_get_many::<String>("drop-state").ok().flatten();
         Self {
-            slots: typed.get_one::<u16>(SLOTS).copied(),
+            slots: typed.try_get_one::<u16>(SLOTS).ok().flatten().copied(),
             storage: storage_of(typed),
-            fresh: typed.get_flag("fresh"),
-            epoch: typed.get_one::<Duration>("epoch").copied(),
-            drop_states: typed.get_many::<String>("drop-state").unwrap_or_default().cloned().collect(),
+            fresh: typed.try_get_one::<bool>("fresh").ok().flatten().copied().unwrap_or(false),
+            epoch: typed.try_get_one::<Duration>("epoch").ok().flatten().copied(),
+            drop_states: many.unwrap_or_default().cloned().collect(),
             format: if text("log-format").as_deref() == Some("json") { Format::Json } else { Format::Text },
             http: text("http"),
         }
@@ -102,7 +106,7 @@ impl RunFlags {
 /// The value of `--storage`.
 #[must_use]
 pub fn storage_of(typed: &ArgMatches) -> Option<String> {
-    typed.get_one::<String>(STORAGE).cloned()
+    typed.try_get_one::<String>(STORAGE).ok().flatten().cloned()
 }
 
 /// `scale`, for a job that `job` names (if the program does not know it).
@@ -111,8 +115,23 @@ pub fn scale_command(job: Option<Arg>) -> Command {
     Command::new("scale")
         .about("Change the number of slots of a running job, without stopping it")
         .args(job)
-        .arg(slots().required(true).value_name("M").help("How many slots it is to have"))
+        .args(scale_args())
         .arg(storage())
+}
+
+#[cfg(not(feature = "grpc"))]
+fn scale_args() -> Vec<Arg> {
+    vec![slots().required(true).value_name("M").help("How many slots it is to have")]
+}
+
+#[cfg(feature = "grpc")]
+fn scale_args() -> Vec<Arg> {
+    let mut args = vec![
+        slots().value_name("M").help("How many slots it is to have, of a job in one process").required_unless_present("replicas"),
+        super::cluster::replicas("How many workers it is to have, of a job in many").conflicts_with(SLOTS),
+    ];
+    args.extend(super::cluster::reach_args());
+    args
 }
 
 /// The number of slots typed for `scale`.

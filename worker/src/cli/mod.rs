@@ -10,9 +10,12 @@
 //! | `settings` | what it means: flags over the job's own words over defaults |
 //! | `run` | a job with everything around it: signals, control socket, HTTP, live line |
 //! | `scale`, `snapshots`, `explain` | the other commands |
+//! | `cluster` (feature `grpc`) | a job in many processes: coordinator, worker, status |
 //! | `exit` | from an error to an exit code |
 //! | `program` | [`main`] |
 
+#[cfg(feature = "grpc")]
+pub mod cluster;
 mod exit;
 mod explain;
 pub mod flags;

@@ -27,6 +27,8 @@ use watershed_runtime::graph::Graph;
 use watershed_runtime::stream::Job;
 
 use super::flags::{self, RunFlags};
+#[cfg(feature = "grpc")]
+use super::cluster;
 use super::{Settings, dot, outline, report, run, scale};
 use crate::cli::exit::print;
 
@@ -47,6 +49,18 @@ pub fn main_from(name: &str, args: impl IntoIterator<Item = OsString>, build: im
         }
     };
     match typed.subcommand() {
+        #[cfg(feature = "grpc")]
+        Some(("coordinator", typed)) => with_graph(name, typed, build, |graph, settings| cluster::coordinate(typed, graph, settings)),
+        #[cfg(feature = "grpc")]
+        Some(("worker", typed)) => with_graph(name, typed, build, |graph, settings| cluster::work(typed, graph, settings)),
+        #[cfg(feature = "grpc")]
+        Some(("status", typed)) => report(cluster::status(typed, name)),
+        #[cfg(feature = "grpc")]
+        Some(("stop", typed)) => report(cluster::stop(typed, name)),
+        #[cfg(feature = "grpc")]
+        Some(("scale", typed)) if cluster::typed_replicas(typed).is_some() => {
+            report(cluster::scale(typed, name, cluster::typed_replicas(typed).unwrap_or(1)))
+        }
         Some(("scale", typed)) => {
             let storage = flags::storage_of(typed);
             report(scale(name, storage.as_deref(), flags::scale_slots(typed)))
@@ -63,8 +77,22 @@ pub fn main_from(name: &str, args: impl IntoIterator<Item = OsString>, build: im
 }
 
 fn run_typed(name: &str, typed: &ArgMatches, build: impl FnOnce(&Job) -> Result<()>) -> ExitCode {
+    #[cfg(feature = "grpc")]
+    if let Some(replicas) = cluster::typed_replicas(typed) {
+        return with_graph(name, typed, build, |_, settings| cluster::supervise(&[], settings, replicas));
+    }
+    with_graph(name, typed, build, run)
+}
+
+/// Builds the job, and hands it over with the settings typed.
+fn with_graph(
+    name: &str,
+    typed: &ArgMatches,
+    build: impl FnOnce(&Job) -> Result<()>,
+    then: impl FnOnce(Graph, &Settings) -> ExitCode,
+) -> ExitCode {
     match graph(build) {
-        Ok(graph) => run(graph, &Settings::new(name).with(RunFlags::of(typed))),
+        Ok(graph) => then(graph, &Settings::new(name).with(RunFlags::of(typed))),
         Err(e) => report::<()>(Err(e)),
     }
 }
@@ -76,6 +104,17 @@ fn graph(build: impl FnOnce(&Job) -> Result<()>) -> Result<Graph> {
 }
 
 fn command(name: &str) -> Command {
+    let command = base(name);
+    #[cfg(feature = "grpc")]
+    let command = command
+        .subcommand(cluster::coordinator_command(None))
+        .subcommand(cluster::worker_command(None))
+        .subcommand(cluster::status_command(None))
+        .subcommand(cluster::stop_command(None));
+    command
+}
+
+fn base(name: &str) -> Command {
     let dot = Arg::new("dot").long("dot").action(ArgAction::SetTrue).help("In the language of Graphviz");
     Command::new(name.to_owned())
         .about(format!("The job `{name}`, a program of Watershed"))

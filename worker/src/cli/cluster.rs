@@ -1,0 +1,380 @@
+//! `coordinator`, `worker`, `run --replicas`, `status`, and `scale` and `stop` of a job in many processes.
+//!
+//! Each flag may also be given as a variable of the environment, `WATERSHED_` and its name in capitals: that is how a pod sets them. What
+//! is typed counts more.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::{Command as Process, ExitCode};
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::{Arg, ArgMatches, Command, value_parser};
+use serde_json::json;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use watershed_runtime::error::{Error, Kind, Result};
+use watershed_runtime::graph::Graph;
+use watershed_wire::v1::StatusReply;
+
+use super::exit::{Printed, exit_code, print};
+use super::{Settings, flags};
+use crate::LocalJob;
+use crate::cluster::client::Client;
+use crate::cluster::supervise::Supervisor;
+use crate::cluster::{CoordinatorJob, WorkerJob};
+use crate::local::Outcome;
+use crate::telemetry::log::{Format, Log};
+use crate::transport::{Auth, Network, Tls, TlsFiles, Token};
+
+fn value(name: &'static str, shown: &'static str, help: &'static str) -> Arg {
+    Arg::new(name).long(name).value_name(shown).help(help)
+}
+
+/// `--replicas N`.
+#[must_use]
+pub fn replicas(help: &'static str) -> Arg {
+    value("replicas", "N", help).value_parser(value_parser!(u32).range(1..=4096))
+}
+
+fn coordinator_at() -> Arg {
+    value("coordinator", "ADDR", "Where the coordinator listens [default: where `run --replicas` put it]")
+}
+
+fn network_args() -> [Arg; 5] {
+    [
+        value("tls-ca", "FILE", "Certificates of who may talk to this process; with --tls-cert and --tls-key"),
+        value("tls-cert", "FILE", "This process's certificate"),
+        value("tls-key", "FILE", "Its key"),
+        value("tls-name", "NAME", "The name in every certificate of the job [default: the host that is dialled]"),
+        value("token-file", "FILE", "A file with the token that processes of the job show each other"),
+    ]
+}
+
+/// How a coordinator is reached.
+#[must_use]
+pub fn reach_args() -> Vec<Arg> {
+    let mut args = vec![coordinator_at()];
+    args.extend(network_args());
+    args
+}
+
+/// `coordinator`.
+#[must_use]
+pub fn coordinator_command(job: Option<Arg>) -> Command {
+    Command::new("coordinator")
+        .about("Coordinate a job whose workers are processes of their own")
+        .args(job)
+        .arg(value("listen", "ADDR", "Where workers and commands reach it [default: 127.0.0.1:7100]"))
+        .arg(replicas("Workers to begin with [default: 1]"))
+        .args(flags::run_args().into_iter().filter(|a| a.get_id() != "slots" && a.get_id() != "http"))
+        .args(network_args())
+}
+
+/// `worker`.
+#[must_use]
+pub fn worker_command(job: Option<Arg>) -> Command {
+    Command::new("worker")
+        .about("Work for a coordinator")
+        .args(job)
+        .arg(coordinator_at())
+        .arg(value("name", "NAME-N", "Who it is; the number at the end says which key groups' slots are its own [default: worker-0]"))
+        .arg(value("listen", "ADDR", "Where other workers reach it [default: 127.0.0.1, any port]"))
+        .arg(value("advertise", "ADDR", "The address that they use, if that is another"))
+        .arg(value("memory-bytes", "BYTES", "How much state it has room for").value_parser(value_parser!(u64)))
+        .args(flags::run_args().into_iter().filter(|a| ["slots", "log-format"].contains(&a.get_id().as_str())))
+        .args(network_args())
+}
+
+/// `status`.
+#[must_use]
+pub fn status_command(job: Option<Arg>) -> Command {
+    Command::new("status")
+        .about("Show a job in many processes: key ranges, workers, rates, and for whom it waits")
+        .args(job)
+        .arg(Arg::new("watch").long("watch").action(clap::ArgAction::SetTrue).help("Again and again"))
+        .arg(Arg::new("json").long("json").action(clap::ArgAction::SetTrue).help("For programs"))
+        .args(reach_args())
+}
+
+/// `stop`.
+#[must_use]
+pub fn stop_command(job: Option<Arg>) -> Command {
+    Command::new("stop")
+        .about("Stop a job in many processes with a snapshot; the next start goes on from it")
+        .args(job)
+        .args(reach_args())
+}
+
+/// A flag, or its variable.
+fn given(typed: &ArgMatches, name: &str) -> Option<String> {
+    let variable = format!("WATERSHED_{}", name.to_uppercase().replace('-', "_"));
+    let flag = typed.try_get_one::<String>(name).ok().flatten().cloned();
+    flag.or_else(|| std::env::var(variable).ok().filter(|v| !v.is_empty()))
+}
+
+fn number<N: std::str::FromStr + Copy + Send + Sync + 'static>(typed: &ArgMatches, name: &str) -> Result<Option<N>> {
+    if let Some(n) = typed.try_get_one::<N>(name).ok().flatten() {
+        return Ok(Some(*n));
+    }
+    let variable = format!("WATERSHED_{}", name.to_uppercase().replace('-', "_"));
+    let Ok(text) = std::env::var(&variable) else { return Ok(None) };
+    text.parse().map(Some).map_err(|_| Error::new(Kind::Invalid, format!("`{text}` is not a number")).at(variable))
+}
+
+fn network(typed: &ArgMatches) -> Result<Network> {
+    let mut network = Network::default();
+    if let Some(file) = given(typed, "token-file") {
+        network.auth = Some(Arc::new(Auth::new(Token::File(PathBuf::from(file)))?));
+    }
+    let files = [given(typed, "tls-ca"), given(typed, "tls-cert"), given(typed, "tls-key")];
+    network.tls = match files {
+        [None, None, None] => None,
+        [Some(ca), Some(cert), Some(key)] => {
+            Some(Arc::new(Tls::new(TlsFiles { ca: ca.into(), cert: cert.into(), key: key.into(), name: given(typed, "tls-name") })?))
+        }
+        _ => {
+            return Err(Error::new(Kind::Invalid, "of --tls-ca, --tls-cert and --tls-key some are missing")
+                .advise("give all three, or none for plain text"));
+        }
+    };
+    Ok(network)
+}
+
+fn ends<T>(log: &Log, result: Result<T>, code: impl FnOnce(T) -> u8) -> ExitCode {
+    match result {
+        Ok(value) => ExitCode::from(code(value)),
+        Err(e) => {
+            log.failed(&e);
+            ExitCode::from(exit_code(e.kind()))
+        }
+    }
+}
+
+/// Runs `coordinator`.
+#[must_use]
+pub fn coordinate(typed: &ArgMatches, graph: Graph, settings: &Settings) -> ExitCode {
+    let log = Arc::new(Log::new(settings.format, &settings.name));
+    let run = || -> Result<Outcome> {
+        let storage = given(typed, "storage").or_else(|| settings.storage.clone());
+        let storage = storage.unwrap_or_else(|| LocalJob::default_storage(&settings.name).display().to_string());
+        let job = CoordinatorJob::new(&settings.name, graph, storage)
+            .epoch(settings.epoch)
+            .replicas(number(typed, "replicas")?.unwrap_or(1))
+            .fresh(settings.fresh)
+            .keys(settings.keys)
+            .may_drop(settings.drop_states.clone())
+            .listen(given(typed, "listen").unwrap_or_else(|| "127.0.0.1:7100".into()))
+            .network(network(typed)?);
+        let mut signals = Signals::new([SIGINT, SIGTERM])
+            .map_err(|e| Error::new(Kind::Unavailable, "cannot listen for signals").because(e))?;
+        job.run(|address, stopper| {
+            log.event("listening", &format!("coordinates at {address}"), json!({ "address": address.to_string() }));
+            std::thread::spawn(move || signals.forever().for_each(|_| stopper.stop()));
+        })
+    };
+    let result = run();
+    if let Ok(outcome) = &result {
+        let (event, sentence) = match outcome {
+            Outcome::Finished => ("finished", "finished"),
+            Outcome::AlreadyFinished => ("finished", "had finished before: nothing to do"),
+            Outcome::Stopped => ("stopped", "stopped; the next start goes on from here"),
+        };
+        log.event(event, sentence, json!({}));
+    }
+    ends(&log, result, |_| 0)
+}
+
+/// Runs `worker`.
+#[must_use]
+pub fn work(typed: &ArgMatches, graph: Graph, settings: &Settings) -> ExitCode {
+    let name = given(typed, "name").unwrap_or_else(|| "worker-0".into());
+    let log = Log::new(settings.format, &format!("{} {name}", settings.name));
+    let run = || -> Result<()> {
+        // Ctrl-C reaches every process of a terminal: the coordinator stops the job, and with it its workers.
+        let _ignored = Signals::new([SIGINT]);
+        let coordinator = given(typed, "coordinator").unwrap_or_else(|| "127.0.0.1:7100".into());
+        WorkerJob::new(&settings.name, graph, &name, coordinator)
+            .slots(number(typed, "slots")?.unwrap_or(settings.slots))
+            .memory_bytes(number(typed, "memory-bytes")?.unwrap_or(0))
+            .listen(given(typed, "listen").unwrap_or_else(|| "127.0.0.1:0".into()), given(typed, "advertise"))
+            .network(network(typed)?)
+            .run()
+    };
+    ends(&log, run(), |()| 0)
+}
+
+/// Where the address of a job's coordinator is written down: beside the default directory of its snapshots, wherever these are.
+fn address_file(job: &str) -> PathBuf {
+    LocalJob::default_storage(job).with_file_name(format!("{job}.coordinator"))
+}
+
+/// Runs `run --replicas N`. `own`: the words that make this very program coordinate or work for the job.
+#[must_use]
+pub fn supervise(own: &[String], settings: &Settings, replicas: u32) -> ExitCode {
+    let log = Arc::new(Log::new(settings.format, &settings.name));
+    let run = || -> Result<i32> {
+        let unavailable = |what: &str, e: std::io::Error| Error::new(Kind::Unavailable, what.to_owned()).because(e);
+        let program = std::env::current_exe().map_err(|e| unavailable("this program cannot be found", e))?;
+        let free = std::net::TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr());
+        let address = free.map_err(|e| unavailable("no port of loopback is free", e))?.to_string();
+        let file = address_file(&settings.name);
+        if let Some(folder) = file.parent() {
+            std::fs::create_dir_all(folder).map_err(|e| unavailable("the directory of the job cannot be made", e))?;
+        }
+        std::fs::write(&file, &address).map_err(|e| unavailable("the coordinator's address cannot be written down", e))?;
+        let format = if settings.format == Format::Json { "json" } else { "text" };
+        let begin = move |role: &str, own: &[String]| {
+            let mut command = Process::new(&program);
+            command.arg(role).args(own).args(["--log-format", format]);
+            command
+        };
+        let (storage, fresh) = (settings.storage.clone(), std::cell::Cell::new(settings.fresh));
+        let (epoch, drop_states, slots) = (settings.epoch, settings.drop_states.clone(), settings.slots);
+        let (for_workers, to, owned, worker_own) = (begin.clone(), address.clone(), own.to_vec(), own.to_vec());
+        let at = address.clone();
+        let coordinator = move |replicas: u32| {
+            let mut command = begin("coordinator", &owned);
+            command.args(["--listen", &at, "--replicas", &replicas.to_string()]);
+            command.args(["--epoch", &format!("{}ms", epoch.as_millis())]);
+            command.args(storage.iter().flat_map(|s| ["--storage", s.as_str()]));
+            command.args(drop_states.iter().flat_map(|s| ["--drop-state", s.as_str()]));
+            // Only the first time: a coordinator that is started again goes on.
+            command.args(fresh.replace(false).then_some("--fresh"));
+            command
+        };
+        let worker = move |number: u32| {
+            let mut command = for_workers("worker", &worker_own);
+            command.args(["--coordinator", &to, "--name", &format!("worker-{number}"), "--slots", &slots.to_string()]);
+            command
+        };
+        let says = log.clone();
+        let stop = address.clone();
+        let mut signals = Signals::new([SIGTERM]).map_err(|e| unavailable("cannot listen for signals", e))?;
+        // Ctrl-C goes to the coordinator too, which is in the terminal's group; SIGTERM is passed on.
+        let _ignored = Signals::new([SIGINT]);
+        std::thread::spawn(move || {
+            signals.forever().for_each(|_| {
+                let _over = Client::connect(&stop, Network::default()).and_then(|mut c| c.stop());
+            });
+        });
+        let supervisor = Supervisor {
+            coordinator: Box::new(coordinator),
+            worker: Box::new(worker),
+            address,
+            replicas,
+            network: Network::default(),
+            says: Box::new(move |sentence| says.event("supervisor", sentence, json!({}))),
+        };
+        let code = supervisor.run();
+        let _gone = std::fs::remove_file(&file);
+        code
+    };
+    ends(&log, run(), |code| u8::try_from(code).unwrap_or(70))
+}
+
+fn client(typed: &ArgMatches, job: &str) -> Result<Client> {
+    let file = address_file(job);
+    let known = given(typed, "coordinator").or_else(|| std::fs::read_to_string(&file).ok());
+    let address = known.ok_or_else(|| {
+        Error::new(Kind::Unavailable, format!("the job `{job}` has no coordinator that is known here"))
+            .at(file.display().to_string())
+            .advise("start it with `run --replicas N`, or name its coordinator with --coordinator ADDR")
+    })?;
+    Client::connect(address.trim(), network(typed)?)
+}
+
+/// The typed number of workers of `scale` or `run`, if any.
+#[must_use]
+pub fn typed_replicas(typed: &ArgMatches) -> Option<u32> {
+    typed.try_get_one::<u32>("replicas").ok().flatten().copied()
+}
+
+/// `scale --replicas M`: waits until the wish is met and durable.
+pub fn scale(typed: &ArgMatches, job: &str, replicas: u32) -> Result<Printed> {
+    let mut client = client(typed, job)?;
+    let before = client.scale(replicas)?;
+    print(|out| writeln!(out, "{job}: from {before} to {replicas} workers"))?;
+    let mut shown = String::new();
+    loop {
+        let now = client.status()?;
+        let owners = now.workers.iter().filter(|w| w.key_groups > 0).count();
+        let settled = now.phase() == watershed_wire::v1::Phase::Running && owners == replicas as usize;
+        let line = progress(&now);
+        if line != shown {
+            print(|out| writeln!(out, "{job}: {line}"))?;
+            shown = line;
+        }
+        if settled {
+            return print(|out| writeln!(out, "{job}: settled at epoch {}", now.epoch));
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+fn progress(now: &StatusReply) -> String {
+    let groups: Vec<String> = now.workers.iter().map(|w| w.key_groups.to_string()).collect();
+    let mut text = format!("{} workers, key groups {}", now.workers.len(), groups.join("/"));
+    if let Some(first) = now.waiting.first() {
+        text.push_str(&format!(", waiting {first}"));
+    }
+    text
+}
+
+/// `stop`.
+pub fn stop(typed: &ArgMatches, job: &str) -> Result<Printed> {
+    client(typed, job)?.stop()?;
+    print(|out| writeln!(out, "{job}: stopping with a snapshot"))
+}
+
+/// `status`, with `--watch` again and again.
+pub fn status(typed: &ArgMatches, job: &str) -> Result<Printed> {
+    let mut client = client(typed, job)?;
+    loop {
+        let now = client.status()?;
+        print(|out| if typed.get_flag("json") { json_status(out, &now) } else { table(out, &now) })?;
+        if !typed.get_flag("watch") {
+            return Ok(Printed);
+        }
+        std::thread::sleep(Duration::from_secs(1));
+    }
+}
+
+fn phase(now: &StatusReply) -> String {
+    now.phase().as_str_name().trim_start_matches("PHASE_").to_lowercase()
+}
+
+fn table(out: &mut dyn Write, now: &StatusReply) -> std::io::Result<()> {
+    let age = now.epoch_age_millis.map_or_else(String::new, |ms| format!(", published {:.1} s ago", ms as f64 / 1000.0));
+    let term = now.era.as_ref().map_or(0, |e| e.term);
+    writeln!(out, "{}: {}, term {term}, epoch {}{age}, {} workers wanted", now.job, phase(now), now.epoch, now.wanted)?;
+    writeln!(out, "{:<14} {:>6} {:>12} {:>12} {:>12}  SLOTS", "WORKER", "GROUPS", "ROWS IN/S", "ROWS OUT/S", "STATE")?;
+    for w in &now.workers {
+        let name = w.identity.as_ref().map_or("", |i| i.name.as_str());
+        let slots: Vec<String> = w.slots.iter().map(u32::to_string).collect();
+        let there = if w.connected { "" } else { "  (not connected)" };
+        let state = format!("{:.1} MiB", w.state_bytes as f64 / 1_048_576.0);
+        let (rows_in, rows_out) = (w.rows_in_per_second, w.rows_out_per_second);
+        writeln!(out, "{name:<14} {:>6} {rows_in:>12.0} {rows_out:>12.0} {state:>12}  {}{there}", w.key_groups, slots.join(","))?;
+    }
+    for r in &now.ranges {
+        writeln!(out, "  key groups {:>5} to {:>5}: slot {}, worker {}", r.first, r.first + r.groups - 1, r.slot, r.worker)?;
+    }
+    now.waiting.iter().try_for_each(|w| writeln!(out, "waiting {w}"))
+}
+
+fn json_status(out: &mut dyn Write, now: &StatusReply) -> std::io::Result<()> {
+    let workers = now.workers.iter().map(|w| {
+        json!({
+            "worker": w.worker, "name": w.identity.as_ref().map(|i| i.name.as_str()), "connected": w.connected,
+            "slots": w.slots, "key_groups": w.key_groups, "rows_in_per_second": w.rows_in_per_second,
+            "rows_out_per_second": w.rows_out_per_second, "state_bytes": w.state_bytes, "waiting": w.waiting,
+        })
+    });
+    let ranges = now.ranges.iter().map(|r| json!({ "first": r.first, "groups": r.groups, "slot": r.slot, "worker": r.worker }));
+    let all = json!({
+        "job": now.job, "phase": phase(now), "term": now.era.as_ref().map(|e| e.term), "epoch": now.epoch,
+        "wanted": now.wanted, "waiting": now.waiting, "workers": workers.collect::<Vec<_>>(), "ranges": ranges.collect::<Vec<_>>(),
+    });
+    writeln!(out, "{all}")
+}

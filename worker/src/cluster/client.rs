@@ -1,0 +1,68 @@
+//! Asking a coordinator: what `status`, `scale` and `stop` do, and a supervisor.
+
+use std::time::Duration;
+
+use watershed_runtime::error::{Error, Kind, Result};
+use watershed_wire::tonic::{self, transport::Channel};
+use watershed_wire::v1::job_client::JobClient;
+use watershed_wire::v1::{Releasable, ReleasableRequest, ScaleRequest, StatusReply, StatusRequest, StopRequest};
+
+use crate::transport::{Network, Runtime, dial, threads};
+
+/// How long an answer may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A connection to a coordinator.
+#[derive(Debug)]
+pub struct Client {
+    runtime: Runtime,
+    network: Network,
+    address: String,
+    jobs: JobClient<Channel>,
+}
+
+impl Client {
+    /// Connects.
+    pub fn connect(address: &str, network: Network) -> Result<Self> {
+        let runtime = threads(1)?;
+        let channel = runtime.block_on(dial(&network, address)).map_err(|e| {
+            e.advise("check that the job runs, and its address with the one who started it")
+        })?;
+        Ok(Self { runtime, network, address: address.to_owned(), jobs: JobClient::new(channel) })
+    }
+
+    fn ask<Q, R, F>(&mut self, question: Q, ask: impl FnOnce(JobClient<Channel>, tonic::Request<Q>) -> F) -> Result<R>
+    where
+        F: Future<Output = std::result::Result<tonic::Response<R>, tonic::Status>>,
+    {
+        let (request, jobs) = (self.network.request(question)?, self.jobs.clone());
+        let late = || Error::new(Kind::Unavailable, format!("the coordinator at {} does not answer", self.address));
+        let answer = self.runtime.block_on(async { tokio::time::timeout(PATIENCE, ask(jobs, request)).await });
+        answer.map_err(|_| late())?.map(tonic::Response::into_inner).map_err(|status| {
+            let what = if status.message().is_empty() { status.code().to_string() } else { status.message().to_owned() };
+            Error::new(Kind::Unavailable, what).at(self.address.clone())
+        })
+    }
+
+    /// How the job is.
+    pub fn status(&mut self) -> Result<StatusReply> {
+        self.ask(StatusRequest {}, |mut jobs, q| async move { jobs.status(q).await })
+    }
+
+    /// Wishes for so many workers; how many there were to be before.
+    pub fn scale(&mut self, replicas: u32) -> Result<u32> {
+        let reply = self.ask(ScaleRequest { replicas }, |mut jobs, q| async move { jobs.scale(q).await })?;
+        if reply.accepted { Ok(reply.replicas_before) } else { Err(Error::new(Kind::Invalid, reply.reason).at("replicas")) }
+    }
+
+    /// Stops the job with a snapshot.
+    pub fn stop(&mut self) -> Result<()> {
+        let reply = self.ask(StopRequest { drain: true }, |mut jobs, q| async move { jobs.stop(q).await })?;
+        if reply.accepted { Ok(()) } else { Err(Error::new(Kind::Invalid, reply.reason)) }
+    }
+
+    /// Which workers may go.
+    pub fn releasable(&mut self) -> Result<Vec<Releasable>> {
+        Ok(self.ask(ReleasableRequest {}, |mut jobs, q| async move { jobs.releasable(q).await })?.workers)
+    }
+}

@@ -1,0 +1,70 @@
+//! One job in many processes: a coordinator and its workers.
+//!
+//! ```text
+//!   coordinator: takes the job over, hosts the pure coordinator ([`crate::host`]), knows who is there
+//!        │ orders (begin, commands, start, release, crew, end)       ▲ reports of slots, heartbeats
+//!        ▼ one control session a worker                             │
+//!   worker: slots as threads, their routes to slots elsewhere, uploads of its own
+//!        ◄──────── data and bulk links between workers ────────►
+//! ```
+//!
+//! A job runs in *runs*: a run begins when the coordinator takes the job over (a new term) and tells every worker that is there from which
+//! manifest to begin with which slots. Losing a worker ends the run and begins the next **with the survivors at once**; nobody waits for a
+//! replacement, which joins later by a live rescale like any newcomer. A coordinator that is started anew does the same. So there is one
+//! way back, the one that a restart of the whole job takes, and an old run is fenced by its term on every channel (I10).
+//!
+//! The road not taken, for now: survivors going back by their undo images instead of reading the snapshot, and a new coordinator taking
+//! running slots over with what is open in them. Both are faster, and both are a second way back.
+//!
+//! | file | what |
+//! |---|---|
+//! | `orders` | what coordinator and workers say to each other |
+//! | `roster` | who is there, pure: numbers, slots, who is lost, who may begin |
+//! | `coordinator`, `remote` | the coordinator's process; a crew of slots elsewhere |
+//! | `worker`, `uploads`, `pulse` | a worker's process; state files it writes itself; its heartbeat |
+//! | `service`, `status` | what the command line and an operator ask |
+//! | `client` | asking it |
+//! | `supervise` | `run --replicas N`: all of it as processes of this machine |
+
+pub mod client;
+mod coordinator;
+mod orders;
+mod pulse;
+mod remote;
+mod roster;
+mod service;
+mod status;
+pub mod supervise;
+mod uploads;
+mod worker;
+
+pub use coordinator::CoordinatorJob;
+pub use worker::WorkerJob;
+
+use watershed_runtime::graph::NodeShape;
+
+/// Says which build a process is.
+fn build() -> String {
+    env!("CARGO_PKG_VERSION").to_owned()
+}
+
+/// What a dataflow is, as text: a refusal names the difference of two.
+fn shape_text(shape: &[NodeShape]) -> String {
+    let state = |s: &watershed_runtime::state::StateDesc| format!(" {}: {} -> {} v{}", s.name, s.key, s.value, s.version);
+    let line = |n: &NodeShape| format!("{} {:016x}{}\n", n.name, n.id.0, n.states.iter().map(state).collect::<String>());
+    shape.iter().map(line).collect()
+}
+
+/// Equal dataflows have equal fingerprints.
+fn fingerprint(shape: &[NodeShape]) -> u64 {
+    let mut digest = watershed_runtime::key::digest();
+    digest.update(shape_text(shape).as_bytes());
+    digest.digest()
+}
+
+/// The lines that only one of two shapes has.
+fn difference(here: &str, there: &str) -> String {
+    let only = |a: &str, b: &str| a.lines().filter(|l| !b.lines().any(|m| m == *l)).map(str::to_owned).collect::<Vec<_>>();
+    let (mine, its) = (only(here, there), only(there, here));
+    format!("only the coordinator's job has [{}]; only the worker's has [{}]", mine.join("; "), its.join("; "))
+}

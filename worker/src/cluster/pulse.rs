@@ -1,0 +1,84 @@
+//! A worker's heartbeat, on a thread of its own: a slot that is busy must not keep orders waiting, nor a worker from being heard.
+
+use std::sync::Arc;
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use watershed_runtime::error::{Error, Kind, Result};
+use watershed_runtime::graph::{Graph, NodeId};
+use watershed_runtime::slot::NodeStats;
+use watershed_runtime::time::Time;
+use watershed_wire::v1::{Load, SlotLoad};
+
+use crate::clock::now;
+use crate::slots::{Directory, SlotMessage};
+use crate::transport::{Peers, Speaker};
+
+/// How often a worker says how it is.
+const EVERY: Duration = Duration::from_millis(500);
+/// How long a slot may take to answer; it answers between two steps.
+const PATIENCE: Duration = Duration::from_millis(200);
+
+/// Beats until it is dropped.
+#[derive(Debug)]
+pub(super) struct Pulse {
+    stop: Option<Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Pulse {
+    pub(super) fn start(graph: Arc<Graph>, directory: Directory, peers: Peers, speaker: Speaker) -> Result<Self> {
+        let (stop, stopped) = channel();
+        let beat = move || {
+            while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(EVERY) {
+                speaker.load(load(&graph, &directory, peers.waiting()));
+            }
+        };
+        let thread = std::thread::Builder::new()
+            .name("pulse".into())
+            .spawn(beat)
+            .map_err(|e| Error::new(Kind::Unavailable, "cannot start the thread of the heartbeat").because(e))?;
+        Ok(Self { stop: Some(stop), thread: Some(thread) })
+    }
+}
+
+impl Drop for Pulse {
+    fn drop(&mut self) {
+        self.stop.take();
+        if let Some(thread) = self.thread.take() {
+            let _ended = thread.join();
+        }
+    }
+}
+
+fn load(graph: &Graph, directory: &Directory, waiting: Vec<String>) -> Load {
+    let (to, answers) = channel();
+    for slot in directory.here() {
+        directory.send(slot, SlotMessage::Stats(to.clone()));
+    }
+    drop(to);
+    let sources: Vec<NodeId> = graph.sources().map(|(_, n, _)| n.id).collect();
+    let sinks: Vec<NodeId> = graph.sinks().map(|(_, n, _)| n.id).collect();
+    let at_micros = u64::try_from(now()).unwrap_or(0);
+    let mut load = Load { at_micros, slots: Vec::new(), waiting, memory_used_bytes: 0 };
+    while let Ok((slot, nodes, waiting, _)) = answers.recv_timeout(PATIENCE) {
+        load.waiting.extend(waiting);
+        let sum = |of: fn(&NodeStats) -> u64| nodes.iter().map(of).sum::<u64>();
+        let rows = |ids: &[NodeId]| nodes.iter().filter(|n| ids.contains(&n.id)).map(|n| n.rows_in).sum::<u64>();
+        let least = nodes.iter().map(|n| n.watermark).filter(|w| *w != Time::MIN && *w != Time::MAX).min();
+        load.memory_used_bytes += sum(|n| n.bytes);
+        load.slots.push(SlotLoad {
+            slot: u32::from(slot.0),
+            rows_in: rows(&sources),
+            rows_out: rows(&sinks),
+            late: sum(|n| n.late),
+            state_bytes: sum(|n| n.bytes),
+            entries: sum(|n| n.entries),
+            back_pressure_millis: 0,
+            watermark_micros: least.map(|w| w.0),
+            queued: sum(|n| n.queued as u64),
+        });
+    }
+    load
+}

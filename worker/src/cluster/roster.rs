@@ -1,0 +1,199 @@
+//! Who is there: a job's workers by number, and what follows from it. Pure: time comes in, decisions go out.
+//!
+//! A worker's number is the one at the end of its name (`worker-2` is 2, as a pod of a stateful set is called). It owns the slots
+//! `number * each` to `number * each + each - 1`, so who owns what needs no table beside the names, and a replacement takes its predecessor's
+//! place. A worker is *lost* when its connection has been gone for [`GONE_MICROS`] or nothing has been heard of it for [`SILENT_MICROS`]; a
+//! process that was declared lost has to begin anew, under a new incarnation, because its slots' places in the stream are void.
+
+use std::collections::BTreeMap;
+
+use watershed_runtime::key::SlotId;
+use watershed_wire::v1::{Identity, RefusalReason, Register};
+
+use super::orders::Member;
+
+/// How long a dropped connection may take to come back. A dial takes milliseconds; a process that is gone never dials.
+const GONE_MICROS: i64 = 700_000;
+/// How long a worker may say nothing.
+const SILENT_MICROS: i64 = 5_000_000;
+
+/// One worker.
+#[derive(Clone, Debug)]
+struct Entry {
+    member: Member,
+    connected: bool,
+    /// When the connection came or went.
+    since: i64,
+    /// When it was last heard of.
+    heard: i64,
+}
+
+/// All workers of a job.
+#[derive(Clone, Debug)]
+pub(super) struct Roster {
+    /// Slots a worker has; fixed by the first one.
+    each: Option<u16>,
+    workers: BTreeMap<u32, Entry>,
+}
+
+/// What a registration means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Admission {
+    /// It is a newcomer.
+    New(u32),
+    /// It takes the place of a process that is lost by this.
+    Instead(u32),
+    /// Not like this.
+    Refused(RefusalReason, String),
+}
+
+impl Roster {
+    pub(super) fn new() -> Self {
+        Self { each: None, workers: BTreeMap::new() }
+    }
+
+    /// A worker registers.
+    pub(super) fn register(&mut self, register: &Register, now: i64) -> Admission {
+        let Identity { name, incarnation } = register.identity.clone().unwrap_or_default();
+        let Some(number) = number_of(&name) else {
+            let why = format!("`{name}` does not end in a number: call the workers of a job NAME-0, NAME-1 and so on");
+            return Admission::Refused(RefusalReason::Malformed, why);
+        };
+        let each = u16::try_from(register.slots).unwrap_or(0);
+        if each == 0 || usize::from(each) * (number as usize + 1) > usize::from(u16::MAX) {
+            return Admission::Refused(RefusalReason::Malformed, format!("{} slots for worker {number}", register.slots));
+        }
+        if let Some(set) = self.each.filter(|set| *set != each && !self.workers.is_empty()) {
+            let why = format!("{name} has {each} slots and the job's other workers have {set}: give all the same number");
+            return Admission::Refused(RefusalReason::Malformed, why);
+        }
+        self.each = Some(each);
+        let known = self.workers.get(&number);
+        if known.is_some_and(|e| e.member.incarnation == incarnation) {
+            let why = format!("{name} was thought lost, or its session has ended: start it anew");
+            return Admission::Refused(RefusalReason::Lost, why);
+        }
+        let instead = known.is_some();
+        let slots = (0..each).map(|k| SlotId(number as u16 * each + k)).collect();
+        let member = Member { worker: number, name, incarnation, address: register.data_address.clone(), slots };
+        self.workers.insert(number, Entry { member, connected: false, since: now, heard: now });
+        if instead { Admission::Instead(number) } else { Admission::New(number) }
+    }
+
+    /// Its connection came or went.
+    pub(super) fn connected(&mut self, worker: u32, connected: bool, now: i64) {
+        if let Some(e) = self.workers.get_mut(&worker) {
+            (e.connected, e.since, e.heard) = (connected, now, e.heard.max(if connected { now } else { e.heard }));
+        }
+    }
+
+    /// Something was heard of it.
+    pub(super) fn heard(&mut self, worker: u32, now: i64) {
+        if let Some(e) = self.workers.get_mut(&worker) {
+            e.heard = now;
+        }
+    }
+
+    /// Workers that are lost now, with the reason; they are struck off.
+    pub(super) fn lost(&mut self, now: i64) -> Vec<(Member, String)> {
+        let mut lost = Vec::new();
+        self.workers.retain(|_, e| {
+            let gone = !e.connected && now - e.since > GONE_MICROS;
+            let silent = now - e.heard > SILENT_MICROS;
+            if gone || silent {
+                let (what, since) = if gone { ("its connection is gone", e.since) } else { ("it says nothing", e.heard) };
+                lost.push((e.member.clone(), format!("{what} for {} ms", (now - since) / 1000)));
+            }
+            !(gone || silent)
+        });
+        lost
+    }
+
+    /// Those who can take part.
+    pub(super) fn present(&self) -> Vec<Member> {
+        self.workers.values().filter(|e| e.connected).map(|e| e.member.clone()).collect()
+    }
+
+    /// Whether a worker is there, and for how many microseconds nothing was heard of it.
+    pub(super) fn state(&self, worker: u32, now: i64) -> Option<(bool, i64)> {
+        self.workers.get(&worker).map(|e| (e.connected, now - e.heard))
+    }
+
+    /// All that are known.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Member> {
+        self.workers.values().map(|e| &e.member)
+    }
+
+    /// The slots of the first `workers` workers, if all of these are there; else who is missing.
+    pub(super) fn slots_of(&self, workers: u32) -> Result<Vec<SlotId>, Vec<u32>> {
+        let missing: Vec<u32> =
+            (0..workers).filter(|w| self.workers.get(w).is_none_or(|e| !e.connected)).collect();
+        if !missing.is_empty() {
+            return Err(missing);
+        }
+        Ok(self.workers.range(0..workers).flat_map(|(_, e)| e.member.slots.clone()).collect())
+    }
+
+    /// Slots a worker has.
+    pub(super) fn each(&self) -> u16 {
+        self.each.unwrap_or(1)
+    }
+
+    /// Whose slot it is.
+    pub(super) fn worker_of(&self, slot: SlotId) -> u32 {
+        u32::from(slot.0 / self.each())
+    }
+}
+
+/// The number that a name ends in.
+pub(super) fn number_of(name: &str) -> Option<u32> {
+    name.rsplit_once('-')?.1.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn register(name: &str, incarnation: &str, slots: u32) -> Register {
+        let identity = Some(Identity { name: name.into(), incarnation: incarnation.into() });
+        Register { identity, slots, data_address: format!("{name}:7101"), ..Register::default() }
+    }
+
+    #[test]
+    fn a_worker_s_slots_follow_from_its_name() {
+        let mut r = Roster::new();
+        assert_eq!(r.register(&register("w-2", "a", 3), 0), Admission::New(2));
+        r.connected(2, true, 0);
+        assert_eq!(r.present()[0].slots, [SlotId(6), SlotId(7), SlotId(8)]);
+        assert_eq!(r.worker_of(SlotId(8)), 2);
+        assert_eq!(r.slots_of(3), Err(vec![0, 1]));
+        for bad in [register("worker", "b", 3), register("w-0", "b", 0), register("w-0", "b", 2)] {
+            assert!(matches!(r.register(&bad, 0), Admission::Refused(RefusalReason::Malformed, _)), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_dropped_connection_is_no_loss_until_it_stays_away_and_silence_is_one_in_the_end() {
+        let mut r = Roster::new();
+        r.register(&register("w-0", "a", 1), 0);
+        r.connected(0, true, 0);
+        r.heard(0, 1_000_000);
+        r.connected(0, false, 1_000_000);
+        assert!(r.lost(1_000_000 + GONE_MICROS).is_empty());
+        r.connected(0, true, 1_500_000);
+        assert!(r.lost(3_000_000).is_empty());
+        let lost = r.lost(1_500_001 + SILENT_MICROS);
+        assert_eq!(lost.len(), 1);
+        assert!(lost[0].1.contains("says nothing"), "{}", lost[0].1);
+        // Who was lost comes back as somebody else.
+        assert_eq!(r.register(&register("w-0", "b", 1), 9), Admission::New(0));
+    }
+
+    #[test]
+    fn a_new_process_under_an_old_name_takes_its_place_and_the_old_one_may_not_come_back() {
+        let mut r = Roster::new();
+        r.register(&register("w-0", "a", 1), 0);
+        assert_eq!(r.register(&register("w-0", "b", 1), 1), Admission::Instead(0));
+        assert!(matches!(r.register(&register("w-0", "b", 1), 2), Admission::Refused(RefusalReason::Lost, _)));
+    }
+}

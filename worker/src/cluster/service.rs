@@ -1,0 +1,139 @@
+//! The `Job` service: what the command line and an operator ask goes to the coordinator's thread and comes back.
+
+use std::pin::Pin;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::sync::mpsc::Sender;
+use std::time::Duration;
+
+use futures_util::{Stream, stream};
+use tokio::sync::oneshot;
+use watershed_wire::tonic::{self, Request, Response, Status};
+use watershed_wire::v1::job_server::Job;
+use watershed_wire::v1::{
+    Releasable, ReleasableReply, ReleasableRequest, ScaleReply, ScaleRequest, SnapshotReply, SnapshotRequest, StatusReply,
+    StatusRequest, StopReply, StopRequest, WatchRequest,
+};
+
+use super::coordinator::{Office, Told};
+use crate::local::Outcome;
+use watershed_runtime::error::{Error, Result as Outcomes};
+
+/// A question, and where the answer goes.
+#[derive(Debug)]
+pub(super) enum Ask {
+    Status(oneshot::Sender<StatusReply>),
+    Scale(u32, oneshot::Sender<ScaleReply>),
+    Stop(oneshot::Sender<StopReply>),
+    Releasable(oneshot::Sender<ReleasableReply>),
+}
+
+impl Office {
+    /// Answers. `Some` when the job is over by it.
+    pub(super) fn answer(&mut self, ask: Ask) -> Outcomes<Option<Outcome>> {
+        match ask {
+            Ask::Status(to) => {
+                let _gone = to.send(self.status());
+            }
+            Ask::Scale(replicas, to) => {
+                let before = self.wanted;
+                let reply = match self.scale(replicas) {
+                    Ok(_) => ScaleReply { accepted: true, reason: String::new(), replicas_before: before },
+                    Err(e) => ScaleReply { accepted: false, reason: sentence(&e), replicas_before: before },
+                };
+                let _gone = to.send(reply);
+            }
+            Ask::Stop(to) => {
+                let _gone = to.send(StopReply { accepted: true, reason: String::new() });
+                return self.stop();
+            }
+            Ask::Releasable(to) => {
+                let free = self.releasable();
+                let workers = self.roster.all().map(|m| {
+                    let releasable = free.get(&m.worker).copied().unwrap_or(false);
+                    let reason = match (releasable, m.worker < self.wanted) {
+                        (true, _) => String::new(),
+                        (false, true) => "it is wanted".to_owned(),
+                        (false, false) => "it owns key groups, or a manifest or output not committed needs it".to_owned(),
+                    };
+                    Releasable { worker: m.worker, name: m.name.clone(), releasable, reason }
+                });
+                let _gone = to.send(ReleasableReply { workers: workers.collect() });
+            }
+        }
+        Ok(None)
+    }
+}
+
+fn sentence(e: &Error) -> String {
+    watershed_runtime::error::explain(e)
+}
+
+/// Carries questions to the coordinator's thread.
+pub(super) struct Service(Mutex<Sender<Told>>);
+
+impl Service {
+    pub(super) fn new(to: Sender<Told>) -> Self {
+        Self(Mutex::new(to))
+    }
+
+    fn sender(&self) -> Sender<Told> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    async fn ask<T>(&self, ask: impl FnOnce(oneshot::Sender<T>) -> Ask) -> Result<Response<T>, Status> {
+        question(&self.sender(), ask).await.map(Response::new)
+    }
+}
+
+async fn question<T>(to: &Sender<Told>, ask: impl FnOnce(oneshot::Sender<T>) -> Ask) -> Result<T, Status> {
+    let (answer, answered) = oneshot::channel();
+    let over = || Status::unavailable("the job is over");
+    to.send(Told::Ask(ask(answer))).map_err(|_| over())?;
+    answered.await.map_err(|_| over())
+}
+
+#[tonic::async_trait]
+impl Job for Service {
+    type WatchStream = Pin<Box<dyn Stream<Item = Result<StatusReply, Status>> + Send>>;
+
+    async fn status(&self, _: Request<StatusRequest>) -> Result<Response<StatusReply>, Status> {
+        self.ask(Ask::Status).await
+    }
+
+    async fn watch(&self, request: Request<WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
+        let millis = match request.into_inner().interval_millis {
+            0 => 1000,
+            n => n.max(50),
+        };
+        let (to, every) = (self.sender(), Duration::from_millis(u64::from(millis)));
+        let replies = stream::unfold(Some(to), move |to| async move {
+            let to = to?;
+            match question(&to, Ask::Status).await {
+                Ok(reply) => {
+                    tokio::time::sleep(every).await;
+                    Some((Ok(reply), Some(to)))
+                }
+                Err(over) => Some((Err(over), None)),
+            }
+        });
+        Ok(Response::new(Box::pin(replies)))
+    }
+
+    async fn scale(&self, request: Request<ScaleRequest>) -> Result<Response<ScaleReply>, Status> {
+        let replicas = request.into_inner().replicas;
+        self.ask(|to| Ask::Scale(replicas, to)).await
+    }
+
+    async fn snapshot(&self, _: Request<SnapshotRequest>) -> Result<Response<SnapshotReply>, Status> {
+        Err(Status::unimplemented("named snapshots do not exist yet: every epoch is a snapshot, see `snapshots list`"))
+    }
+
+    async fn stop(&self, _: Request<StopRequest>) -> Result<Response<StopReply>, Status> {
+        self.ask(Ask::Stop).await
+    }
+
+    async fn releasable(&self, _: Request<ReleasableRequest>) -> Result<Response<ReleasableReply>, Status> {
+        self.ask(Ask::Releasable).await
+    }
+}

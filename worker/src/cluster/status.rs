@@ -1,0 +1,121 @@
+//! What is to be seen of a job in many processes.
+
+use std::collections::BTreeMap;
+
+use watershed_wire::v1::{KeyRange, Load, Phase, StatusReply, WorkerStatus};
+
+use super::coordinator::Office;
+use crate::clock::now;
+
+/// The last heartbeat of each worker, and what follows from the last two.
+#[derive(Debug, Default)]
+pub(super) struct Loads {
+    by_worker: BTreeMap<u32, Heard>,
+}
+
+#[derive(Debug)]
+struct Heard {
+    load: Load,
+    rows_in: f64,
+    rows_out: f64,
+}
+
+impl Loads {
+    /// A heartbeat.
+    pub(super) fn note(&mut self, worker: u32, load: Load) {
+        let (rows_in, rows_out) = match self.by_worker.get(&worker) {
+            // A new process, or slots that came: no rate across that.
+            Some(old) if old.load.slots.len() == load.slots.len() && load.at_micros > old.load.at_micros => {
+                let seconds = (load.at_micros - old.load.at_micros) as f64 / 1e6;
+                let rate = |of: fn(&watershed_wire::v1::SlotLoad) -> u64| {
+                    let sum = |l: &Load| l.slots.iter().map(of).sum::<u64>();
+                    sum(&load).saturating_sub(sum(&old.load)) as f64 / seconds
+                };
+                (rate(|s| s.rows_in), rate(|s| s.rows_out))
+            }
+            Some(_) | None => (0.0, 0.0),
+        };
+        self.by_worker.insert(worker, Heard { load, rows_in, rows_out });
+    }
+
+    pub(super) fn forget(&mut self, worker: u32) {
+        self.by_worker.remove(&worker);
+    }
+}
+
+impl Office {
+    /// Everything the `Job` service tells.
+    pub(super) fn status(&self) -> StatusReply {
+        let mut reply = StatusReply {
+            job: self.name().to_owned(),
+            wanted: self.wanted,
+            key_groups: u32::try_from(self.keys.groups()).unwrap_or(u32::MAX),
+            build: super::build(),
+            waiting: self.waiting(),
+            ..StatusReply::default()
+        };
+        reply.set_phase(self.phase());
+        let mut groups: BTreeMap<u32, u32> = BTreeMap::new();
+        if let Some(running) = &self.running {
+            let coordinator = &running.coordinator;
+            reply.era = Some(running.era.into());
+            reply.epoch = coordinator.last().epoch;
+            reply.epoch_age_millis = running.host.snapshot_age().map(|a| u64::try_from(a.as_millis()).unwrap_or(u64::MAX));
+            reply.version = coordinator.table().version;
+            let mut first = 0;
+            for (run, slot) in coordinator.table().runs() {
+                let worker = self.roster.worker_of(slot);
+                *groups.entry(worker).or_default() += run;
+                reply.ranges.push(KeyRange { first, groups: run, slot: u32::from(slot.0), worker });
+                first += run;
+            }
+        }
+        reply.workers = self.roster.all().map(|m| self.worker_status(m, groups.get(&m.worker).copied().unwrap_or(0))).collect();
+        reply
+    }
+
+    fn worker_status(&self, member: &super::orders::Member, key_groups: u32) -> WorkerStatus {
+        let (connected, silent) = self.roster.state(member.worker, now()).unwrap_or((false, 0));
+        let mut status = WorkerStatus {
+            worker: member.worker,
+            data_address: member.address.clone(),
+            slots: member.slots.iter().map(|s| u32::from(s.0)).collect(),
+            connected,
+            heard_millis_ago: u64::try_from(silent / 1000).unwrap_or(0),
+            key_groups,
+            ..WorkerStatus::default()
+        };
+        status.identity = Some(watershed_wire::v1::Identity { name: member.name.clone(), incarnation: member.incarnation.clone() });
+        if let Some(Heard { load, rows_in, rows_out }) = self.loads.by_worker.get(&member.worker) {
+            (status.rows_in_per_second, status.rows_out_per_second) = (*rows_in, *rows_out);
+            status.state_bytes = load.slots.iter().map(|s| s.state_bytes).sum();
+            status.watermark_micros = load.slots.iter().filter_map(|s| s.watermark_micros).min();
+            status.waiting.clone_from(&load.waiting);
+        }
+        status
+    }
+
+    fn phase(&self) -> Phase {
+        match &self.running {
+            None if self.recovering.is_some() => Phase::Recovering,
+            None => Phase::Starting,
+            Some(r) if !r.coordinator.settled() => Phase::Rescaling,
+            Some(_) => Phase::Running,
+        }
+    }
+
+    /// For whom the job waits.
+    fn waiting(&self) -> Vec<String> {
+        let mut all = Vec::new();
+        if let Some(why) = &self.recovering {
+            all.push(format!("{why}; the job goes on as soon as a worker is there"));
+        }
+        if let Err(missing) = self.roster.slots_of(self.wanted) {
+            let names: Vec<String> = missing.iter().map(u32::to_string).collect();
+            all.push(format!("for worker {} to register", names.join(", ")));
+        }
+        all.extend(self.sessions.waiting());
+        all.extend(self.running.iter().flat_map(|r| r.coordinator.waiting()));
+        all
+    }
+}
