@@ -13,7 +13,7 @@ use watershed::{Job, Result, Str, Time, io};
 /// After so many microseconds without a click a session is over.
 const GAP: i64 = 10_000_000;
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Click {
     ts: i64,
     user: Str,
