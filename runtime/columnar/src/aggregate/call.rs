@@ -37,6 +37,8 @@ pub(crate) enum Keeping {
     Count,
     /// An exact sum and the number of values.
     Sum,
+    /// An exact sum of decimals too long for one number, and the number of values.
+    Wide,
     /// A sum of doubles and the number of values.
     Float,
     /// The least or greatest integer.
@@ -61,6 +63,8 @@ impl Call {
         match self.kind {
             CallKind::Count => Keeping::Count,
             CallKind::Sum | CallKind::Avg if matches!(t, T::Float32 | T::Float64) => Keeping::Float,
+            // Ten thousand million values of 28 digits fit into 128 bits.
+            CallKind::Sum | CallKind::Avg if matches!(t, T::Decimal128(29.., _)) => Keeping::Wide,
             CallKind::Sum | CallKind::Avg => Keeping::Sum,
             CallKind::Min | CallKind::Max if retracting => Keeping::Bag,
             CallKind::Min | CallKind::Max => {

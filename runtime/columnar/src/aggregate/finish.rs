@@ -15,7 +15,7 @@ use watershed_runtime::operator::window::WindowResult;
 use watershed_runtime::operator::{Context, Flow, Operator};
 
 use super::call::{Call, CallKind};
-use super::state::{Cell, Group, Grouping, Value, of_bag};
+use super::state::{Cell, Group, Grouping, Value, WIDE, of_bag};
 use crate::key::{KeyBytes, KeyLayout, from_integers};
 use crate::{Columns, Parts};
 
@@ -204,6 +204,11 @@ fn decimal(call: &Call, cell: Option<&Cell>, scale: i8) -> Result<Option<i128>> 
     let (s, n) = match cell {
         Some(Cell::Sum(_, 0)) => return Ok(None),
         Some(Cell::Sum(s, n)) => (*s, i128::from(*n)),
+        Some(Cell::Wide(_, _, 0)) => return Ok(None),
+        Some(Cell::Wide(high, low, n)) => {
+            let sum = high.checked_mul(WIDE).and_then(|s| s.checked_add(*low)).ok_or_else(|| overflow(call))?;
+            (sum, i128::from(*n))
+        }
         other => return Ok(extreme(call, other)?.and_then(|v| if let Value::Decimal(d) = v { Some(d) } else { None })),
     };
     if call.kind != CallKind::Avg {
@@ -223,6 +228,6 @@ fn extreme(call: &Call, cell: Option<&Cell>) -> Result<Option<Value>> {
     match cell {
         Some(Cell::Extreme(v)) => Ok(v.clone()),
         Some(Cell::Bag(bag)) => Ok(of_bag(call.kind, bag).cloned()),
-        Some(Cell::Count(_) | Cell::Sum(..) | Cell::Float(..)) | None => Err(broken()),
+        Some(Cell::Count(_) | Cell::Sum(..) | Cell::Wide(..) | Cell::Float(..)) | None => Err(broken()),
     }
 }

@@ -8,7 +8,7 @@ use arrow::datatypes::{DataType, Decimal128Type, Float64Type};
 use watershed_runtime::error::{Error, Result};
 
 use super::call::Keeping;
-use super::state::{Cell, Group, Grouping, Value, add_to_bag};
+use super::state::{Cell, Group, Grouping, Value, WIDE, add_to_bag};
 use crate::Op;
 use crate::key::integers;
 
@@ -45,6 +45,7 @@ impl Picked<'_> {
 enum Lane {
     Count(Vec<i64>),
     Sum(Vec<(i128, i64)>),
+    Wide(Vec<(i128, i128, i64)>),
     Float(Vec<(f64, i64)>),
     Integer(Vec<Option<i64>>, bool),
     Extreme(Vec<Option<Value>>, bool),
@@ -72,6 +73,7 @@ impl Lanes {
                 Keeping::Rows => continue,
                 Keeping::Count => Lane::Count(Vec::new()),
                 Keeping::Sum => Lane::Sum(Vec::new()),
+                Keeping::Wide => Lane::Wide(Vec::new()),
                 Keeping::Float => Lane::Float(Vec::new()),
                 Keeping::Integer { max } => Lane::Integer(Vec::new(), max),
                 Keeping::Extreme { max } => Lane::Extreme(Vec::new(), max),
@@ -89,6 +91,7 @@ impl Lanes {
             match lane {
                 Lane::Count(v) => v.resize(groups, 0),
                 Lane::Sum(v) => v.resize(groups, (0, 0)),
+                Lane::Wide(v) => v.resize(groups, (0, 0, 0)),
                 Lane::Float(v) => v.resize(groups, (0.0, 0)),
                 Lane::Integer(v, _) => v.resize(groups, None),
                 Lane::Extreme(v, _) => v.resize(groups, None),
@@ -120,6 +123,7 @@ impl Lanes {
             let cells: Box<dyn Iterator<Item = Cell>> = match lane {
                 Lane::Count(v) => Box::new(v.drain(..).map(Cell::Count)),
                 Lane::Sum(v) => Box::new(v.drain(..).map(|(s, n)| Cell::Sum(s, n))),
+                Lane::Wide(v) => Box::new(v.drain(..).map(|(high, low, n)| Cell::Wide(high, low, n))),
                 Lane::Float(v) => Box::new(v.drain(..).map(|(s, n)| Cell::Float(s, n))),
                 Lane::Integer(v, _) => Box::new(v.drain(..).map(|x| Cell::Extreme(x.map(Value::Int)))),
                 Lane::Extreme(v, _) => Box::new(v.drain(..).map(Cell::Extreme)),
@@ -146,6 +150,7 @@ impl Lane {
                 }
             }),
             Self::Sum(sums) => return add_sums(sums, column, picked, valid),
+            Self::Wide(sums) => return add_wide(sums, column, picked, valid),
             Self::Float(sums) => {
                 let wide = cast(column, &DataType::Float64).map_err(|_| wrong_type())?;
                 let values = wide.as_primitive_opt::<Float64Type>().ok_or_else(wrong_type)?.values();
@@ -207,6 +212,18 @@ fn add_sums(sums: &mut [(i128, i64)], column: &ArrayRef, picked: &Picked<'_>, va
     picked.each(|g, row, sign| {
         if let (true, Some((s, n)), Some(v)) = (valid(row), sums.get_mut(g), values.get(row)) {
             *s += i128::from(*v) * i128::from(sign);
+            *n += sign;
+        }
+    });
+    Ok(())
+}
+
+fn add_wide(sums: &mut [(i128, i128, i64)], column: &ArrayRef, picked: &Picked<'_>, valid: impl Fn(usize) -> bool) -> Result<()> {
+    let values = column.as_primitive_opt::<Decimal128Type>().ok_or_else(wrong_type)?.values();
+    picked.each(|g, row, sign| {
+        if let (true, Some((high, low, n)), Some(v)) = (valid(row), sums.get_mut(g), values.get(row)) {
+            *high += v / WIDE * i128::from(sign);
+            *low += v % WIDE * i128::from(sign);
             *n += sign;
         }
     });

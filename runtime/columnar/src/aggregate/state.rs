@@ -1,7 +1,7 @@
 //! The value of one group: what tables hold, snapshots store and moves carry.
 //!
-//! Sums of integers are exact in 128 bits and only checked against their type when they leave, so that neither the order of rows nor a
-//! transient overflow changes a result. Where rows are taken back, least and greatest keep every value with its number.
+//! Sums of integers and decimals are exact, in 128 bits or twice as many, and only checked against their type when they leave, so that
+//! neither the order of rows nor a transient overflow changes a result. Where rows are taken back, least and greatest keep every value with its number.
 
 use std::collections::BTreeMap;
 
@@ -71,7 +71,12 @@ pub enum Cell {
     Extreme(Option<Value>),
     /// Every value with its number; never zero.
     Bag(BTreeMap<Value, i64>),
+    /// An exact sum of long decimals as a multiple of [`WIDE`] and a rest, and the number of values. Neither part can overflow.
+    Wide(i128, i128, i64),
 }
+
+/// Where the digits of a long decimal are cut in two.
+pub const WIDE: i128 = 10_000_000_000_000_000_000;
 
 /// The value of one group.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -104,6 +109,7 @@ impl Grouping {
             Keeping::Rows => None,
             Keeping::Count => Some(Cell::Count(0)),
             Keeping::Sum => Some(Cell::Sum(0, 0)),
+            Keeping::Wide => Some(Cell::Wide(0, 0, 0)),
             Keeping::Float => Some(Cell::Float(0.0, 0)),
             Keeping::Integer { .. } | Keeping::Extreme { .. } => Some(Cell::Extreme(None)),
             Keeping::Bag => Some(Cell::Bag(BTreeMap::new())),
@@ -116,7 +122,7 @@ impl Grouping {
         let over = self.calls.iter().filter(|c| c.argument.is_some());
         let cell = |(cell, call): (&Cell, &Call)| match cell {
             Cell::Bag(bag) => Cell::Extreme(of_bag(call.kind, bag).cloned()),
-            Cell::Count(_) | Cell::Sum(..) | Cell::Float(..) | Cell::Extreme(_) => cell.clone(),
+            Cell::Count(_) | Cell::Sum(..) | Cell::Wide(..) | Cell::Float(..) | Cell::Extreme(_) => cell.clone(),
         };
         Group { rows: group.rows, cells: group.cells.iter().zip(over).map(cell).collect() }
     }
@@ -126,6 +132,11 @@ impl Grouping {
             (Cell::Count(a), Cell::Count(b)) => *a += b,
             (Cell::Sum(a, n), Cell::Sum(b, m)) => {
                 *a = a.wrapping_add(b);
+                *n += m;
+            }
+            (Cell::Wide(a, b, n), Cell::Wide(c, d, m)) => {
+                *a += c;
+                *b += d;
                 *n += m;
             }
             (Cell::Float(a, n), Cell::Float(b, m)) => {
@@ -144,7 +155,7 @@ impl Grouping {
                 }
             }
             // Cells of one place are of one kind, and an empty extreme changes nothing.
-            (Cell::Count(_) | Cell::Sum(..) | Cell::Float(..) | Cell::Extreme(_) | Cell::Bag(_), _) => {}
+            (Cell::Count(_) | Cell::Sum(..) | Cell::Wide(..) | Cell::Float(..) | Cell::Extreme(_) | Cell::Bag(_), _) => {}
         }
     }
 }

@@ -17,7 +17,7 @@ use watershed_runtime::time::Time;
 
 use super::call::CallKind;
 use super::finish::{build, results};
-use super::state::{Cell, Group, Grouping};
+use super::state::{Cell, Group, Grouping, WIDE};
 use crate::key::{KeyBytes, KeyLayout};
 use crate::{Columns, Op, Parts};
 
@@ -137,6 +137,10 @@ impl Changelog {
             }
             match (cells.next(), call.kind) {
                 (Some((Cell::Sum(a, n), Cell::Sum(b, m))), CallKind::Sum) => a == b && (*n == 0) == (*m == 0),
+                // The same sum can be cut into parts in several ways.
+                (Some((Cell::Wide(a, b, n), Cell::Wide(c, d, m))), CallKind::Sum) => {
+                    (a - c).checked_mul(WIDE) == Some(d - b) && (*n == 0) == (*m == 0)
+                }
                 (Some((a, b)), _) => a == b,
                 (None, _) => true,
             }
