@@ -104,7 +104,33 @@ fn a_newer_version_is_named_and_not_called_damage() {
     assert_eq!((e.kind(), e.to_string().as_str()), (Kind::Invalid, "state file has format version 9, this program reads 1"));
 }
 
+/// State files that jobs have written: what the fuzz target begins with.
+const SEEDS: [&[u8]; 3] = [
+    include_bytes!("../../../../fuzz/seeds/snapshot/every_aggregate_of_a_window"),
+    include_bytes!("../../../../fuzz/seeds/snapshot/the_greatest_of_updated_rows_by_a_new_key"),
+    include_bytes!("../../../../fuzz/seeds/snapshot/keys_of_many_types"),
+];
+
+#[test]
+fn files_of_real_jobs_are_read() {
+    for seed in SEEDS {
+        let index = Index::of_file(seed).unwrap();
+        assert!(!index.info.tables.is_empty());
+        fuzz_decode(seed);
+    }
+}
+
 proptest! {
+    #[test]
+    fn a_damaged_file_of_a_real_job_is_survived(which in 0..3usize, at: prop::sample::Index, with: u8, cut: prop::sample::Index) {
+        let mut file = SEEDS[which].to_vec();
+        let at = at.index(file.len());
+        file[at] = with;
+        fuzz_decode(&file);
+        file.truncate(cut.index(file.len()));
+        fuzz_decode(&file);
+    }
+
     #[test]
     fn what_is_written_is_read(content in content()) {
         prop_assert_eq!(read(&file(1, &content), &GroupSet::all(SPACE)).unwrap(), content);
