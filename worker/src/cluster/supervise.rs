@@ -71,6 +71,10 @@ impl Post {
         Ok(true)
     }
 
+    fn id(&self) -> u32 {
+        self.child.as_ref().map_or(0, Child::id)
+    }
+
     /// Its exit code, if it has ended; 255 for one that was killed.
     fn ended(&mut self, what: &str) -> Result<Option<i32>> {
         let Some(child) = &mut self.child else { return Ok(None) };
@@ -100,12 +104,13 @@ impl Supervisor {
         let (mut coordinator, mut workers) = (Post::new(), BTreeMap::<u32, Post>::new());
         let (mut wanted, mut asked, mut client) = (self.replicas, Instant::now(), None::<Client>);
         let outcome = loop {
-            coordinator.fill("the coordinator", || (self.coordinator)(wanted))?;
+            if coordinator.fill("the coordinator", || (self.coordinator)(wanted))? {
+                (self.says)(&format!("the coordinator is process {}", coordinator.id()));
+            }
             for number in 0..wanted {
                 let post = workers.entry(number).or_insert_with(Post::new);
                 if post.fill("a worker", || (self.worker)(number))? {
-                    let id = post.child.as_ref().map_or(0, Child::id);
-                    (self.says)(&format!("worker {number} is process {id}"));
+                    (self.says)(&format!("worker {number} is process {}", post.id()));
                 }
             }
             std::thread::sleep(LOOK);

@@ -1,0 +1,85 @@
+//! What comes into the coordinator and what it wants done: two closed enums.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::env::Discovered;
+use crate::error::Error;
+use crate::graph::NodeIndex;
+use crate::key::{Assignment, SlotId};
+use crate::protocol::log::{LogEffect, Put};
+use crate::protocol::manifest::{HandleEntry, Manifest, StateFile};
+use crate::slot::{Barrier, Command, Report};
+use crate::state::EncodedRun;
+
+/// What happened.
+#[derive(Debug)]
+pub enum Input {
+    /// Time passed. Epochs are paced by this.
+    Tick,
+    /// A slot spoke.
+    Slot(SlotId, Report),
+    /// The answer to [`LogEffect::Create`].
+    LogPut(Put),
+    /// The answer to [`LogEffect::Get`].
+    LogGot(Option<Vec<u8>>),
+    /// The answer to [`Effect::Upload`]: the file is durable (none if there was nothing to write).
+    Uploaded(u64, Option<StateFile>),
+    /// What a source's discovery found.
+    Discovered(NodeIndex, Discovered),
+    /// The answer to [`Effect::Commit`].
+    Committed,
+    /// The newest wish: these slots, each ready to be made.
+    Want(BTreeSet<SlotId>),
+    /// Stop with a snapshot.
+    Stop,
+    /// A merge of state files is durable.
+    Merged(StateFile, Vec<String>),
+}
+
+impl Input {
+    /// The wish for the first `n` slots.
+    #[must_use]
+    pub fn want(n: u16) -> Self {
+        Self::Want((0..n).map(SlotId).collect())
+    }
+}
+
+/// What is to be done, in the order given.
+#[derive(Debug)]
+#[must_use]
+pub enum Effect {
+    /// Tell a slot.
+    Send(SlotId, Command),
+    /// Make a slot that takes part from `epoch` on, before anything is sent to anybody.
+    Start(NewSlot),
+    /// A slot has left: its thread may end.
+    Release(SlotId),
+    /// The log wants something of the store.
+    Log(LogEffect),
+    /// Write these entries as one state file of this epoch; answer [`Input::Uploaded`].
+    Upload(u64, Vec<(u64, EncodedRun)>),
+    /// Commit these handles in this order; answer [`Input::Committed`].
+    Commit(Vec<HandleEntry>),
+    /// A manifest is in the log: merging and collection may look at it.
+    Published(Box<Manifest>),
+    /// The last epoch is published and committed.
+    Done,
+    /// The job cannot go on.
+    Failed(Error),
+}
+
+/// A slot that joins a running job.
+#[derive(Clone, Debug)]
+pub struct NewSlot {
+    /// Its number.
+    pub id: SlotId,
+    /// The first epoch it takes part in.
+    pub epoch: u64,
+    /// Who takes part in that epoch.
+    pub members: Vec<SlotId>,
+    /// The table as the others' routers use it now.
+    pub table: Arc<Assignment>,
+    /// The barrier at which it joins: splits that move to it are announced there.
+    pub joins_at: Arc<Barrier>,
+}

@@ -1,0 +1,131 @@
+//! A job in many processes: workers and the coordinator are killed (SIGKILL) and the number of workers changes while rows flow, and
+//! nothing is lost, doubled, or out of order within a key.
+//!
+//! This executable is all of it: the supervisor, the coordinator, the workers, and the test that kills and scales. Moments are
+//! chosen by what has become visible (the n-th new manifest), never by time.
+
+#![allow(
+    clippy::panic,
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+#[path = "../kill/job.rs"]
+mod job;
+mod party;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::ExitCode;
+
+use job::Numbered;
+use party::Party;
+
+/// A rule and its test.
+type Rule = (&'static str, fn(&Path));
+
+const RULES: [Rule; 5] = [
+    ("two_workers_share_a_job", two_workers_share_a_job),
+    ("workers_join_and_leave_while_rows_flow", workers_join_and_leave_while_rows_flow),
+    ("a_killed_worker_costs_nothing_but_time", a_killed_worker_costs_nothing_but_time),
+    ("a_killed_coordinator_costs_nothing_but_time", a_killed_coordinator_costs_nothing_but_time),
+    ("a_worker_of_another_dataflow_is_refused_by_name", a_worker_of_another_dataflow_is_refused_by_name),
+];
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    match words.first().map(String::as_str) {
+        Some("run" | "coordinator" | "worker" | "scale" | "status" | "stop") => {
+            if std::env::var_os("OTHER_DATAFLOW").is_some() {
+                return watershed::main("numbered", |job| {
+                    let rows = job.source("other", watershed::io::generate(|n| n).rows(1));
+                    rows.sink("out", watershed::io::blackhole());
+                    Ok(())
+                });
+            }
+            watershed::main("numbered", party::build)
+        }
+        Some("--list") => {
+            RULES.iter().for_each(|(name, _)| println!("{name}: test"));
+            ExitCode::SUCCESS
+        }
+        filter => {
+            let filter = filter.filter(|f| !f.starts_with('-')).unwrap_or("");
+            for (name, rule) in RULES.iter().filter(|(name, _)| name.contains(filter)) {
+                let dir = tempfile::tempdir().expect("a temporary directory can be made");
+                rule(dir.path());
+                println!("{name}: ok");
+            }
+            ExitCode::SUCCESS
+        }
+    }
+}
+
+fn two_workers_share_a_job(dir: &Path) {
+    let mut party = Party::start(dir, 2);
+    party.until_workers_own(2);
+    party.manifests(5);
+    check(dir, party.until_all_is_out());
+}
+
+fn workers_join_and_leave_while_rows_flow(dir: &Path) {
+    let mut party = Party::start(dir, 2);
+    // Malstrom loses state on the way from two to three, and panics on the way back.
+    for workers in [3, 2, 4, 1, 2] {
+        party.manifests(3);
+        party.scale(workers);
+        party.until_workers_own(workers);
+    }
+    check(dir, party.until_all_is_out());
+}
+
+fn a_killed_worker_costs_nothing_but_time(dir: &Path) {
+    let mut party = Party::start(dir, 3);
+    for victim in [1, 0, 2] {
+        party.until_workers_own(3);
+        party.manifests(4);
+        party.kill_worker(victim);
+    }
+    check(dir, party.until_all_is_out());
+}
+
+fn a_killed_coordinator_costs_nothing_but_time(dir: &Path) {
+    let mut party = Party::start(dir, 2);
+    for _ in 0..3 {
+        party.manifests(4);
+        party.kill_coordinator();
+    }
+    party.manifests(4);
+    check(dir, party.until_all_is_out());
+}
+
+fn a_worker_of_another_dataflow_is_refused_by_name(dir: &Path) {
+    let party = Party::start(dir, 1);
+    let said = party.refused_worker();
+    assert!(said.contains("only the coordinator's job has [") && said.contains("other"), "{said}");
+    check(dir, party.until_all_is_out());
+}
+
+fn check(dir: &Path, rows: u64) {
+    let mut keys: BTreeMap<u64, Vec<u64>> = BTreeMap::new();
+    let mut seen = vec![0u32; rows as usize];
+    for path in party::output(dir) {
+        let text = std::fs::read_to_string(&path).expect("the output can be read");
+        for line in text.lines() {
+            let row: Numbered = serde_json::from_str(line).unwrap_or_else(|e| panic!("{}: {line}: {e}", path.display()));
+            seen[row.id as usize] += 1;
+            keys.entry(row.key).or_default().push(row.number);
+        }
+    }
+    let wrong: Vec<(usize, u32)> = seen.iter().copied().enumerate().filter(|(_, n)| *n != 1).take(10).collect();
+    let all = seen.iter().filter(|n| **n != 1).count();
+    assert!(wrong.is_empty(), "{all} rows are not there exactly once (id, times): {wrong:?} …");
+    for (key, mut numbers) in keys {
+        numbers.sort_unstable();
+        let gap = numbers.iter().zip(1..).find(|(n, want)| **n != *want);
+        assert!(gap.is_none(), "key {key}: (number, expected) {gap:?}");
+    }
+}

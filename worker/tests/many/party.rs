@@ -1,0 +1,180 @@
+//! A supervised job, its input as it grows, and hands to kill and scale it.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::job::{self, Row};
+
+/// What takes longer hangs.
+const DEADLINE: Duration = Duration::from_secs(120);
+/// Rows of an input file.
+const ROWS: u64 = 1500;
+const KEYS: u64 = 997;
+
+/// A running job.
+pub(crate) struct Party {
+    supervisor: Child,
+    dir: PathBuf,
+    files: u64,
+}
+
+impl Party {
+    /// Starts a job with so many workers, and waits until it processes.
+    pub(crate) fn start(dir: &Path, replicas: u32) -> Self {
+        std::fs::create_dir(dir.join("in")).expect("the input directory can be made");
+        let supervisor = itself("run", dir)
+            .args(["--replicas", &replicas.to_string(), "--epoch", "20ms", "--storage", "state", "--log-format", "json"])
+            .stderr(std::fs::File::create(dir.join("stderr")).expect("the log can be made"))
+            .spawn()
+            .expect("the job can be started");
+        let mut party = Self { supervisor, dir: dir.to_owned(), files: 0 };
+        party.manifests(2);
+        party
+    }
+
+    /// Waits until `come`, and feeds meanwhile.
+    fn until(&mut self, what: &str, mut come: impl FnMut(&Self) -> bool) {
+        let deadline = Instant::now() + DEADLINE;
+        loop {
+            // Ahead of what has been published, so that there is always something to read, but not by much.
+            if self.files < 20 + 3 * self.newest() {
+                self.feed();
+            }
+            if come(self) {
+                return;
+            }
+            let ended = self.supervisor.try_wait().expect("the supervisor is a child of this process");
+            assert!(ended.is_none() && Instant::now() < deadline, "{what} did not come ({ended:?}): {}", self.said());
+            std::thread::park_timeout(Duration::from_millis(2));
+        }
+    }
+
+    /// So many manifests later.
+    pub(crate) fn manifests(&mut self, n: u64) {
+        let at = self.newest() + n;
+        self.until("a manifest", |p| p.newest() >= at);
+    }
+
+    /// Exactly so many workers own key groups, and nothing is on its way.
+    pub(crate) fn until_workers_own(&mut self, n: usize) {
+        self.until(&format!("a job on {n} workers"), |p| {
+            let Some(status) = p.status() else { return false };
+            let owners = status["workers"].as_array().map_or(0, |w| w.iter().filter(|w| w["key_groups"] != 0).count());
+            status["phase"] == "running" && owners == n
+        });
+    }
+
+    pub(crate) fn scale(&mut self, replicas: usize) {
+        let said = itself("scale", &self.dir).args(["--replicas", &replicas.to_string()]).output().expect("scale can be started");
+        assert!(said.status.success(), "{}{}", String::from_utf8_lossy(&said.stderr), self.said());
+    }
+
+    /// SIGKILL, to the newest process of that worker.
+    pub(crate) fn kill_worker(&mut self, number: u32) {
+        self.kill(&format!("worker {number} is process "));
+    }
+
+    pub(crate) fn kill_coordinator(&mut self) {
+        self.kill("the coordinator is process ");
+    }
+
+    fn kill(&mut self, who: &str) {
+        let said = std::fs::read_to_string(self.dir.join("stderr")).unwrap_or_default();
+        let from = said.rfind(who).unwrap_or_else(|| panic!("{who} was never said: {said}")) + who.len();
+        let id: String = said[from..].chars().take_while(char::is_ascii_digit).collect();
+        let killed = Command::new("kill").args(["-KILL", &id]).status().expect("kill can be started");
+        assert!(killed.success(), "{who}{id} cannot be killed");
+    }
+
+    /// What a worker of another dataflow hears.
+    pub(crate) fn refused_worker(&self) -> String {
+        let address = std::fs::read_to_string(self.dir.join(".watershed/numbered.coordinator")).expect("the address is there");
+        let said = itself("worker", &self.dir)
+            .args(["--name", "worker-7", "--coordinator", address.trim()])
+            .env("OTHER_DATAFLOW", "1")
+            .output()
+            .expect("a worker can be started");
+        assert!(!said.status.success());
+        String::from_utf8_lossy(&said.stderr).into_owned()
+    }
+
+    /// Feeds no more, waits until all of it is out, and stops the job; how many rows there were.
+    pub(crate) fn until_all_is_out(mut self) -> u64 {
+        let rows = self.files * ROWS;
+        let mut counted = (0, 0);
+        let deadline = Instant::now() + DEADLINE;
+        while counted.1 < rows {
+            let files = output(&self.dir);
+            if files.len() != counted.0 {
+                let lines = |p: &PathBuf| std::fs::read(p).map_or(0, |b| b.iter().filter(|c| **c == b'\n').count() as u64);
+                counted = (files.len(), files.iter().map(lines).sum());
+            }
+            assert!(Instant::now() < deadline, "{} of {rows} rows came out: {}", counted.1, self.said());
+            std::thread::park_timeout(Duration::from_millis(5));
+        }
+        let stopped = itself("stop", &self.dir).output().expect("stop can be started");
+        assert!(stopped.status.success(), "{}", String::from_utf8_lossy(&stopped.stderr));
+        let ended = self.supervisor.wait().expect("the supervisor is a child of this process");
+        assert!(ended.success(), "{ended}: {}", self.said());
+        rows
+    }
+
+    fn feed(&mut self) {
+        let mut text = String::new();
+        for id in self.files * ROWS..(self.files + 1) * ROWS {
+            text.push_str(&serde_json::to_string(&Row { id, key: id * 7 % KEYS }).expect("a row is JSON"));
+            text.push('\n');
+        }
+        // Whole or not there: a file that is being written would be read as far as it is.
+        let made = self.dir.join("next");
+        std::fs::write(&made, text).expect("the input can be written");
+        std::fs::rename(&made, self.dir.join("in").join(format!("{}.jsonl", self.files))).expect("the input can be moved");
+        self.files += 1;
+    }
+
+    fn status(&self) -> Option<serde_json::Value> {
+        let said = itself("status", &self.dir).arg("--json").output().ok()?;
+        serde_json::from_slice(&said.stdout).ok()
+    }
+
+    fn newest(&self) -> u64 {
+        let number = |n: String| n.split('.').next().and_then(|n| n.parse().ok());
+        names(&self.dir.join("state/manifest")).into_iter().filter_map(number).max().unwrap_or(0)
+    }
+
+    fn said(&self) -> String {
+        let said = std::fs::read_to_string(self.dir.join("stderr")).unwrap_or_default();
+        format!("{said}{}", self.status().unwrap_or_default())
+    }
+}
+
+impl Drop for Party {
+    fn drop(&mut self) {
+        // A test that failed: the supervisor's end ends the job.
+        let _gone = itself("stop", &self.dir).output();
+        let _gone = self.supervisor.kill();
+        let _reaped = self.supervisor.wait();
+    }
+}
+
+fn itself(word: &str, dir: &Path) -> Command {
+    let mut program = Command::new(std::env::current_exe().expect("this executable has a path"));
+    program.arg(word).current_dir(dir).stdin(Stdio::null());
+    program
+}
+
+pub(crate) fn output(dir: &Path) -> Vec<PathBuf> {
+    let out = dir.join("out");
+    names(&out).into_iter().filter(|n| !n.starts_with(['.', '_'])).map(|n| out.join(n)).collect()
+}
+
+fn names(dir: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    entries.filter_map(|e| e.file_name().into_string().ok()).collect()
+}
+
+/// The job: numbers the rows of each key, from files that go on coming.
+pub(crate) fn build(job: &watershed::Job) -> watershed::Result<()> {
+    job::number(job, watershed::io::json_lines::<Row>("in").watch(Duration::from_millis(20)))
+}
