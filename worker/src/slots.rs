@@ -36,8 +36,8 @@ pub(crate) enum SlotMessage {
 
 /// The way to slots of another process.
 pub(crate) trait Far: Send + Sync + std::fmt::Debug {
-    /// Sends an event; never blocks.
-    fn send(&self, to: SlotId, event: Event);
+    /// Sends an event; never blocks. It comes back if the way has ended.
+    fn send(&self, to: SlotId, event: Event) -> std::result::Result<(), Event>;
 }
 
 /// The way to a slot.
@@ -94,6 +94,8 @@ impl Directory {
             Some(Route::Here(queue)) => {
                 let _gone = queue.send(SlotMessage::Event(event));
             }
+            // Credits can only be late: for a slot that has left, and not for its successor.
+            Some(Route::There(_)) | None if matches!(event, Event::Credit { .. } | Event::Taken(_)) => {}
             Some(Route::There(_)) | None => routes.early.entry(slot).or_default().push(event),
         }
     }
@@ -166,7 +168,13 @@ impl Outbox for Post {
                         *known = None;
                     }
                 },
-                (Some(Route::There(way)), SlotMessage::Event(event)) => return way.send(to, event),
+                (Some(Route::There(way)), SlotMessage::Event(event)) => match way.send(to, event) {
+                    Ok(()) => return,
+                    Err(back) => {
+                        message = SlotMessage::Event(back);
+                        *known = None;
+                    }
+                },
                 (Some(Route::There(_)) | None, _) => return,
             }
         }

@@ -67,7 +67,7 @@ pub fn coordinator_command(job: Option<Arg>) -> Command {
         .args(job)
         .arg(value("listen", "ADDR", "Where workers and commands reach it [default: 127.0.0.1:7100]"))
         .arg(replicas("Workers to begin with [default: 1]"))
-        .args(flags::run_args().into_iter().filter(|a| a.get_id() != "slots" && a.get_id() != "http"))
+        .args(flags::run_args().into_iter().filter(|a| !["slots", "http", "replicas"].contains(&a.get_id().as_str())))
         .args(network_args())
 }
 
@@ -78,7 +78,11 @@ pub fn worker_command(job: Option<Arg>) -> Command {
         .about("Work for a coordinator")
         .args(job)
         .arg(coordinator_at())
-        .arg(value("name", "NAME-N", "Who it is; the number at the end says which key groups' slots are its own [default: worker-0]"))
+        .arg(value(
+            "name",
+            "NAME-N",
+            "Who it is; the number at the end says which key groups' slots are its own [default: worker-0]",
+        ))
         .arg(value("listen", "ADDR", "Where other workers reach it [default: 127.0.0.1, any port]"))
         .arg(value("advertise", "ADDR", "The address that they use, if that is another"))
         .arg(value("memory-bytes", "BYTES", "How much state it has room for").value_parser(value_parser!(u64)))
@@ -130,9 +134,12 @@ fn network(typed: &ArgMatches) -> Result<Network> {
     let files = [given(typed, "tls-ca"), given(typed, "tls-cert"), given(typed, "tls-key")];
     network.tls = match files {
         [None, None, None] => None,
-        [Some(ca), Some(cert), Some(key)] => {
-            Some(Arc::new(Tls::new(TlsFiles { ca: ca.into(), cert: cert.into(), key: key.into(), name: given(typed, "tls-name") })?))
-        }
+        [Some(ca), Some(cert), Some(key)] => Some(Arc::new(Tls::new(TlsFiles {
+            ca: ca.into(),
+            cert: cert.into(),
+            key: key.into(),
+            name: given(typed, "tls-name"),
+        })?)),
         _ => {
             return Err(Error::new(Kind::Invalid, "of --tls-ca, --tls-cert and --tls-key some are missing")
                 .advise("give all three, or none for plain text"));
@@ -166,8 +173,8 @@ pub fn coordinate(typed: &ArgMatches, graph: Graph, settings: &Settings) -> Exit
             .may_drop(settings.drop_states.clone())
             .listen(given(typed, "listen").unwrap_or_else(|| "127.0.0.1:7100".into()))
             .network(network(typed)?);
-        let mut signals = Signals::new([SIGINT, SIGTERM])
-            .map_err(|e| Error::new(Kind::Unavailable, "cannot listen for signals").because(e))?;
+        let mut signals =
+            Signals::new([SIGINT, SIGTERM]).map_err(|e| Error::new(Kind::Unavailable, "cannot listen for signals").because(e))?;
         job.run(|address, stopper| {
             log.event("listening", &format!("coordinates at {address}"), json!({ "address": address.to_string() }));
             std::thread::spawn(move || signals.forever().for_each(|_| stopper.stop()));
@@ -264,7 +271,7 @@ pub fn supervise(own: &[String], settings: &Settings, replicas: u32) -> ExitCode
             address,
             replicas,
             network: Network::default(),
-            says: Box::new(move |sentence| says.event("supervisor", sentence, json!({}))),
+            says: Box::new(move |sentence| says.event("supervisor", sentence, json!({ "message": sentence }))),
         };
         let code = supervisor.run();
         let _gone = std::fs::remove_file(&file);

@@ -26,9 +26,9 @@ use watershed_runtime::error::Result;
 use watershed_runtime::graph::Graph;
 use watershed_runtime::stream::Job;
 
-use super::flags::{self, RunFlags};
 #[cfg(feature = "grpc")]
 use super::cluster;
+use super::flags::{self, RunFlags};
 use super::{Settings, dot, outline, report, run, scale};
 use crate::cli::exit::print;
 
@@ -50,7 +50,9 @@ pub fn main_from(name: &str, args: impl IntoIterator<Item = OsString>, build: im
     };
     match typed.subcommand() {
         #[cfg(feature = "grpc")]
-        Some(("coordinator", typed)) => with_graph(name, typed, build, |graph, settings| cluster::coordinate(typed, graph, settings)),
+        Some(("coordinator", typed)) => {
+            with_graph(name, typed, build, |graph, settings| cluster::coordinate(typed, graph, settings))
+        }
         #[cfg(feature = "grpc")]
         Some(("worker", typed)) => with_graph(name, typed, build, |graph, settings| cluster::work(typed, graph, settings)),
         #[cfg(feature = "grpc")]

@@ -25,9 +25,9 @@ impl Client {
     /// Connects.
     pub fn connect(address: &str, network: Network) -> Result<Self> {
         let runtime = threads(1)?;
-        let channel = runtime.block_on(dial(&network, address)).map_err(|e| {
-            e.advise("check that the job runs, and its address with the one who started it")
-        })?;
+        let channel = runtime
+            .block_on(dial(&network, address))
+            .map_err(|e| e.advise("check that the job runs, and its address with the one who started it"))?;
         Ok(Self { runtime, network, address: address.to_owned(), jobs: JobClient::new(channel) })
     }
 

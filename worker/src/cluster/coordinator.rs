@@ -462,8 +462,11 @@ impl Office {
             return Err(Error::new(Kind::Invalid, "a job has at least one worker").advise("stop the job to have none"));
         }
         if u64::from(replicas) * u64::from(self.roster.each()) > groups {
-            return Err(Error::new(Kind::Invalid, format!("{replicas} workers have more slots than the {groups} key groups there are"))
-                .advise("ask for fewer; a new job may have more key groups"));
+            return Err(Error::new(
+                Kind::Invalid,
+                format!("{replicas} workers have more slots than the {groups} key groups there are"),
+            )
+            .advise("ask for fewer; a new job may have more key groups"));
         }
         Ok(std::mem::replace(&mut self.wanted, replicas))
     }

@@ -126,8 +126,7 @@ impl Roster {
 
     /// The slots of the first `workers` workers, if all of these are there; else who is missing.
     pub(super) fn slots_of(&self, workers: u32) -> Result<Vec<SlotId>, Vec<u32>> {
-        let missing: Vec<u32> =
-            (0..workers).filter(|w| self.workers.get(w).is_none_or(|e| !e.connected)).collect();
+        let missing: Vec<u32> = (0..workers).filter(|w| self.workers.get(w).is_none_or(|e| !e.connected)).collect();
         if !missing.is_empty() {
             return Err(missing);
         }

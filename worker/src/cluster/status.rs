@@ -85,7 +85,8 @@ impl Office {
             key_groups,
             ..WorkerStatus::default()
         };
-        status.identity = Some(watershed_wire::v1::Identity { name: member.name.clone(), incarnation: member.incarnation.clone() });
+        status.identity =
+            Some(watershed_wire::v1::Identity { name: member.name.clone(), incarnation: member.incarnation.clone() });
         if let Some(Heard { load, rows_in, rows_out }) = self.loads.by_worker.get(&member.worker) {
             (status.rows_in_per_second, status.rows_out_per_second) = (*rows_in, *rows_out);
             status.state_bytes = load.slots.iter().map(|s| s.state_bytes).sum();

@@ -99,7 +99,13 @@ impl WorkerJob {
         let (told, events) = channel();
         let incarnation = unique();
         let build = crate::cluster::build();
-        let me = Me { worker: number, job: self.job.clone(), name: self.name.clone(), incarnation: incarnation.clone(), build: build.clone() };
+        let me = Me {
+            worker: number,
+            job: self.job.clone(),
+            name: self.name.clone(),
+            incarnation: incarnation.clone(),
+            build: build.clone(),
+        };
         let inlet = Arc::new(In { directory: Directory::default(), era: Mutex::default() });
         let handle = runtime.handle();
         let peers = Peers::new(me, self.graph.clone(), self.network.clone(), inlet.clone(), Era::default(), handle.clone());
@@ -200,8 +206,8 @@ impl Inlet for In {
 struct Way(Outlet);
 
 impl Far for Way {
-    fn send(&self, to: SlotId, event: Event) {
-        self.0.send(to, event);
+    fn send(&self, to: SlotId, event: Event) -> std::result::Result<(), Event> {
+        self.0.send(to, event)
     }
 }
 

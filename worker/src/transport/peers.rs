@@ -86,13 +86,14 @@ pub struct Outlet {
 }
 
 impl Outlet {
-    /// Sends an event to a slot of that worker. Never blocks; one push into a queue. A worker that is gone needs nothing.
-    pub fn send(&self, to: SlotId, event: Event) {
+    /// Sends an event to a slot of that worker. Never blocks; one push into a queue. The event comes back if the link has ended, because
+    /// another process has taken the worker's place or nobody has.
+    pub fn send(&self, to: SlotId, event: Event) -> Result<(), Event> {
         let lane = match &event {
             Event::Bulk(_) => &self.bulk,
             Event::Frame(_) | Event::Credit { .. } | Event::Taken(_) | Event::Command(_) => &self.data,
         };
-        let _gone = lane.send(Parcel { era: self.era, to, event });
+        lane.send(Parcel { era: self.era, to, event }).map_err(|back| back.0.event)
     }
 }
 
