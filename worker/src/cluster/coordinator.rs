@@ -119,8 +119,8 @@ impl CoordinatorJob {
         let shape = self.claim.graph.shape()?.nodes;
         let place = store.place().to_owned();
         let mut office = Office {
-            shape: super::shape_text(&shape),
-            fingerprint: super::fingerprint(&shape),
+            shape: super::dataflow::shape_text(&shape),
+            fingerprint: super::dataflow::fingerprint(&shape),
             wanted: self.replicas,
             job: self,
             store,
@@ -300,7 +300,7 @@ impl Office {
             return answer.refuse(RefusalReason::Job, why);
         }
         if register.fingerprint != self.fingerprint {
-            return answer.refuse(RefusalReason::Fingerprint, super::difference(&self.shape, &register.shape));
+            return answer.refuse(RefusalReason::Fingerprint, super::dataflow::difference(&self.shape, &register.shape));
         }
         match self.roster.register(register, now()) {
             Admission::Refused(reason, why) => answer.refuse(reason, why),
@@ -314,7 +314,7 @@ impl Office {
 
     fn accept(&self, worker: u32, answer: Answer) {
         let era = self.running.as_ref().map_or_else(Era::default, |r| r.era);
-        let build = super::build();
+        let build = super::dataflow::build();
         answer.accept(Registered { era: Some(era.into()), worker, session: 0, heartbeat_millis: 500, build });
     }
 

@@ -22,12 +22,14 @@
 //! | `roster` | who is there, pure: numbers, slots, who is lost, who may begin |
 //! | `coordinator`, `remote` | the coordinator's process; a crew of slots elsewhere |
 //! | `worker`, `uploads`, `pulse` | a worker's process; state files it writes itself; its heartbeat |
+//! | `dataflow` | whether two processes run one dataflow, and what differs |
 //! | `service`, `status` | what the command line and an operator ask |
 //! | `client` | asking it |
 //! | `supervise` | `run --replicas N`: all of it as processes of this machine |
 
 pub mod client;
 mod coordinator;
+mod dataflow;
 mod orders;
 mod pulse;
 mod remote;
@@ -40,31 +42,3 @@ mod worker;
 
 pub use coordinator::CoordinatorJob;
 pub use worker::WorkerJob;
-
-use watershed_runtime::graph::NodeShape;
-
-/// Says which build a process is.
-fn build() -> String {
-    env!("CARGO_PKG_VERSION").to_owned()
-}
-
-/// What a dataflow is, as text: a refusal names the difference of two.
-fn shape_text(shape: &[NodeShape]) -> String {
-    let state = |s: &watershed_runtime::state::StateDesc| format!(" {}: {} -> {} v{}", s.name, s.key, s.value, s.version);
-    let line = |n: &NodeShape| format!("{} {:016x}{}\n", n.name, n.id.0, n.states.iter().map(state).collect::<String>());
-    shape.iter().map(line).collect()
-}
-
-/// Equal dataflows have equal fingerprints.
-fn fingerprint(shape: &[NodeShape]) -> u64 {
-    let mut digest = watershed_runtime::key::digest();
-    digest.update(shape_text(shape).as_bytes());
-    digest.digest()
-}
-
-/// The lines that only one of two shapes has.
-fn difference(here: &str, there: &str) -> String {
-    let only = |a: &str, b: &str| a.lines().filter(|l| !b.lines().any(|m| m == *l)).map(str::to_owned).collect::<Vec<_>>();
-    let (mine, its) = (only(here, there), only(there, here));
-    format!("only the coordinator's job has [{}]; only the worker's has [{}]", mine.join("; "), its.join("; "))
-}

@@ -50,7 +50,7 @@ impl Office {
             job: self.name().to_owned(),
             wanted: self.wanted,
             key_groups: u32::try_from(self.keys.groups()).unwrap_or(u32::MAX),
-            build: super::build(),
+            build: super::dataflow::build(),
             waiting: self.waiting(),
             ..StatusReply::default()
         };

@@ -98,7 +98,7 @@ impl WorkerJob {
         let runtime = threads(2)?;
         let (told, events) = channel();
         let incarnation = unique();
-        let build = crate::cluster::build();
+        let build = super::dataflow::build();
         let me = Me {
             worker: number,
             job: self.job.clone(),
@@ -116,8 +116,8 @@ impl WorkerJob {
             data_address: self.advertise.clone().unwrap_or_else(|| listener.address().to_string()),
             slots: u32::from(self.slots),
             memory_bytes: self.memory_bytes,
-            fingerprint: crate::cluster::fingerprint(&shape),
-            shape: crate::cluster::shape_text(&shape),
+            fingerprint: super::dataflow::fingerprint(&shape),
+            shape: super::dataflow::shape_text(&shape),
             build,
             protocol: watershed_wire::PROTOCOL,
             job: self.job.clone(),
