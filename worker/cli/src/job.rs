@@ -104,6 +104,8 @@ impl JobFile {
         let job = &self.document.job;
         let mut settings = Settings::new(self.name());
         settings.slots = u16::try_from(job.slots()).unwrap_or(u16::MAX);
+        settings.each = u16::try_from(job.threads_per_worker.get()).unwrap_or(u16::MAX);
+        settings.replicas = job.replicas.get();
         settings.epoch = job.snapshots.epoch_period.get();
         settings.storage = self.storage();
         settings.keys = KeySpace::with_groups(job.key_groups.get()).unwrap_or_default();

@@ -167,7 +167,7 @@ pub fn coordinate(typed: &ArgMatches, graph: Graph, settings: &Settings) -> Exit
         let storage = storage.unwrap_or_else(|| LocalJob::default_storage(&settings.name).display().to_string());
         let job = CoordinatorJob::new(&settings.name, graph, storage)
             .epoch(settings.epoch)
-            .replicas(number(typed, "replicas")?.unwrap_or(1))
+            .replicas(number(typed, "replicas")?.unwrap_or(settings.replicas))
             .fresh(settings.fresh)
             .keys(settings.keys)
             .may_drop(settings.drop_states.clone())
@@ -202,7 +202,7 @@ pub fn work(typed: &ArgMatches, graph: Graph, settings: &Settings) -> ExitCode {
         let _ignored = Signals::new([SIGINT]);
         let coordinator = given(typed, "coordinator").unwrap_or_else(|| "127.0.0.1:7100".into());
         WorkerJob::new(&settings.name, graph, &name, coordinator)
-            .slots(number(typed, "slots")?.unwrap_or(settings.slots))
+            .slots(number(typed, "slots")?.unwrap_or(settings.each))
             .memory_bytes(number(typed, "memory-bytes")?.unwrap_or(0))
             .listen(given(typed, "listen").unwrap_or_else(|| "127.0.0.1:0".into()), given(typed, "advertise"))
             .network(network(typed)?)
@@ -237,7 +237,7 @@ pub fn supervise(own: &[String], settings: &Settings, replicas: u32) -> ExitCode
             command
         };
         let (storage, fresh) = (settings.storage.clone(), std::cell::Cell::new(settings.fresh));
-        let (epoch, drop_states, slots) = (settings.epoch, settings.drop_states.clone(), settings.slots);
+        let (epoch, drop_states, slots) = (settings.epoch, settings.drop_states.clone(), settings.each);
         let (for_workers, to, owned, worker_own) = (begin.clone(), address.clone(), own.to_vec(), own.to_vec());
         let at = address.clone();
         let coordinator = move |replicas: u32| {

@@ -19,6 +19,10 @@ pub struct Settings {
     pub name: String,
     /// Engine threads.
     pub slots: u16,
+    /// Engine threads of each worker, and how many workers there are, of a job in many processes.
+    pub each: u16,
+    /// See [`Settings::each`].
+    pub replicas: u32,
     /// Where snapshots go; `None` is the default directory.
     pub storage: Option<String>,
     /// Throw earlier snapshots away.
@@ -46,6 +50,8 @@ impl Settings {
         Self {
             name: name.into(),
             slots: 1,
+            each: 1,
+            replicas: 1,
             storage: None,
             fresh: false,
             epoch: Duration::from_secs(1),
@@ -62,7 +68,7 @@ impl Settings {
     #[must_use]
     pub fn with(mut self, flags: RunFlags) -> Self {
         let RunFlags { slots, storage, fresh, epoch, drop_states, format, http } = flags;
-        self.slots = slots.unwrap_or(self.slots);
+        (self.slots, self.each) = (slots.unwrap_or(self.slots), slots.unwrap_or(self.each));
         self.storage = storage.or(self.storage);
         self.fresh |= fresh;
         self.epoch = epoch.unwrap_or(self.epoch);
