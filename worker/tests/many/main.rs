@@ -27,11 +27,12 @@ use party::Party;
 /// A rule and its test.
 type Rule = (&'static str, fn(&Path));
 
-const RULES: [Rule; 5] = [
+const RULES: [Rule; 6] = [
     ("two_workers_share_a_job", two_workers_share_a_job),
     ("workers_join_and_leave_while_rows_flow", workers_join_and_leave_while_rows_flow),
     ("a_killed_worker_costs_nothing_but_time", a_killed_worker_costs_nothing_but_time),
     ("a_killed_coordinator_costs_nothing_but_time", a_killed_coordinator_costs_nothing_but_time),
+    ("a_worker_that_sleeps_through_its_loss_comes_back_as_another", a_worker_that_sleeps_through_its_loss_comes_back_as_another),
     ("a_worker_of_another_dataflow_is_refused_by_name", a_worker_of_another_dataflow_is_refused_by_name),
 ];
 
@@ -87,7 +88,7 @@ fn a_killed_worker_costs_nothing_but_time(dir: &Path) {
     for victim in [1, 0, 2] {
         party.until_workers_own(3);
         party.manifests(4);
-        party.kill_worker(victim);
+        party.worker(victim).signal("KILL");
     }
     check(dir, party.until_all_is_out());
 }
@@ -96,8 +97,23 @@ fn a_killed_coordinator_costs_nothing_but_time(dir: &Path) {
     let mut party = Party::start(dir, 2);
     for _ in 0..3 {
         party.manifests(4);
-        party.kill_coordinator();
+        party.coordinator().signal("KILL");
     }
+    party.manifests(4);
+    check(dir, party.until_all_is_out());
+}
+
+fn a_worker_that_sleeps_through_its_loss_comes_back_as_another(dir: &Path) {
+    let mut party = Party::start(dir, 3);
+    party.until_workers_own(3);
+    let sleeper = party.worker(1);
+    sleeper.signal("STOP");
+    // Its silence is noticed, and the others go on without it.
+    party.until_workers_own(2);
+    party.manifests(4);
+    // It writes what it had in hand under a term that is over, hears that it is not expected, and ends; another takes its place.
+    sleeper.signal("CONT");
+    party.until_workers_own(3);
     party.manifests(4);
     check(dir, party.until_all_is_out());
 }

@@ -12,6 +12,17 @@ const DEADLINE: Duration = Duration::from_secs(120);
 const ROWS: u64 = 1500;
 const KEYS: u64 = 997;
 
+/// A process that the supervisor has started.
+pub(crate) struct Process(String);
+
+impl Process {
+    /// Sends it a signal: KILL, STOP, CONT.
+    pub(crate) fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args([&format!("-{name}"), &self.0]).status().expect("kill can be started");
+        assert!(sent.success(), "process {} cannot be sent {name}", self.0);
+    }
+}
+
 /// A running job.
 pub(crate) struct Party {
     supervisor: Child,
@@ -70,21 +81,20 @@ impl Party {
         assert!(said.status.success(), "{}{}", String::from_utf8_lossy(&said.stderr), self.said());
     }
 
-    /// SIGKILL, to the newest process of that worker.
-    pub(crate) fn kill_worker(&mut self, number: u32) {
-        self.kill(&format!("worker {number} is process "));
+    /// The newest process of a worker.
+    pub(crate) fn worker(&self, number: u32) -> Process {
+        self.process(&format!("worker {number} is process "))
     }
 
-    pub(crate) fn kill_coordinator(&mut self) {
-        self.kill("the coordinator is process ");
+    /// The newest process of the coordinator.
+    pub(crate) fn coordinator(&self) -> Process {
+        self.process("the coordinator is process ")
     }
 
-    fn kill(&mut self, who: &str) {
+    fn process(&self, who: &str) -> Process {
         let said = std::fs::read_to_string(self.dir.join("stderr")).unwrap_or_default();
         let from = said.rfind(who).unwrap_or_else(|| panic!("{who} was never said: {said}")) + who.len();
-        let id: String = said[from..].chars().take_while(char::is_ascii_digit).collect();
-        let killed = Command::new("kill").args(["-KILL", &id]).status().expect("kill can be started");
-        assert!(killed.success(), "{who}{id} cannot be killed");
+        Process(said[from..].chars().take_while(char::is_ascii_digit).collect())
     }
 
     /// What a worker of another dataflow hears.
