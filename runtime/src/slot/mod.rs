@@ -306,8 +306,9 @@ impl Slot {
         for i in 0..self.nodes.len() {
             if matches!(self.node(i).body, Body::Source(_)) {
                 self.source_watermark(i);
-            } else if self.owes_quiet(i) {
+            } else if self.owes_word(i) {
                 self.advance(i, out)?;
+                worked = true;
             }
         }
         worked |= self.send_shipped(out);
@@ -326,10 +327,15 @@ impl Slot {
         done
     }
 
-    /// Whether a node has yet to say that nothing is to be expected of it: while groups moved it could not.
-    fn owes_quiet(&self, i: usize) -> bool {
-        let owes = |n: &NodeState| !n.quiet && n.unfinished.is_none() && !n.channels.is_empty() && n.minimum().is_none();
-        !self.moving.open() && self.nodes.get(i).is_some_and(owes)
+    /// Whether a node has more to say about time than its channels made it say. It could not say that nothing is to be expected while groups
+    /// moved; and where the slots that left at a barrier were what held it back, no channel that stays has to say anything more.
+    fn owes_word(&self, i: usize) -> bool {
+        let rests = |n: &&NodeState| n.unfinished.is_none() && n.parts.is_empty() && !n.channels.is_empty();
+        let Some(node) = self.nodes.get(i).filter(rests) else { return false };
+        match self.heard(i) {
+            None => !node.quiet && !self.moving.open(),
+            Some(together) => together > node.own && self.outputs_open(i),
+        }
     }
 
     fn report_end(&mut self, out: &mut dyn Outbox) {

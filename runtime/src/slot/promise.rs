@@ -40,17 +40,13 @@ impl Slot {
     /// A channel's watermark or quietness changed: the node's own may have.
     pub(super) fn advance(&mut self, i: usize, out: &mut dyn Outbox) -> Result<()> {
         self.observe_cuts(i);
-        let node = self.node(i);
-        let minimum = node.minimum();
-        let left_behind = node.channels.iter().all(|c| c.quiet || !c.joined);
-        let minimum = minimum.filter(|_| !left_behind || self.moving.rules.highest_before_quiet());
-        let node = self.node(i);
-        let Some(minimum) = minimum else {
+        let Some(minimum) = self.heard(i) else {
             // What a combiner holds back must not come after others have been told not to wait for it (I6).
             let rests = self.node(i).quiet || !matches!(self.node(i).body, Body::Operator { .. });
             let flow = if rests { Flow::Done } else { self.call(i, Call::Idle)? };
             return self.after(i, flow, Then::Quiet, out);
         };
+        let node = self.node(i);
         if minimum <= node.own && !node.quiet {
             // Nothing new is due; but after a restart nobody has been promised what the node had come to.
             self.promise(i);
@@ -66,6 +62,13 @@ impl Slot {
         self.node(i).tag = tag;
         let flow = self.call(i, Call::Watermark(&first))?;
         self.after(i, flow, Then::Watermark(phases), out)
+    }
+
+    /// What the channels of a node have promised together; `None` if nothing is to be expected of any.
+    pub(super) fn heard(&self, i: usize) -> Option<Time> {
+        let node = self.nodes.get(i)?;
+        let left_behind = node.channels.iter().all(|c| c.quiet || !c.joined);
+        node.minimum().filter(|_| !left_behind || self.moving.rules.highest_before_quiet())
     }
 
     /// The watermarks under which timers fire now: first all groups that are not tagged, then each tagged batch for itself.
