@@ -142,6 +142,11 @@ pub const BEYOND: &[(&str, &str)] = &[
          test of the slot holds it, and seed 2844 found it",
     ),
     (
+        "final_after_table",
+        "rare: it takes a target that hears of a later cut only when it has taken its batch up, and a key of that batch with rows for a group of \
+         that cut; tests of the slot hold it, and seed 63310 found it",
+    ),
+    (
         "set_aside_credits",
         "equivalent: S puts Drained in the step of Final and control needs no credits, so what is set aside waits for nobody that waits for its credits",
     ),

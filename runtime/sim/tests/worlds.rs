@@ -23,6 +23,13 @@ const FOUND: &[(u64, &str)] = &[
     (1295, "a stage went quiet below the promises that others had come to (slot::tests)"),
     (2844, "a newcomer gave groups away as if nothing had fired (slot::tests)"),
     (4757, "a channel that was quiet at its fence and spoke again was taken for one that had ended (protocol::cut::source)"),
+    (44388, "nobody moved on when the slots that held event time back had left: the job never ended (slot::tests)"),
+    (45495, "the same"),
+    (57591, "the same, with five slots"),
+    (
+        63310,
+        "a batch's new owner sent rows by an older table than its old owner had, to the old owner of a group of the next stage (slot::tests)",
+    ),
     (109, "a warm-up took the place of a copy that no manifest had made useless (protocol::rescale)"),
 ];
 

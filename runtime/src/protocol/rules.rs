@@ -111,6 +111,8 @@ rules! {
     hold_by_batch => "I6: the first batch that ends releases the watermark of the others";
     /// A fence that comes after Final starts no gate.
     late_fence_ignored => "I12: T gates for ever";
+    /// T takes Final up only when its routers know every cut that S's knew.
+    final_after_table => "I3: with two stages, rows of T go to a second stage's old owner when those of S before them have gone to its new one";
     /// The batch's timers fire before the output watermark is released.
     timers_then_release => "I6: a timer's output is below an emitted watermark";
     /// The batch's timers fire up to the watermark as of the empty gate, not as of the firing.

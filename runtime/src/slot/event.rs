@@ -100,6 +100,8 @@ pub enum Bulk {
         tables: Vec<(u64, ShipFinal)>,
         /// The source's output segment: the target's is higher, so that sinks commit in order (I3).
         segment: u64,
+        /// The version of the source's table: rows of the batch went where it says, and the target's may not go by an older one (I3).
+        table: u64,
     },
 }
 

@@ -229,7 +229,8 @@ impl Slot {
             Ok(())
         })?;
         let watermarks = complete.frontiers.iter().collect();
-        out.send(plan.target, Event::Bulk(Bulk::Final { plan: plan.clone(), watermarks, tables, segment: self.segment }));
+        let (segment, table) = (self.segment, self.assignment.version);
+        out.send(plan.target, Event::Bulk(Bulk::Final { plan: plan.clone(), watermarks, tables, segment, table }));
         for i in 0..self.nodes.len() {
             if let Body::Operator { op, keyed: true } = &mut self.node(i).body {
                 op.after_release(&plan.groups);

@@ -1,6 +1,10 @@
 //! Roles T and X in a cut-over: gate, take state in, drain, fire, be active; and wait for the old owner's last row.
 //!
 //! The gate drains under Final's watermark, then the batch's timers fire, then the output watermark is released (I6).
+//!
+//! A Final waits until this slot has been told of every cut that its source knew. Otherwise a row that S sent to the new owner of a group of
+//! the next stage, where it is gated, would be overtaken: this slot would send later rows of the same key to the old owner, which works on
+//! them at once (I3). The wait ends by itself: the coordinator tells all slots of a cut in one step, in the order of versions.
 
 use std::sync::Arc;
 
@@ -53,11 +57,17 @@ impl Slot {
 
     /// Role T: takes up one piece of the state that has come in. `cut`: only if rows wait behind it, that is, if a Final is among it.
     pub(super) fn absorb_some(&mut self, cut: bool, out: &mut dyn Outbox) -> Result<bool> {
+        let (known, waits) = (self.assignment.version, self.moving.rules.final_after_table());
+        let may = |b: &Bulk| match b {
+            Bulk::Final { table, .. } => *table <= known || !waits,
+            Bulk::Warm { .. } => true,
+        };
         let incoming = &mut self.moving.incoming;
-        if cut && !incoming.iter().any(|b| matches!(b, Bulk::Final { .. })) {
+        if cut && !incoming.iter().any(|b| matches!(b, Bulk::Final { .. }) && may(b)) {
             return Ok(false);
         }
-        match incoming.pop_front() {
+        // Nothing of a batch comes behind its Final, so what goes past one that waits belongs to other batches.
+        match incoming.iter().position(may).and_then(|at| incoming.remove(at)) {
             Some(bulk) => self.take_bulk(bulk, out).map(|()| true),
             None => Ok(false),
         }
@@ -78,7 +88,7 @@ impl Slot {
                 }
                 self.each_table(|id, t| tables.iter().filter(|(i, _)| *i == id).try_for_each(|(_, b)| t.absorb(b)))
             }
-            Bulk::Final { plan, watermarks, tables, segment } => {
+            Bulk::Final { plan, watermarks, tables, segment, table: _ } => {
                 self.moving.arriving.retain(|p| p.batch != plan.batch);
                 if self.moving.rules.segment_rises() {
                     self.segment = self.segment.max(segment) + 1;

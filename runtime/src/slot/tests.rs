@@ -10,7 +10,7 @@ use crate::env::{Discovered, Segment, Sink, SinkHandle, SinkWriter, Source, Spli
 use crate::error::Kind;
 use crate::frame::Item;
 use crate::graph::Role;
-use crate::key::{Key, KeySpace};
+use crate::key::{Key, KeyGroup, KeySpace};
 use crate::operator::process::Keyed;
 use crate::protocol::cut::CutPlan;
 use crate::state::ShipFinal;
@@ -231,9 +231,67 @@ fn a_newcomer_stands_where_the_groups_it_got_have_come_to() {
         })
         .unwrap();
     let watermarks = vec![(h.stage as u32, Time(70))];
-    h.hear(Event::Bulk(Bulk::Final { plan: newcomer, watermarks, tables, segment: 1 }));
+    h.hear(Event::Bulk(Bulk::Final { plan: newcomer, watermarks, tables, segment: 1, table: 1 }));
     assert_eq!(h.watermark(), 70);
     assert!(h.said.reports.iter().any(|r| matches!(r, Report::Active(1))));
+}
+
+/// A newcomer's first batch comes in; its source knew this version of the table.
+fn final_of(h: &mut Hand, plan: &Arc<CutPlan>, table: u64) {
+    let (mut tables, watermarks) = (Vec::new(), vec![(h.stage as u32, Time(70))]);
+    h.slot
+        .each_table(|id, t| {
+            t.discard(&plan.groups);
+            tables.push((id, ShipFinal::default()));
+            Ok(())
+        })
+        .unwrap();
+    h.hear(Event::Bulk(Bulk::Final { plan: plan.clone(), watermarks, tables, segment: 1, table }));
+}
+
+/// A later cut of half the groups, which says nothing of this slot's.
+fn elsewhere() -> Arc<CutPlan> {
+    let groups = Arc::new(GroupSet::of(SPACE, (0..128).map(KeyGroup)));
+    Arc::new(CutPlan { batch: 2, version: 2, groups, source: SlotId(2), target: SlotId(3) })
+}
+
+#[test]
+fn a_batch_is_not_taken_up_before_this_slot_knows_every_cut_that_its_source_knew() {
+    let mut h = Hand::new(1, &[0, 1, 2]);
+    h.tell(Command::Cut(plan(0, 1)));
+    final_of(&mut h, &plan(0, 1), 2);
+    let active = |h: &Hand| h.said.reports.iter().any(|r| matches!(r, Report::Active(1)));
+    assert!(!active(&h), "its rows would go to an owner that those before them have not gone to");
+    h.tell(Command::Cut(elsewhere()));
+    assert!(active(&h));
+}
+
+#[test]
+fn final_says_by_which_table_rows_of_the_batch_were_sent() {
+    let mut h = Hand::new(0, &[0, 1]);
+    h.nothing_to_read();
+    for cut in [plan(0, 1), elsewhere()] {
+        h.tell(Command::Cut(cut));
+    }
+    h.from(1, Item::Fence(plan(0, 1)));
+    let table =
+        h.said.sent.iter().find_map(|(_, e)| if let Event::Bulk(Bulk::Final { table, .. }) = e { Some(*table) } else { None });
+    assert_eq!(table, Some(2));
+}
+
+#[test]
+fn a_stage_moves_on_when_those_that_held_it_back_have_left_at_a_barrier() {
+    let mut h = Hand::new(0, &[0, 1]);
+    h.from(1, Hand::row(7, 80));
+    h.from(1, Item::Watermark(Time(50)));
+    h.tell(Command::EndOfSource(NodeIndex(0)));
+    assert_eq!(h.watermark(), 50);
+    let barrier = Arc::new(Barrier { epoch: 1, members: Some(vec![SlotId(0)]), moves: Vec::new(), last: false });
+    h.tell(Command::Barrier(barrier.clone()));
+    h.from(1, Item::Barrier(barrier));
+    assert_eq!(h.watermark(), Time::MAX.0, "its own channel is at the end, and no other is left");
+    assert_eq!(h.notes.0.load(Ordering::Relaxed), 7);
+    assert!(h.said.reports.iter().any(|r| matches!(r, Report::Ended)));
 }
 
 #[test]

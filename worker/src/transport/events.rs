@@ -53,6 +53,7 @@ struct FinalHead {
     plan: Arc<CutPlan>,
     watermarks: Vec<(u32, Time)>,
     segment: u64,
+    table: u64,
     tables: Vec<(u64, u64, u64, u32, u32)>,
 }
 
@@ -146,11 +147,11 @@ fn bulk_bytes(bulk: Bulk) -> Result<Encoded> {
             let counted = tables.iter().map(|(t, b)| Ok((*t, length(b)?))).collect::<Result<_>>()?;
             headed(WARM, &WarmHead { plan, tables: counted }, tables.into_iter().map(|(_, b)| b).collect())
         }
-        Bulk::Final { plan, watermarks, tables, segment } => {
+        Bulk::Final { plan, watermarks, tables, segment, table } => {
             let count = |(t, f): &(u64, ShipFinal)| Ok((*t, f.entries, f.digest, length(&f.items)?, length(&f.names)?));
             let counted = tables.iter().map(count).collect::<Result<_>>()?;
             let bytes = tables.into_iter().flat_map(|(_, f)| [f.items, f.names]).collect();
-            headed(FINAL, &FinalHead { plan, watermarks, segment, tables: counted }, bytes)
+            headed(FINAL, &FinalHead { plan, watermarks, segment, table, tables: counted }, bytes)
         }
     }
 }
@@ -240,14 +241,14 @@ fn warm(bytes: &[u8]) -> Result<Bulk> {
 }
 
 fn last(bytes: &[u8]) -> Result<Bulk> {
-    let (FinalHead { plan, watermarks, segment, tables: counted }, mut rest) = head(bytes)?;
+    let (FinalHead { plan, watermarks, segment, table, tables: counted }, mut rest) = head(bytes)?;
     let mut tables = Vec::new();
     for (table, entries, digest, items, names) in counted {
         let (items, names) = (cut(&mut rest, items)?, cut(&mut rest, names)?);
         tables.push((table, ShipFinal { items, names, entries, digest }));
     }
     over(rest)?;
-    Ok(Bulk::Final { plan, watermarks, tables, segment })
+    Ok(Bulk::Final { plan, watermarks, tables, segment, table })
 }
 
 #[cfg(test)]

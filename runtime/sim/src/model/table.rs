@@ -31,6 +31,7 @@ pub const NOT_MODELLED: &[&str] = &[
     "quiet_at_fence",
     "highest_before_quiet",
     "newcomer_trusts_final",
+    "final_after_table",
     "arrival_finds_timers",
     "flush_before_drained",
     "flush_before_barrier",

@@ -51,7 +51,8 @@ fn every_event_survives_the_way() {
     check(Event::Credit { edge: graph().1, from: SlotId(1), rows: 4096, window: 16384 });
     check(Event::Bulk(Bulk::Warm { plan: plan(), tables: vec![(1, vec![1, 2]), (2, Vec::new()), (3, vec![3])] }));
     let last = ShipFinal { items: vec![1; 9], names: vec![2; 3], entries: 4, digest: 5 };
-    check(Event::Bulk(Bulk::Final { plan: plan(), watermarks: vec![(0, Time(8))], tables: vec![(1, last)], segment: 9 }));
+    let (watermarks, tables) = (vec![(0, Time(8))], vec![(1, last)]);
+    check(Event::Bulk(Bulk::Final { plan: plan(), watermarks, tables, segment: 9, table: 3 }));
 }
 
 #[test]
