@@ -102,9 +102,9 @@ fn big_frames_do_not_keep_small_ones_of_the_other_lane_waiting() {
     let (a, b, _proxy) = pair(&runtime, [&Network::default(), &Network::default()]);
     let edge = graph().1;
     let outlet = b.peers.outlet(0, era(1)).unwrap();
-    outlet.send(SlotId(0), rows(edge, 1, [1], 16 << 20));
+    let _ = outlet.send(SlotId(0), rows(edge, 1, [1], 16 << 20));
     let watermark = Event::Frame(Frame { edge, from: SlotId(1), item: Item::Watermark(Time(5)) });
-    outlet.send(SlotId(0), watermark);
+    let _ = outlet.send(SlotId(0), watermark);
     let (.., event) = a.event();
     assert_eq!(keys(event), [1]);
     let (.., event) = a.event();

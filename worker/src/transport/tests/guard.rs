@@ -44,14 +44,14 @@ fn certificates_of_one_authority_talk_and_new_ones_are_taken_up_without_a_restar
     certify(&[one.path(), two.path()]);
     let (a, b, proxy) = pair(&runtime, [&network(one.path()), &network(two.path())]);
     let (edge, outlet) = (graph().1, b.peers.outlet(0, era(1)).unwrap());
-    outlet.send(SlotId(0), rows(edge, 1, [1], 100));
+    let _ = outlet.send(SlotId(0), rows(edge, 1, [1], 100));
     assert_eq!(keys(a.event().2), [1]);
     // Another authority on one side only: no connection any more, and the reason is said.
     certify(&[two.path()]);
     proxy.cut();
     let refused = b.notice("a refusal", |n| matches!(n, Notice::Unreachable(why) if why.contains("certificate")));
     assert!(matches!(refused, Notice::Unreachable(_)));
-    outlet.send(SlotId(0), rows(edge, 1, [2], 100));
+    let _ = outlet.send(SlotId(0), rows(edge, 1, [2], 100));
     certify(&[one.path(), two.path()]);
     assert_eq!(keys(a.event().2), [2]);
 }
@@ -61,7 +61,7 @@ fn whoever_has_no_certificate_is_not_let_in() {
     let (runtime, folder) = (runtime(), tempfile::tempdir().unwrap());
     certify(&[folder.path()]);
     let (a, b, _proxy) = pair(&runtime, [&network(folder.path()), &Network::default()]);
-    b.peers.outlet(0, era(1)).unwrap().send(SlotId(0), rows(graph().1, 1, [1], 100));
+    let _ = b.peers.outlet(0, era(1)).unwrap().send(SlotId(0), rows(graph().1, 1, [1], 100));
     b.notice("failed attempt", |n| matches!(n, Notice::Unreachable(_)));
     assert!(a.silent());
 }
@@ -85,7 +85,7 @@ fn a_wrong_token_is_refused_and_the_right_one_let_in_as_soon_as_it_is_there() {
         Network { auth: Some(Arc::new(Auth::new(Token::File(path)).unwrap())), ..Network::default() }
     };
     let (a, b, _proxy) = pair(&runtime, [&with("a", "right"), &with("b", "wrong")]);
-    b.peers.outlet(0, era(1)).unwrap().send(SlotId(0), rows(graph().1, 1, [1], 100));
+    let _ = b.peers.outlet(0, era(1)).unwrap().send(SlotId(0), rows(graph().1, 1, [1], 100));
     b.notice("refusal", |n| matches!(n, Notice::Unreachable(why) if why.contains("token")));
     assert!(a.silent());
     std::fs::write(folder.path().join("b"), "right\n").unwrap();
@@ -102,7 +102,7 @@ fn bytes_that_are_no_http_close_their_connection_and_harm_nobody() {
     let mut answer = Vec::new();
     // Closed or reset, but not kept.
     let _end = stranger.read_to_end(&mut answer);
-    b.peers.outlet(0, era(1)).unwrap().send(SlotId(0), rows(graph().1, 1, [1], 100));
+    let _ = b.peers.outlet(0, era(1)).unwrap().send(SlotId(0), rows(graph().1, 1, [1], 100));
     assert_eq!(keys(a.event().2), [1]);
 }
 
