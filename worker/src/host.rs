@@ -264,7 +264,7 @@ pub(crate) fn write_delta(
     runs: &[(u64, EncodedRun)],
 ) -> Result<StateFile> {
     let name = object("state/delta", (term, epoch), &unique());
-    let entries = runs.iter().map(|(_, r)| r.spans.len() as u64).sum();
+    let entries = runs.iter().map(|(_, r)| r.len() as u64).sum();
     let tables = descs.iter().filter(|(id, _)| runs.iter().any(|(r, _)| r == id)).cloned().collect();
     let bytes = write_file(FileInfo { bits, from_epoch: epoch, to_epoch: epoch, level: 0, tables }, runs)?;
     let (size, groups) = (bytes.len() as u64, Groups::All);

@@ -15,44 +15,91 @@ use crate::key::KeyGroup;
 const TOMBSTONE: u8 = 1;
 const TIMED: u8 = 2;
 
-/// Where one item lies in a run.
+/// Bytes at which a chunk of a run is full.
+const CHUNK: usize = 1 << 20;
+
+/// Where one item lies in a chunk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Span {
-    /// The item's key group.
-    pub group: KeyGroup,
+struct Span {
+    group: KeyGroup,
     /// Where the item starts (after its length).
-    pub at: usize,
-    /// Its length.
-    pub len: u32,
+    at: u32,
+    len: u32,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Chunk {
+    bytes: Vec<u8>,
+    spans: Vec<Span>,
 }
 
 /// Encoded entries in the order in which they were met; sorted later, off the hot thread.
+///
+/// In chunks: one vector of a gigabyte would be copied whenever it grows, on the slot's thread, and that took seconds.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EncodedRun {
-    /// Framed items.
-    pub bytes: Vec<u8>,
-    /// Where they are.
-    pub spans: Vec<Span>,
+    chunks: Vec<Chunk>,
+    bytes: usize,
 }
 
 impl EncodedRun {
-    /// The bytes of one item.
+    /// Appends one entry; how many bytes its item took. On an error nothing is appended.
+    pub(super) fn put<K: Serialize, V: Serialize>(
+        &mut self,
+        group: KeyGroup,
+        hash: u64,
+        key: &K,
+        value: Option<&V>,
+        time: Option<i64>,
+    ) -> Result<u32> {
+        if self.chunks.last().is_none_or(|c| c.bytes.len() >= CHUNK) {
+            self.chunks.push(Chunk::default());
+        }
+        let Some(chunk) = self.chunks.last_mut() else { return Ok(0) };
+        let before = chunk.bytes.len();
+        let (at, len) = put_item(&mut chunk.bytes, hash, key, value, time)?;
+        // A chunk begins below CHUNK, so only an item itself could be too far in, and its length has been checked.
+        chunk.spans.push(Span { group, at: at as u32, len });
+        self.bytes += chunk.bytes.len() - before;
+        Ok(len)
+    }
+
+    /// Each item's key group and bytes, without its length.
+    pub fn items(&self) -> impl Iterator<Item = (KeyGroup, &[u8])> {
+        self.chunks.iter().flat_map(|c| {
+            let item = |s: &Span| c.bytes.get(s.at as usize..s.at as usize + s.len as usize).unwrap_or_default();
+            c.spans.iter().map(move |s| (s.group, item(s)))
+        })
+    }
+
+    /// The number of entries.
     #[must_use]
-    pub fn item(&self, span: Span) -> &[u8] {
-        self.bytes.get(span.at..span.at + span.len as usize).unwrap_or_default()
+    pub fn len(&self) -> usize {
+        self.chunks.iter().map(|c| c.spans.len()).sum()
     }
 
     /// Whether nothing is in it.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.spans.is_empty()
+        self.bytes == 0
+    }
+
+    /// The bytes of all framed items together.
+    #[must_use]
+    pub fn byte_len(&self) -> usize {
+        self.bytes
+    }
+
+    /// The framed items in one piece.
+    #[cfg(test)]
+    pub(crate) fn framed(&self) -> Vec<u8> {
+        self.chunks.iter().flat_map(|c| c.bytes.clone()).collect()
     }
 
     /// Moves everything of `other` to the end.
     pub fn append(&mut self, other: &mut Self) {
-        let base = self.bytes.len();
-        self.bytes.append(&mut other.bytes);
-        self.spans.extend(other.spans.drain(..).map(|s| Span { at: s.at + base, ..s }));
+        self.chunks.append(&mut other.chunks);
+        self.bytes += std::mem::take(&mut other.bytes);
     }
 }
 

@@ -8,7 +8,7 @@
 //! Groups cut away during the epoch are skipped: the new owner was told their names and stores them (I5). Of older epochs they are
 //! ours.
 
-use super::codec::{EncodedRun, Span, put_item};
+use super::codec::EncodedRun;
 use super::epochs::VOID;
 use super::key::{StateKey, StateValue};
 use super::slab::Entry;
@@ -19,9 +19,7 @@ use crate::key::KeyGroup;
 
 /// Appends one entry to a run; how many bytes it took.
 fn put<K: StateKey, V: StateValue>(run: &mut EncodedRun, ttl: &Ttl, group: KeyGroup, e: &Entry<K, V>) -> Result<u32> {
-    let (at, len) = put_item(&mut run.bytes, e.hash, &e.key, e.value.as_ref(), ttl.stored(e.touched))?;
-    run.spans.push(Span { group, at, len });
-    Ok(len)
+    run.put(group, e.hash, &e.key, e.value.as_ref(), ttl.stored(e.touched))
 }
 
 impl<K: StateKey, V: StateValue> Table<K, V> {
@@ -31,11 +29,11 @@ impl<K: StateKey, V: StateValue> Table<K, V> {
             return Err(self.broken("I5", format!("the delta of epoch {epoch} is wanted before its barrier")));
         }
         let Some(e) = self.epochs.ended.iter_mut().find(|e| e.epoch == epoch) else { return Ok(true) };
-        let start = out.bytes.len();
+        let start = out.byte_len();
         out.append(&mut e.early);
         // A mark without bytes (gone, or encoded ahead) costs time too.
         let mut skipped = 0;
-        while out.bytes.len() - start + skipped < budget {
+        while out.byte_len() - start + skipped < budget {
             let Some(mark) = e.marks.get(e.cursor) else { return Ok(true) };
             let (slot, group) = (mark.slot, mark.group);
             let ours = slot != VOID && !mark.encoded && !self.frozen.iter().any(|f| f.epoch <= epoch && f.groups.contains(group));

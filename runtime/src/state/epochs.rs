@@ -147,7 +147,7 @@ impl<V> Epochs<V> {
 
     /// Bytes encoded ahead of their turn.
     pub(super) fn early_bytes(&self) -> usize {
-        self.ended.iter().map(|e| e.early.bytes.len()).sum()
+        self.ended.iter().map(|e| e.early.byte_len()).sum()
     }
 
     /// Records not yet freed.

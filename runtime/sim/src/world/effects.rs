@@ -102,7 +102,7 @@ impl Process {
         let info = FileInfo { bits: SPACE.bits, from_epoch: epoch, to_epoch: epoch, level: 0, tables: self.tables()? };
         let bytes = write_file(info, runs)?;
         let name = object("state/delta", (self.term, epoch), &format!("{}", self.number));
-        let entries = runs.iter().map(|(_, r)| r.spans.len() as u64).sum();
+        let entries = runs.iter().map(|(_, r)| r.len() as u64).sum();
         let file = StateFile {
             name,
             bytes: bytes.len() as u64,

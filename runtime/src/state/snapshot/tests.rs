@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::error::{Kind, Result};
 use crate::key::{GroupSet, Key, KeyGroup, KeySpace};
-use crate::state::codec::{EncodedRun, Span, put_item};
+use crate::state::codec::EncodedRun;
 use crate::state::{Plain, StateDesc};
 
 const SPACE: KeySpace = KeySpace { seed: 0, bits: 8 };
@@ -23,8 +23,7 @@ fn runs(content: &Content) -> Vec<(u64, EncodedRun)> {
     let mut runs = vec![(1, EncodedRun::default()), (2, EncodedRun::default())];
     for ((table, key), value) in content {
         let (run, hash) = (&mut runs[*table as usize - 1].1, key.hash(SPACE));
-        let (at, len) = put_item(&mut run.bytes, hash, &Plain(*key), value.as_ref(), None).unwrap();
-        run.spans.push(Span { group: SPACE.group(hash), at, len });
+        run.put(SPACE.group(hash), hash, &Plain(*key), value.as_ref(), None).unwrap();
     }
     runs
 }

@@ -70,13 +70,12 @@ impl FileWriter {
 
 /// A delta: the runs of all tables of a worker. Where a key comes twice, the later one wins.
 pub fn write_file(info: FileInfo, runs: &[(u64, EncodedRun)]) -> Result<Vec<u8>> {
-    let mut order = Vec::with_capacity(runs.iter().map(|(_, r)| r.spans.len()).sum());
+    let mut order = Vec::with_capacity(runs.iter().map(|(_, r)| r.len()).sum());
     for (table, run) in runs {
-        for span in &run.spans {
-            let bytes = run.item(*span);
+        for (group, bytes) in run.items() {
             let item = Item::parse(bytes).ok_or_else(|| Error::broken("I5", "a table encoded an item that cannot be parsed"))?;
             // The name begins with the hash: three numbers decide nearly every comparison, bytes only among equal hashes.
-            order.push(((span.group, *table, item.hash), item.name, bytes));
+            order.push(((group, *table, item.hash), item.name, bytes));
         }
     }
     order.sort_by(|a, b| a.0.cmp(&b.0).then_with(|| a.1.cmp(b.1)));

@@ -56,9 +56,9 @@ fn a_delta_holds_the_values_as_of_its_barrier() {
     remove(&mut t, 9);
     let run = delta(&mut t, 1);
     let mut copy = Table::<Plain<u64>, u64>::new(StateDesc::of::<u64, u64>("copy"), SPACE);
-    copy.absorb(&run.bytes).unwrap();
+    copy.absorb(&run.framed()).unwrap();
     copy.activate(&GroupSet::all(SPACE));
-    assert_eq!((run.spans.len(), (0..10).map(|k| read(&copy, k)).sum::<Option<u64>>()), (10, Some(10)));
+    assert_eq!((run.len(), (0..10).map(|k| read(&copy, k)).sum::<Option<u64>>()), (10, Some(10)));
 }
 
 /// I13: images are counted until they are freed, and freed in steps.
@@ -163,7 +163,7 @@ fn an_entry_does_not_become_younger_by_being_stored() {
     a.begin_epoch(2).unwrap();
     a.set_now(5_900_000);
     b.set_now(5_900_000);
-    b.absorb(&delta(&mut a, 1).bytes).unwrap();
+    b.absorb(&delta(&mut a, 1).framed()).unwrap();
     b.activate(&GroupSet::all(SPACE));
     assert_eq!(read(&b, 1), Some(1));
     b.set_now(6_010_000);
@@ -182,7 +182,7 @@ fn the_count_of_epochs_starts_again_without_confusion() {
     t.begin_epoch(3).unwrap();
     assert!(t.epochs.current.stamp < 10);
     remove(&mut t, 0);
-    assert_eq!(delta(&mut t, 2).spans.len(), 5);
+    assert_eq!(delta(&mut t, 2).len(), 5);
     t.undo_to(1).unwrap();
     assert_eq!((0..10).map(|k| read(&t, k)).sum::<Option<u64>>(), Some(10));
 }
@@ -197,7 +197,7 @@ fn an_undone_revival_leaves_no_tombstone_behind() {
     remove(&mut t, 1);
     t.begin_epoch(3).unwrap();
     bump(&mut t, 1);
-    assert_eq!((delta(&mut t, 1).spans.len(), delta(&mut t, 2).spans.len()), (1, 1));
+    assert_eq!((delta(&mut t, 1).len(), delta(&mut t, 2).len()), (1, 1));
     t.publish(2).unwrap();
     while !t.sweep(100) {}
     t.undo_to(2).unwrap();
@@ -212,9 +212,9 @@ fn a_key_that_died_twice_keeps_its_second_tombstone() {
         t.begin_epoch(epoch).unwrap();
         if epoch % 2 == 1 { bump(&mut t, 1) } else { assert!(remove(&mut t, 1).is_some()) }
     }
-    (1..4).for_each(|e| assert_eq!(delta(&mut t, e).spans.len(), 1));
+    (1..4).for_each(|e| assert_eq!(delta(&mut t, e).len(), 1));
     t.publish(2).unwrap();
     while !t.sweep(100) {}
     t.begin_epoch(5).unwrap();
-    assert_eq!(delta(&mut t, 4).spans.len(), 1);
+    assert_eq!(delta(&mut t, 4).len(), 1);
 }

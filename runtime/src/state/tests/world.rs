@@ -155,15 +155,10 @@ impl World {
         }
         let (content, owners) = &self.barriers[&epoch];
         for (t, (run, _)) in self.deltas.remove(&epoch).unwrap().iter().enumerate() {
-            for span in &run.spans {
-                assert_eq!(
-                    usize::from(owners.contains(&span.group.0)),
-                    t,
-                    "I5: group {} of epoch {epoch} has one owner",
-                    span.group.0
-                );
+            for (group, _) in run.items() {
+                assert_eq!(usize::from(owners.contains(&group.0)), t, "I5: group {} of epoch {epoch} has one owner", group.0);
             }
-            for (key, value) in decode::<String>(&run.bytes) {
+            for (key, value) in decode::<String>(&run.framed()) {
                 match value {
                     Some(v) => self.durable.insert(key, v),
                     None => self.durable.remove(&key),
