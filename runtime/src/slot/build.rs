@@ -61,6 +61,7 @@ impl Slot {
             failed: false,
             stirred: false,
             turn: 0,
+            held: false,
             pace: Pace::new(window),
             aligning: None,
             sealing: VecDeque::new(),

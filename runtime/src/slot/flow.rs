@@ -86,6 +86,12 @@ impl Slot {
     }
 
     pub(super) fn read(&mut self, i: usize, out: &mut dyn Outbox) -> Result<bool> {
+        if self.held {
+            self.held = self.over_budget();
+        }
+        if self.held {
+            return Ok(false);
+        }
         let (now, waker, rows) = (self.now, self.waker.clone(), self.tuning.read_rows);
         let Body::Source(source) = &mut self.node(i).body else { return Ok(false) };
         if !source.readable() {

@@ -106,6 +106,8 @@ pub struct Slot {
     /// A batch went somewhere since the operators were last told that the slot is idle.
     stirred: bool,
     turn: usize,
+    /// More has changed since the last publication than this slot may remember: sources rest (I13).
+    held: bool,
     pace: Pace,
     aligning: Option<epoch::Aligning>,
     sealing: VecDeque<epoch::Sealing>,
@@ -237,6 +239,7 @@ impl Slot {
         self.now = self.now.max(now);
         let channels = self.nodes.iter().flat_map(|n| &n.channels).filter(|c| c.exchanged && c.joined).count();
         self.pace.begin(self.now, channels);
+        self.held = self.over_budget();
         match self.run_steps(out) {
             Ok(status) => {
                 if matches!(status, Status::Idle(_)) {
@@ -313,7 +316,20 @@ impl Slot {
         }
         worked |= self.send_shipped(out);
         self.report_end(out);
-        Ok(worked || !self.sweep(|_| SWEEP_AT_REST))
+        let swept = self.sweep(|_| SWEEP_AT_REST);
+        // What was held back for its images may go on when the last of them has gone.
+        Ok(worked || !swept || self.held && !self.over_budget())
+    }
+
+    /// Whether undo images take more than they may. Barriers go on, so that some epoch is published, and its images go.
+    fn over_budget(&mut self) -> bool {
+        let mut bytes = 0;
+        for node in &mut self.nodes {
+            if let Body::Operator { op, .. } = &mut node.body {
+                op.tables(&mut |t| bytes += t.undo_bytes());
+            }
+        }
+        bytes > self.tuning.undo_bytes
     }
 
     /// Frees entries that nobody needs any more: as many as `budget` says of those that wait. True when none is left.

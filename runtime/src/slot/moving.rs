@@ -214,7 +214,12 @@ impl Slot {
     /// What this slot's cuts wait for.
     #[must_use]
     pub fn waiting(&self) -> Vec<String> {
-        self.moving.waiting()
+        let mut all = self.moving.waiting();
+        if self.held {
+            let mib = self.tuning.undo_bytes >> 20;
+            all.push(format!("slot {} waits for a snapshot to be published: more than {mib} MiB of changes are not", self.id.0));
+        }
+        all
     }
 
     pub(super) fn is_keyed(&self, i: usize) -> bool {

@@ -33,6 +33,8 @@ pub struct Tuning {
     pub moves_yield: usize,
     /// How far, in microseconds of event time, a split may be read ahead of the one furthest behind.
     pub drift_micros: i64,
+    /// Bytes of undo images, of epochs not published, beyond which sources rest until some are (I13).
+    pub undo_bytes: usize,
     /// How many splits are open at once; the others hold the watermark.
     pub open_splits: usize,
 }
@@ -51,7 +53,8 @@ impl Default for Tuning {
             warm_bytes: 64 << 10,
             warm_every: 4,
             moves_yield: usize::MAX,
-            drift_micros: 60_000_000,
+            drift_micros: 20_000_000,
+            undo_bytes: 256 << 20,
             open_splits: 256,
         }
     }

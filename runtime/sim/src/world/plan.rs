@@ -147,6 +147,7 @@ impl Plan {
             warm_every: rng.range(1, 8),
             moves_yield: if rng.chance(1, 2) { usize::MAX } else { rng.range(1, 4) },
             drift_micros: if rng.chance(1, 2) { 60_000_000 } else { 20_000 },
+            undo_bytes: if total.is_multiple_of(5) { 4000 } else { 256 << 20 },
             // A split that is not open holds event time, and a gated row would wait for it for ever.
             open_splits: if rng.chance(1, 3) && kind != JobKind::Late { rng.range(1, 2) } else { 256 },
         };
