@@ -75,6 +75,7 @@ fn load(graph: &Graph, directory: &Directory, waiting: Vec<String>) -> Load {
             late: sum(|n| n.late),
             state_bytes: sum(|n| n.bytes),
             entries: sum(|n| n.entries),
+            // Not measured yet; no command shows it.
             back_pressure_millis: 0,
             watermark_micros: least.map(|w| w.0),
             queued: sum(|n| n.queued as u64),
