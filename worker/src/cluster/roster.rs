@@ -2,8 +2,8 @@
 //!
 //! A worker's number is the one at the end of its name (`worker-2` is 2, as a pod of a stateful set is called). It owns the slots
 //! `number * each` to `number * each + each - 1`, so who owns what needs no table beside the names, and a replacement takes its predecessor's
-//! place. A worker is *lost* when its connection has been gone for [`GONE_MICROS`] or nothing has been heard of it for [`SILENT_MICROS`]; a
-//! process that was declared lost has to begin anew, under a new incarnation, because its slots' places in the stream are void.
+//! place. A worker is *lost* when its connection has been gone for [`GONE_MICROS`] or nothing has been heard of it for [`SILENT_MICROS`]. A
+//! process that was thought lost and comes back is a newcomer: what it had is void, and it begins with nothing.
 
 use std::collections::BTreeMap;
 
@@ -68,12 +68,8 @@ impl Roster {
             return Admission::Refused(RefusalReason::Malformed, why);
         }
         self.each = Some(each);
-        let known = self.workers.get(&number);
-        if known.is_some_and(|e| e.member.incarnation == incarnation) {
-            let why = format!("{name} was thought lost, or its session has ended: start it anew");
-            return Admission::Refused(RefusalReason::Lost, why);
-        }
-        let instead = known.is_some();
+        // The same process, too: its session is gone, and with it what it had not been told.
+        let instead = self.workers.contains_key(&number);
         let slots = (0..each).map(|k| SlotId(number as u16 * each + k)).collect();
         let member = Member { worker: number, name, incarnation, address: register.data_address.clone(), slots };
         self.workers.insert(number, Entry { member, connected: false, since: now, heard: now });
@@ -189,10 +185,11 @@ mod tests {
     }
 
     #[test]
-    fn a_new_process_under_an_old_name_takes_its_place_and_the_old_one_may_not_come_back() {
+    fn who_registers_under_a_name_that_is_there_takes_its_place() {
         let mut r = Roster::new();
         r.register(&register("w-0", "a", 1), 0);
         assert_eq!(r.register(&register("w-0", "b", 1), 1), Admission::Instead(0));
-        assert!(matches!(r.register(&register("w-0", "b", 1), 2), Admission::Refused(RefusalReason::Lost, _)));
+        // Without its session even the same process is a newcomer.
+        assert_eq!(r.register(&register("w-0", "b", 1), 2), Admission::Instead(0));
     }
 }

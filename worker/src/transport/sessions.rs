@@ -86,7 +86,9 @@ impl std::fmt::Debug for Sessions {
 impl Sessions {
     /// No session yet. `patience`: how long a connection may be silent before it registers.
     pub fn new(host: Arc<dyn ControlHost>, patience: std::time::Duration, runtime: Handle) -> Self {
-        Self(Arc::new(Shared { host, runtime, patience, numbers: AtomicU64::new(0), by_worker: Mutex::default() }))
+        // Workers remember the number of their session: one that an earlier coordinator gave must not mean another session here.
+        let numbers = AtomicU64::new(u64::try_from(crate::clock::now()).unwrap_or(0));
+        Self(Arc::new(Shared { host, runtime, patience, numbers, by_worker: Mutex::default() }))
     }
 
     /// Tells a worker something, now or as soon as it is there again. False if it has no session.

@@ -94,12 +94,14 @@ fn a_killed_worker_costs_nothing_but_time(dir: &Path) {
 }
 
 fn a_killed_coordinator_costs_nothing_but_time(dir: &Path) {
-    let mut party = Party::start(dir, 2);
+    let mut party = Party::start(dir, 3);
     for _ in 0..3 {
         party.manifests(4);
         party.coordinator().signal("KILL");
+        // All come back to the new one, each to a session of its own.
+        party.manifests(4);
+        party.until_workers_own(3);
     }
-    party.manifests(4);
     check(dir, party.until_all_is_out());
 }
 
@@ -111,7 +113,7 @@ fn a_worker_that_sleeps_through_its_loss_comes_back_as_another(dir: &Path) {
     // Its silence is noticed, and the others go on without it.
     party.until_workers_own(2);
     party.manifests(4);
-    // It writes what it had in hand under a term that is over, hears that it is not expected, and ends; another takes its place.
+    // It writes what it had in hand under a term that is over, and joins as a newcomer.
     sleeper.signal("CONT");
     party.until_workers_own(3);
     party.manifests(4);
