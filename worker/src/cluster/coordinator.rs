@@ -117,7 +117,7 @@ impl CoordinatorJob {
         let listener = Listener::start(runtime.handle(), &self.listen, &self.network, services)?;
         ready(listener.address(), Stopper(told.clone()));
         let shape = self.claim.graph.shape()?.nodes;
-        let place = store.place().to_owned();
+        let (place, term) = (store.place().to_owned(), crate::restore::read_log(&store)?.term);
         let mut office = Office {
             shape: super::dataflow::shape_text(&shape),
             fingerprint: super::dataflow::fingerprint(&shape),
@@ -131,6 +131,7 @@ impl CoordinatorJob {
             loads: Loads::default(),
             running: None,
             runs: 0,
+            term,
             began: now(),
             recovering: None,
         };
@@ -217,6 +218,8 @@ pub(super) struct Office {
     pub(super) wanted: u32,
     pub(super) running: Option<Running>,
     runs: u64,
+    /// The newest term in the log.
+    term: u64,
     /// When this process began.
     began: i64,
     /// Why the last run ended, until the next has begun.
@@ -313,7 +316,8 @@ impl Office {
     }
 
     fn accept(&self, worker: u32, answer: Answer) {
-        let era = self.running.as_ref().map_or_else(Era::default, |r| r.era);
+        // Never below what an earlier coordinator has said: a worker would take this one for the older.
+        let era = self.running.as_ref().map_or(Era { term: self.term, generation: 0 }, |r| r.era);
         let build = super::dataflow::build();
         answer.accept(Registered { era: Some(era.into()), worker, session: 0, heartbeat_millis: 500, build });
     }
@@ -378,6 +382,7 @@ impl Office {
             return Ok(Some(Outcome::AlreadyFinished));
         }
         self.runs += 1;
+        self.term = log.term();
         let (number, told) = (self.runs, self.told.clone());
         let sender = HostSender::new(move |event| told.send(Told::Host(number, event)).is_ok());
         let era = Era { term: log.term(), generation: 1 };

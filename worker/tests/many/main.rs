@@ -95,6 +95,10 @@ fn a_killed_worker_costs_nothing_but_time(dir: &Path) {
 
 fn a_killed_coordinator_costs_nothing_but_time(dir: &Path) {
     let mut party = Party::start(dir, 3);
+    // One worker has registered before the job ran, and one while it did.
+    party.until_workers_own(3);
+    party.worker(1).signal("KILL");
+    party.until_workers_own(3);
     for _ in 0..3 {
         party.manifests(4);
         party.coordinator().signal("KILL");

@@ -120,7 +120,8 @@ fn a_session_survives_dropped_connections_and_loses_nothing() {
     let proxy = Proxy::new(listener.address());
     let (session, at_worker) = worker(&runtime, proxy.address.to_string(), 7);
     let registered = until(&at_worker, "registration", |h| if let Heard::Registered(r) = h { Some(r) } else { None });
-    assert_eq!((registered.worker, registered.session), (4, 1));
+    assert_eq!(registered.worker, 4);
+    assert_ne!(registered.session, 0);
     let speaker = session.speaker();
     for i in 0..200 {
         speaker.send(said(i));
@@ -184,6 +185,17 @@ fn a_new_coordinator_is_a_new_session_and_an_old_one_is_not_listened_to() {
     });
     assert!(why.contains("term 4 has begun"), "{why}");
     assert!(session.down().is_some());
+}
+
+#[test]
+fn the_number_of_a_session_is_no_other_coordinator_s() {
+    let runtime = runtime();
+    let session = |term| {
+        let (_sessions, listener, _heard) = coordinator(&runtime, term);
+        let (_session, at_worker) = worker(&runtime, listener.address().to_string(), 7);
+        until(&at_worker, "registration", |h| if let Heard::Registered(r) = h { Some(r.session) } else { None })
+    };
+    assert_ne!(session(3), session(3));
 }
 
 #[test]
