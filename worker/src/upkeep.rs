@@ -41,6 +41,12 @@ impl Upkeep {
         })
     }
 
+    /// Gives it up without waiting for what it does.
+    #[cfg(feature = "grpc")]
+    pub(crate) fn leave(self) {
+        self.worker.leave();
+    }
+
     /// A manifest is in the log. `merged` is told of a merge that is durable.
     pub(crate) fn published(
         &mut self,
@@ -49,7 +55,8 @@ impl Upkeep {
         floor: Age,
         merged: impl FnOnce(StateFile, Vec<String>) + Send + 'static,
     ) {
-        let term = manifest.injected_term;
+        // Under the newest epoch's name: who was replaced and still deletes by what it knows must not take it for something old (I14).
+        let age = (manifest.injected_term, manifest.epoch);
         self.kept.push_back(manifest);
         while self.kept.len() > KEPT {
             self.kept.pop_front();
@@ -66,7 +73,7 @@ impl Upkeep {
             let (store, busy) = (store.clone(), self.busy.clone());
             busy.store(true, Ordering::Release);
             self.worker.run(move || {
-                if let Ok(file) = merge_files(&store, term, &chosen) {
+                if let Ok(file) = merge_files(&store, age, &chosen) {
                     merged(file, chosen.into_iter().map(|f| f.name).collect());
                 }
                 busy.store(false, Ordering::Release);
@@ -88,7 +95,7 @@ fn meta(f: &StateFile) -> FileMeta {
     FileMeta { bytes: f.bytes, level: f.level }
 }
 
-fn merge_files(store: &Store, term: u64, files: &[StateFile]) -> Result<StateFile> {
+fn merge_files(store: &Store, age: Age, files: &[StateFile]) -> Result<StateFile> {
     let missing = |f: &StateFile| Error::new(Kind::Corrupt, "a state file is gone").at(f.name.clone());
     let bytes: Vec<Vec<u8>> = files.iter().map(|f| store.get(&f.name)?.ok_or_else(|| missing(f))).collect::<Result<_>>()?;
     let parts: Vec<&[u8]> = bytes.iter().map(Vec::as_slice).collect();
@@ -98,7 +105,7 @@ fn merge_files(store: &Store, term: u64, files: &[StateFile]) -> Result<StateFil
     let merged = merge(&parts, None, whole)?;
     let index = Index::of_file(&merged)?;
     let (entries, level) = (index.blocks.iter().map(|b| u64::from(b.entries)).sum(), index.info.level);
-    let name = object("state/merged", (term, to_epoch), &unique());
+    let name = object("state/merged", age, &unique());
     let file = StateFile { name, bytes: merged.len() as u64, from_epoch, to_epoch, entries, level, groups: Groups::All };
     match store.create(&file.name, merged)? {
         Put::Created => Ok(file),

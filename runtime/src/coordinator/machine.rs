@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::effects::{Effect, Input, NewSlot};
+use super::parts::part_of;
 use super::splits::Splits;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, NodeIndex};
 use crate::key::{Assignment, SlotId};
 use crate::protocol::epoch::{EpochEffect, Epochs, Inject, Pace};
 use crate::protocol::log::{LogEffect, LogWriter};
-use crate::protocol::manifest::{Manifest, SplitEntry, StateFile};
+use crate::protocol::manifest::{Manifest, StateFile};
 use crate::protocol::merge::Part;
 use crate::protocol::rescale::{Rescale, RescaleEffect, Sizes};
 use crate::protocol::restart::Start;
@@ -23,32 +24,42 @@ use crate::time::Time;
 /// The coordinator.
 #[derive(Debug)]
 pub struct Coordinator {
-    graph: Arc<Graph>,
-    uid: String,
-    log: LogWriter,
-    epochs: Epochs,
-    rescale: Rescale,
-    turns: Turns,
-    splits: Splits,
-    members: BTreeSet<SlotId>,
+    pub(super) graph: Arc<Graph>,
+    pub(super) uid: String,
+    pub(super) log: LogWriter,
+    /// The term under which its slots were begun.
+    pub(super) run: u64,
+    pub(super) epochs: Epochs,
+    pub(super) rescale: Rescale,
+    pub(super) turns: Turns,
+    pub(super) splits: Splits,
+    pub(super) members: BTreeSet<SlotId>,
     /// Slots whose threads exist or are about to.
-    started: BTreeSet<SlotId>,
+    pub(super) started: BTreeSet<SlotId>,
     /// Who takes part after each barrier that has not aligned everywhere.
-    joining: BTreeMap<u64, BTreeSet<SlotId>>,
+    pub(super) joining: BTreeMap<u64, BTreeSet<SlotId>>,
     /// Parts of epochs that are complete in some slots only.
-    parts: BTreeMap<u64, BTreeMap<SlotId, EpochPart>>,
+    pub(super) parts: BTreeMap<u64, Parts>,
     /// What the slots said about an epoch whose file is being written.
-    uploading: BTreeMap<u64, BTreeMap<SlotId, Part>>,
-    expected: BTreeMap<u64, BTreeSet<SlotId>>,
-    ended: BTreeSet<NodeIndex>,
+    pub(super) uploading: BTreeMap<u64, BTreeMap<SlotId, Part>>,
+    pub(super) expected: BTreeMap<u64, BTreeSet<SlotId>>,
+    pub(super) ended: BTreeSet<NodeIndex>,
     /// Sources whose splits have been dealt once.
-    dealt: BTreeSet<NodeIndex>,
+    pub(super) dealt: BTreeSet<NodeIndex>,
     /// Manifests put so far: part of each entry's unique name.
-    puts: u64,
+    pub(super) puts: u64,
     /// What a source could not read.
-    poison: Option<Error>,
-    stopped: bool,
-    rules: RuleSet,
+    pub(super) poison: Option<Error>,
+    pub(super) stopped: bool,
+    pub(super) rules: RuleSet,
+}
+
+/// What the slots have said of an epoch.
+#[derive(Debug, Default)]
+pub(super) struct Parts {
+    /// Entries that no file holds yet, by table id.
+    runs: BTreeMap<SlotId, Vec<(u64, EncodedRun)>>,
+    said: BTreeMap<SlotId, Part>,
 }
 
 impl Coordinator {
@@ -61,6 +72,7 @@ impl Coordinator {
         let next_batch = start.table.version + 1;
         Self {
             uid: uid.to_owned(),
+            run: log.term(),
             epochs: Epochs::new(pace, log.term(), start.manifest.clone(), now, rules),
             rescale: Rescale::new(Sizes::default(), members.clone(), next_batch),
             turns: Turns::new(start.table.clone(), rules),
@@ -85,7 +97,7 @@ impl Coordinator {
     /// With other sizes of a rescale. Before [`Coordinator::begin`].
     #[must_use]
     pub fn sized(mut self, sizes: Sizes) -> Self {
-        self.rescale = Rescale::new(sizes, self.members.clone(), self.turns.table().version + 1);
+        self.rescale.resize(sizes);
         self
     }
 
@@ -126,6 +138,12 @@ impl Coordinator {
     #[must_use]
     pub fn term(&self) -> u64 {
         self.log.term()
+    }
+
+    /// The term under which its slots were begun: the one in the names of all they write, and of slots that join them.
+    #[must_use]
+    pub fn run(&self) -> u64 {
+        self.run
     }
 
     /// Whether the newest wish is met and durable.
@@ -276,32 +294,29 @@ impl Coordinator {
         }
     }
 
-    /// When every slot has sealed an epoch, its entries become one file.
-    fn sealed(&mut self, epoch: u64, slot: SlotId, part: EpochPart, out: &mut Vec<Effect>) -> Result<()> {
+    /// A slot's part of an epoch, with the entries that are not in a file yet.
+    fn sealed(&mut self, epoch: u64, slot: SlotId, mut part: EpochPart, out: &mut Vec<Effect>) -> Result<()> {
+        self.parts.entry(epoch).or_default().runs.insert(slot, std::mem::take(&mut part.runs));
+        self.part(epoch, slot, part_of(&part), out)
+    }
+
+    /// When every slot has said its part of an epoch, the entries become one file.
+    pub(super) fn part(&mut self, epoch: u64, slot: SlotId, part: Part, out: &mut Vec<Effect>) -> Result<()> {
         let parts = self.parts.entry(epoch).or_default();
-        parts.insert(slot, part);
-        if self.expected.get(&epoch).is_none_or(|e| !e.iter().all(|s| parts.contains_key(s))) {
+        parts.said.insert(slot, part);
+        if self.expected.get(&epoch).is_none_or(|e| !e.iter().all(|s| parts.said.contains_key(s))) {
             return Ok(());
         }
         self.expected.remove(&epoch);
+        let Parts { runs: each, said } = self.parts.remove(&epoch).unwrap_or_default();
+        self.uploading.insert(epoch, said);
         let mut runs: Vec<(u64, EncodedRun)> = Vec::new();
-        let mut told = BTreeMap::new();
-        for (slot, part) in self.parts.remove(&epoch).unwrap_or_default() {
-            let EpochPart { runs: entries, files, splits, watermarks, handles, changed } = part;
-            for (table, mut run) in entries.into_iter().filter(|(_, r)| !r.is_empty()) {
-                match runs.iter_mut().find(|(t, _)| *t == table) {
-                    Some((_, all)) => all.append(&mut run),
-                    None => runs.push((table, run)),
-                }
+        for (table, mut run) in each.into_values().flatten().filter(|(_, r)| !r.is_empty()) {
+            match runs.iter_mut().find(|(t, _)| *t == table) {
+                Some((_, all)) => all.append(&mut run),
+                None => runs.push((table, run)),
             }
-            let entry = |s: crate::slot::SplitState| {
-                (s.node.0, SplitEntry { split: s.split, position: s.position, watermark: s.watermark, finished: s.finished })
-            };
-            let splits = splits.into_iter().map(entry).collect();
-            let watermarks = watermarks.into_iter().map(|(n, w)| (n.0, w)).collect();
-            told.insert(slot, Part { files, splits, watermarks, handles, changed });
         }
-        self.uploading.insert(epoch, told);
         if runs.is_empty() || !self.rules.upload_before_publish() {
             return self.uploaded(epoch, None, out);
         }
@@ -335,7 +350,7 @@ impl Coordinator {
         Ok(())
     }
 
-    fn epoch_effects(&mut self, effects: Vec<EpochEffect>, out: &mut Vec<Effect>) -> Result<()> {
+    pub(super) fn epoch_effects(&mut self, effects: Vec<EpochEffect>, out: &mut Vec<Effect>) -> Result<()> {
         for effect in effects {
             match effect {
                 EpochEffect::Inject(inject) => self.inject(inject, out),

@@ -5,6 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::diary::Expected;
+use super::history::History;
 use crate::env::{Discovered, Position, SplitId};
 use crate::graph::{Graph, NodeId, NodeIndex};
 use crate::key::SlotId;
@@ -56,6 +58,50 @@ impl Splits {
             }
         }
         all
+    }
+
+    /// Who reads what, as the slots have it. What comes out is to be given to its reader: a split that its old reader has given up, and that its
+    /// new one has not got.
+    pub(super) fn adopt(&mut self, graph: &Graph, history: &History<'_>, rules: RuleSet) -> Vec<Given> {
+        let unread = || Split { reader: None, next: None, position: Vec::new(), watermark: Time::MIN, finished: false };
+        for (slot, diary) in &history.diaries {
+            for key in diary.reads.iter().filter(|_| rules.adopts_readers()) {
+                self.splits.entry(key.clone()).or_insert_with(unread).reader = Some(*slot);
+            }
+            for (_, key) in &diary.finished {
+                self.splits.entry(key.clone()).or_insert_with(unread).finished = true;
+            }
+        }
+        let heard = history.diaries.iter().flat_map(|(s, d)| d.expects.iter().map(|e| (*s, e.clone())));
+        let unheard = history.unheard.iter().flat_map(|(s, b)| Expected::of(b, *s).map(|e| (*s, e)));
+        let mut given = Vec::new();
+        for (to, Expected { epoch, split: key }) in heard.chain(unheard) {
+            let split = self.splits.entry(key.clone()).or_insert_with(unread);
+            split.next = Some(to);
+            if split.reader.is_some() {
+                // Its old reader will say where it stops.
+                continue;
+            }
+            let same = |(e, s): &&(u64, crate::slot::SplitState)| *e == epoch && (s.node.0, &s.split) == (key.0, &key.1);
+            let handed = history.diaries.values().find_map(|d| d.handed.iter().find(same)).filter(|_| rules.split_handed_over());
+            // Where nobody knows any more where the old reader stopped, the last manifest does.
+            let state = SplitState {
+                node: NodeId(key.0),
+                split: key.1.clone(),
+                position: handed.map_or_else(|| split.position.clone(), |(_, s)| s.position.clone()),
+                watermark: handed.map_or(split.watermark, |(_, s)| s.watermark),
+                finished: handed.map_or(split.finished, |(_, s)| s.finished),
+            };
+            if let Some((slot, node)) = self.handed(graph, &state) {
+                given.push((slot, node, vec![(state.split, state.position, state.watermark)]));
+            }
+        }
+        given
+    }
+
+    /// Slots know which splits a source has, or that nothing will ever come of it again.
+    pub(super) fn heard_of(&mut self, node: u64, complete: bool) {
+        *self.complete.entry(node).or_default() |= complete;
     }
 
     /// New splits; what the manifest must know of them.

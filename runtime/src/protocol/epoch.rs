@@ -283,6 +283,12 @@ impl Epochs {
         self.flights.push_back(flight);
     }
 
+    /// The manifest that was found is the job's last: nothing is left but what it owes.
+    pub fn was_last(&mut self) -> Vec<EpochEffect> {
+        self.done = true;
+        self.done().into_iter().collect()
+    }
+
     /// The slots are already writing `epoch`: those before it were skipped or are adopted.
     pub fn resume_at(&mut self, epoch: u64) {
         self.next_epoch = self.next_epoch.max(epoch);

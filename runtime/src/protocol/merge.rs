@@ -6,13 +6,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::manifest::{Ahead, HandleEntry, Manifest, SourceEntry, SplitEntry, StateFile};
 use crate::env::SinkHandle;
 use crate::key::{Assignment, SlotId};
 use crate::time::Time;
 
 /// What one slot adds to a manifest: everything in it is durable.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Part {
     /// Its state files of the epoch.
     pub files: Vec<StateFile>,

@@ -96,6 +96,29 @@ impl Rescale {
         }
     }
 
+    /// As a coordinator before this one left it: `members` take part, `then` after the barrier under way, these cuts are open and these slots
+    /// have left. The wish is lost; until it is said again, those who take part are wanted.
+    #[must_use]
+    pub fn adopted<'a>(
+        sizes: Sizes,
+        members: BTreeSet<SlotId>,
+        then: BTreeSet<SlotId>,
+        open: impl Iterator<Item = &'a CutPlan>,
+        leaving: BTreeSet<SlotId>,
+        next_batch: u64,
+    ) -> Self {
+        let mv = |c: &CutPlan| Move { source: c.source, target: c.target, groups: Arc::clone(&c.groups) };
+        let batches = open.map(|c| (c.batch, Batch { mv: mv(c), phase: Phase::Cutting })).collect();
+        let asked = (then != members).then(|| then.clone());
+        let registered = members.union(&then).copied().collect();
+        Self { wanted: then, registered, asked, batches, leaving, ..Self::new(sizes, members, next_batch) }
+    }
+
+    /// With other sizes.
+    pub fn resize(&mut self, sizes: Sizes) {
+        self.sizes = sizes;
+    }
+
     /// The newest wish.
     pub fn want(&mut self, slots: BTreeSet<SlotId>) -> Vec<RescaleEffect> {
         if slots == self.wanted || slots.is_empty() {

@@ -182,6 +182,27 @@ rules! {
     ahead_restored => "I2: what has fired fires again";
     /// What the last manifest owes its sinks is committed at a restart.
     owed_is_committed => "I7: output of a published epoch never appears";
+    // A coordinator that takes running slots over.
+    /// Whoever gives its book to a coordinator obeys no older one from then on.
+    obeys_newest => "I4, I9: slots hear words that the successor does not know of, beside its own";
+    /// Slots are taken over only if the last manifest is of their run, or the one it began from.
+    adopts_its_own_run => "I2: an epoch is published that follows a manifest these slots know nothing of";
+    /// Slots are taken over only if all who take part are there.
+    adopts_only_all => "I12: everybody waits for one who is gone";
+    /// What only some slots have heard is said to the others.
+    adopter_repeats => "I4, I9, I12: some slots route by a table, or wait for a barrier, that others do not know";
+    /// Parts of epochs that were said to the predecessor count.
+    adopts_parts => "I12: epochs wait for parts that were said long ago";
+    /// A barrier that some slot has not aligned is aligning still.
+    adopts_alignment => "I9: a cut is made while a barrier aligns";
+    /// A cut whose target has not reported it active is open still.
+    adopts_open_cuts => "I9: a barrier is injected while a cut is open";
+    /// I11 holds for the cuts of the predecessor too.
+    adopts_cut_versions => "I2, I11: a group is given on while no manifest carries its last cut";
+    /// Warm-ups that were under way are dropped where they are.
+    adopter_forgets => "I2: what came of a warm-up that nobody counts any more stays, and is taken for newer than it is";
+    /// Splits that slots read are theirs.
+    adopts_readers => "I2, I5: two slots read one split";
     // The manifest log.
     /// A coordinator claims a Term before it publishes anything.
     term_first => "I10: two coordinators publish in turns";

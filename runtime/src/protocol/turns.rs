@@ -60,6 +60,25 @@ impl Turns {
         }
     }
 
+    /// As a coordinator before this one left them: the table with every cut, the version that the last manifest carries, the barrier that is
+    /// aligning and the slots that have not aligned it, the cuts that no manifest carries and whether they are open.
+    #[must_use]
+    pub fn adopted(
+        table: Arc<Assignment>,
+        published: u64,
+        aligning: Option<(u64, BTreeSet<SlotId>)>,
+        cuts: &[(Arc<CutPlan>, bool)],
+        rules: RuleSet,
+    ) -> Self {
+        let aligning = aligning.map(|(epoch, missing)| Aligning { epoch, missing });
+        let open = cuts.iter().filter(|(_, open)| *open).map(|(c, _)| (c.batch, Arc::clone(c))).collect();
+        let mut unpublished = BTreeMap::new();
+        for (cut, _) in cuts.iter().filter(|_| rules.adopts_cut_versions()) {
+            unpublished.extend(cut.groups.iter().map(|g| (g.0, cut.version)));
+        }
+        Self { table, aligning, open, unpublished, published, due: false, rules }
+    }
+
     /// What routers use once all open cuts are over.
     #[must_use]
     pub fn table(&self) -> &Arc<Assignment> {

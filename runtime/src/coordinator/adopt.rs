@@ -1,0 +1,192 @@
+//! A coordinator that takes running slots over and completes what it finds open: epochs that are not published, cuts, barriers and
+//! slots on their way, splits between two readers. No slot stops for it, no channel between slots is touched.
+//!
+//! | found | done |
+//! |---|---|
+//! | a barrier, a cut or a publication that some slots have heard | it is repeated to the others, in the order of all words |
+//! | a barrier that nobody has heard | it never was; the next one has its number |
+//! | parts of an epoch | they are taken as they are; when the last one comes, the manifest is put under the new term |
+//! | a manifest in the log that no slot has heard of | its output is committed again, and slots hear of it |
+//! | an open cut | it ends when its target says so, as always |
+//! | a warm-up without a cut | it is dropped, and planned again |
+//! | a slot that was to join and was never made | it is made |
+//! | a slot that has left | it is released when nothing needs it |
+//! | a split that its old reader has handed over, or that nobody reads | its next reader gets it |
+//! | a wish for other slots, a wish to stop that nobody has heard | lost: whoever wished says it again |
+//!
+//! The entries of the log carry the new term, and that alone decides who writes it (I10). The names of files and staged output keep the term of the run
+//! ([`Run`](super::Run)): slots go on writing as they did, and whoever looks at a name's (term, epoch) finds the order of epochs.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::diary::{Book, Diary};
+use super::effects::Effect;
+use super::history::History;
+use super::machine::Coordinator;
+use super::splits::Splits;
+use crate::error::Result;
+use crate::graph::{Graph, NodeIndex};
+use crate::key::SlotId;
+use crate::protocol::epoch::{Epochs, Pace};
+use crate::protocol::log::LogWriter;
+use crate::protocol::manifest::{Manifest, SourceEntry};
+use crate::protocol::rescale::{Rescale, Sizes};
+use crate::protocol::restart::Start;
+use crate::protocol::rules::RuleSet;
+use crate::protocol::turns::Turns;
+use crate::slot::Command;
+
+impl Coordinator {
+    /// A coordinator that holds its term and takes over the slots of `books`, with the first effects. `start` is what a new run would begin from: the
+    /// end of the log as of the claim. Tell it the newest wish next ([`super::Input::Want`]), and what sources are made of.
+    ///
+    /// # Errors
+    /// If something needed is gone or contradicts itself. Then nothing has been said to anybody: begin a new run.
+    #[allow(clippy::too_many_arguments, reason = "the same facts as for a start, and the books")]
+    pub fn adopt(
+        graph: Arc<Graph>,
+        log: LogWriter,
+        start: &Start,
+        books: &[Book],
+        uid: &str,
+        pace: Pace,
+        now: u64,
+        rules: RuleSet,
+    ) -> Result<(Self, Vec<Effect>)> {
+        let mut history = History::of(books, &start.manifest, rules)?;
+        let mut last = start.manifest.clone();
+        last.epoch = history.published;
+        last.members = history.carried.0.iter().copied().collect();
+        let splits = Splits::new(&graph, &last, rules);
+        let (turns, rescale) = (turns(&history, rules), rescale(&history));
+        let mut epochs = Epochs::new(pace, history.run.term, last, now, rules);
+        epochs.resume_at(history.now.epoch + 1);
+        let mut joining = BTreeMap::new();
+        let mut expected = BTreeMap::new();
+        for flight in &history.flights {
+            if flight.aligned != flight.expect && flight.next_members != flight.expect {
+                joining.insert(flight.epoch, flight.next_members.clone());
+            }
+            expected.insert(flight.epoch, flight.expect.clone());
+            let mut flight = flight.clone();
+            flight.parts.clear();
+            epochs.adopt(flight);
+        }
+        let mut c = Self {
+            uid: uid.to_owned(),
+            run: history.run.term,
+            epochs,
+            rescale,
+            turns,
+            splits,
+            members: history.current.clone(),
+            started: history.started(),
+            joining,
+            parts: BTreeMap::new(),
+            uploading: BTreeMap::new(),
+            expected,
+            ended: BTreeSet::new(),
+            dealt: BTreeSet::new(),
+            puts: 0,
+            poison: None,
+            stopped: false,
+            graph,
+            log,
+            rules,
+        };
+        let again = std::mem::take(&mut history.again);
+        let effects = c.complete(&history, again, &start.manifest)?;
+        Ok((c, effects))
+    }
+
+    /// Everything that is open goes on.
+    fn complete(&mut self, history: &History<'_>, again: Vec<(SlotId, Command)>, last: &Manifest) -> Result<Vec<Effect>> {
+        let mut out = Vec::new();
+        let owed = self.epochs.start();
+        self.epoch_effects(owed, &mut out)?;
+        out.extend(history.starts.iter().cloned().map(Effect::Start));
+        self.repeat(history, last.table.version, &mut out);
+        out.extend(again.into_iter().map(|(slot, command)| Effect::Send(slot, command)));
+        self.deal_again(history, &mut out);
+        for flight in &history.flights {
+            for (slot, part) in &flight.parts {
+                self.part(flight.epoch, *slot, part.clone(), &mut out)?;
+            }
+        }
+        for (slot, diary) in &history.diaries {
+            if diary.ended {
+                self.epochs.ended(*slot);
+            }
+            if let Some(trouble) = &diary.poisoned {
+                self.poison.get_or_insert_with(|| trouble.into());
+                self.epochs.stop();
+            }
+        }
+        if last.last && history.flights.is_empty() && last.epoch == history.published {
+            let over = self.epochs.was_last();
+            self.epoch_effects(over, &mut out)?;
+        }
+        Ok(out)
+    }
+
+    /// What only some slots have heard of publications and of warm-ups.
+    fn repeat(&mut self, history: &History<'_>, version: u64, out: &mut Vec<Effect>) {
+        let epoch = history.published;
+        let old = history.diaries.iter().filter(|(s, d)| d.published < epoch && history.current.contains(s));
+        out.extend(old.map(|(s, _)| Effect::Send(*s, Command::Published { epoch, version })));
+        let cut: BTreeSet<u64> = history.cuts.iter().map(|(c, _)| c.batch).collect();
+        let dropped = |d: &Diary| d.warming.iter().chain(&d.forgotten).copied().collect::<Vec<u64>>();
+        let dropped: BTreeSet<u64> = history.diaries.values().copied().flat_map(dropped).filter(|b| !cut.contains(b)).collect();
+        for (slot, diary) in &history.diaries {
+            let unheard = dropped.iter().filter(|b| !diary.forgotten.contains(b) && self.rules.adopter_forgets());
+            out.extend(unheard.map(|b| Effect::Send(*slot, Command::Forget(*b))));
+        }
+    }
+
+    /// Who reads which split, and who has heard of it.
+    fn deal_again(&mut self, history: &History<'_>, out: &mut Vec<Effect>) {
+        let nodes: Vec<(NodeIndex, u64)> = self.graph.sources().map(|(i, n, _)| (i, n.id.0)).collect();
+        for (slot, node, splits) in self.splits.adopt(&self.graph, history, self.rules) {
+            out.push(Effect::Send(slot, Command::Splits(node, splits)));
+        }
+        let heard = |slot: &SlotId, of: &dyn Fn(&Diary) -> bool| history.diaries.get(slot).is_some_and(|d| of(d));
+        for (node, id) in nodes {
+            let dealt = |d: &Diary| d.dealt.iter().any(|n| n.0 == id);
+            let over = |d: &Diary| d.over.iter().any(|n| n.0 == id);
+            if history.diaries.values().any(|d| dealt(d)) {
+                self.dealt.insert(node);
+                self.splits.heard_of(id, false);
+                let without = self.started.iter().filter(|s| !heard(s, &dealt));
+                out.extend(without.map(|s| Effect::Send(*s, Command::Splits(node, Vec::new()))));
+            }
+            if history.diaries.values().any(|d| over(d)) {
+                self.ended.insert(node);
+                self.splits.heard_of(id, true);
+                self.epochs.discovered(id, SourceEntry { splits: Vec::new(), discovery_complete: true });
+                let without = self.started.iter().filter(|s| !heard(s, &over));
+                out.extend(without.map(|s| Effect::Send(*s, Command::EndOfSource(node))));
+            }
+        }
+    }
+}
+
+fn turns(history: &History<'_>, rules: RuleSet) -> Turns {
+    let aligning = history.flights.last().filter(|f| f.aligned != f.expect && rules.adopts_alignment());
+    let aligning = aligning.map(|f| (f.epoch, f.expect.difference(&f.aligned).copied().collect()));
+    Turns::adopted(history.now.table.clone(), history.carried.1, aligning, &history.cuts, rules)
+}
+
+fn rescale(history: &History<'_>) -> Rescale {
+    let batch = history.diaries.values().map(|d| d.batch.max(d.forgotten.iter().copied().max().unwrap_or(0))).max().unwrap_or(0);
+    let next_batch = batch.max(history.now.table.version) + 1;
+    let open = history.cuts.iter().filter(|(_, open)| *open).map(|(c, _)| &**c);
+    let started = history.started();
+    let leaving = started.iter().filter(|s| !history.current.contains(s) && !history.now.members.contains(s)).copied();
+    let (current, then) = (history.current.clone(), history.now.members.clone());
+    Rescale::adopted(Sizes::default(), current, then, open, leaving.collect(), next_batch)
+}
+
+#[cfg(test)]
+#[path = "adopt_tests.rs"]
+mod tests;

@@ -1,0 +1,175 @@
+//! What a successor makes of diaries: (log, books) → effects, or a refusal.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::super::diary::{Book, Run};
+use super::super::effects::{Effect, Input};
+use super::*;
+use crate::key::{Assignment, KeyGroup, KeySpace, SlotId};
+use crate::protocol::log::{LogEffect, Put, Tail};
+use crate::slot::{EpochPart, Report};
+
+const SPACE: KeySpace = KeySpace { seed: 0, bits: 8 };
+
+/// A run of slots without a graph: words are all there is to it.
+struct Job {
+    start: Start,
+    coordinator: Coordinator,
+    book: Book,
+}
+
+fn writer(term: u64) -> LogWriter {
+    let mut log = LogWriter::new(&Tail { next: term, term: term - 1, last: None }, RuleSet::ALL);
+    let _create = log.claim("t").unwrap();
+    let _published = log.put(Put::Created).unwrap();
+    log
+}
+
+fn job(slots: u16) -> Job {
+    let members: Vec<SlotId> = (0..slots).map(SlotId).collect();
+    let table = Assignment::even(SPACE, slots);
+    let manifest = Manifest::origin(1, Vec::new(), &table, members.clone());
+    let start = Start { manifest, table: table.clone(), commit: vec![], empty: vec![], dropped: vec![], finished: false };
+    let pace = Pace { interval_micros: 10, max_in_flight: 3 };
+    let mut coordinator = Coordinator::new(Arc::default(), writer(1), &start, "a", pace, 0, RuleSet::ALL);
+    let _first = coordinator.begin().unwrap();
+    let mut book = Book::new(Run { term: 1, epoch: 0 }, (0..8).map(SlotId).collect());
+    members.iter().for_each(|s| book.begun(*s, &table, &members));
+    Job { start, coordinator, book }
+}
+
+impl Job {
+    /// Steps the coordinator; those of `hear` hear what it says.
+    fn step(&mut self, input: Input, now: u64, hear: &[u16]) {
+        for effect in self.coordinator.step(input, now) {
+            if let Effect::Start(new) = &effect
+                && hear.contains(&new.id.0)
+            {
+                self.book.joined(new);
+            }
+            if let Effect::Send(slot, command) = &effect
+                && hear.contains(&slot.0)
+            {
+                self.book.told(&Graph::default(), *slot, command);
+            }
+        }
+    }
+
+    /// A slot says something, and the coordinator hears it.
+    fn said(&mut self, slot: u16, report: fn() -> Report, hear: &[u16]) {
+        self.book.said(SlotId(slot), &report());
+        self.step(Input::Slot(SlotId(slot), report()), 0, hear);
+    }
+
+    fn adopt(&self) -> Result<(Coordinator, Vec<Effect>)> {
+        let pace = Pace { interval_micros: 10, max_in_flight: 3 };
+        Coordinator::adopt(Arc::default(), writer(2), &self.start, std::slice::from_ref(&self.book), "b", pace, 20, RuleSet::ALL)
+    }
+}
+
+fn sealed() -> Report {
+    Report::Sealed(1, Box::new(EpochPart { changed: true, ..EpochPart::default() }))
+}
+
+fn barriers(effects: &[Effect]) -> Vec<(u16, u64)> {
+    let barrier = |e: &Effect| if let Effect::Send(s, Command::Barrier(b)) = e { Some((s.0, b.epoch)) } else { None };
+    effects.iter().filter_map(barrier).collect()
+}
+
+#[test]
+fn a_barrier_that_one_slot_has_heard_is_repeated_to_the_other_and_its_epoch_completed() {
+    let mut j = job(2);
+    j.step(Input::Tick, 10, &[0]);
+    j.said(0, || Report::Aligned(1), &[]);
+    j.said(0, sealed, &[]);
+    let (mut c, effects) = j.adopt().unwrap();
+    assert_eq!(barriers(&effects), [(1, 1)]);
+    assert_eq!((c.term(), c.run(), c.floor()), (2, 1, (1, 1)));
+    assert!(c.waiting()[0].contains("slot 1"), "{:?}", c.waiting());
+    assert!(c.step(Input::Slot(SlotId(1), Report::Aligned(1)), 20).is_empty());
+    let effects = c.step(Input::Slot(SlotId(1), sealed()), 20);
+    assert!(matches!(effects[..], [Effect::Log(LogEffect::Create { .. })]), "{effects:?}");
+    let effects = c.step(Input::LogPut(Put::Created), 20);
+    assert!(effects.iter().any(|e| matches!(e, Effect::Published(m) if m.epoch == 1 && m.injected_term == 1)));
+}
+
+#[test]
+fn a_barrier_that_nobody_has_heard_never_was() {
+    let mut j = job(2);
+    j.step(Input::Tick, 10, &[]);
+    let (mut c, effects) = j.adopt().unwrap();
+    assert!(effects.is_empty(), "{effects:?}");
+    assert_eq!(barriers(&c.step(Input::Tick, 40)), [(0, 1), (1, 1)]);
+}
+
+#[test]
+fn parts_that_were_said_make_the_manifest_at_once() {
+    let mut j = job(1);
+    j.step(Input::Tick, 10, &[0]);
+    j.said(0, || Report::Aligned(1), &[]);
+    j.said(0, sealed, &[]);
+    let (_, effects) = j.adopt().unwrap();
+    assert!(matches!(effects[..], [Effect::Log(LogEffect::Create { .. })]), "{effects:?}");
+}
+
+#[test]
+fn slots_hear_of_a_manifest_that_was_put_and_not_announced() {
+    let mut j = job(1);
+    j.step(Input::Tick, 10, &[0]);
+    j.said(0, || Report::Aligned(1), &[]);
+    j.said(0, sealed, &[]);
+    (j.start.manifest.epoch, j.start.manifest.injected_term) = (1, 1);
+    let (c, effects) = j.adopt().unwrap();
+    assert!(matches!(effects[..], [Effect::Send(SlotId(0), Command::Published { epoch: 1, version: 0 })]), "{effects:?}");
+    assert_eq!(c.last().epoch, 1);
+}
+
+#[test]
+fn an_open_cut_goes_on_and_what_it_moved_is_not_cut_again_before_a_manifest() {
+    let mut j = job(1);
+    let want: BTreeSet<SlotId> = [SlotId(0), SlotId(1)].into();
+    j.step(Input::Want(want.clone()), 1, &[0, 1]);
+    j.said(0, || Report::Aligned(1), &[0, 1]);
+    j.said(0, || Report::Warmed(1), &[0]);
+    let (mut c, effects) = j.adopt().unwrap();
+    let again = |e: &&Effect| matches!(e, Effect::Send(SlotId(1), Command::Cut(p)) if p.batch == 1 && p.version == 1);
+    assert_eq!(effects.iter().filter(again).count(), 1, "{effects:?}");
+    assert!(c.waiting().iter().any(|w| w.contains("batch 1 waits for slot 1")), "{:?}", c.waiting());
+    assert_eq!(c.table().slot(KeyGroup(255)), SlotId(1));
+    assert!(barriers(&c.step(Input::Tick, 90)).is_empty(), "no barrier while a cut is open");
+    assert_eq!(barriers(&c.step(Input::Slot(SlotId(1), Report::Active(1)), 90)).len(), 2);
+}
+
+#[test]
+fn a_slot_that_was_to_join_and_was_never_made_is_made() {
+    let mut j = job(1);
+    j.step(Input::Want([SlotId(0), SlotId(1)].into()), 1, &[0]);
+    let (_, effects) = j.adopt().unwrap();
+    assert!(effects.iter().any(|e| matches!(e, Effect::Start(n) if n.id == SlotId(1) && n.epoch == 2)), "{effects:?}");
+}
+
+#[test]
+fn who_is_gone_and_what_is_of_another_run_is_refused() {
+    let mut j = job(2);
+    j.book.released(SlotId(1));
+    assert_eq!(j.adopt().unwrap_err().to_string(), "slot 1 took part and is gone");
+    let mut j = job(2);
+    (j.start.manifest.epoch, j.start.manifest.injected_term) = (3, 2);
+    assert!(j.adopt().unwrap_err().to_string().contains("is of the run of term 2, not of term 1"));
+}
+
+#[test]
+fn a_book_that_was_given_away_obeys_no_older_coordinator() {
+    let mut book = job(1).book;
+    assert!(book.obeys(1, RuleSet::ALL) && book.obeys(3, RuleSet::ALL) && !book.obeys(2, RuleSet::ALL));
+}
+
+#[test]
+fn a_book_travels() {
+    let mut j = job(1);
+    j.step(Input::Want([SlotId(0), SlotId(1)].into()), 1, &[0, 1]);
+    let text = serde_json::to_string(&j.book).unwrap();
+    let back: Book = serde_json::from_str(&text).unwrap();
+    assert_eq!(serde_json::to_string(&back).unwrap(), text);
+}

@@ -1,0 +1,384 @@
+//! What a process remembers of its slots, so that the next coordinator of the job can take them over while they run.
+//!
+//! A coordinator keeps nothing that lasts but the manifest log. What it has said since the last manifest, and what it was told, is therefore
+//! written down where it was heard and said: a [`Book`] in each process, a [`Diary`] in it for each slot. Both are fed by what goes by anyway, the commands
+//! to a slot and its reports, and forget what a published manifest carries; so a diary is as long as what is under way: a few barriers, the parts of their
+//! epochs, the cuts since the last manifest, names of splits. Rows, state and encoded entries are never in it. From the books of all processes and
+//! the end of the log `Coordinator::adopt` makes a coordinator that goes on where the last one stopped.
+//!
+//! Why this is enough: every word of a coordinator to a slot goes through one queue, so each slot has heard a beginning of what was said to it, and a word
+//! that no slot has heard has had no effect. A word that some slot has heard is in its diary, and the successor repeats it to the others.
+//!
+//! Three things its keeper must do. It notes a command when it hands it to the slot, and a report when it passes it on, a `Sealed` once its
+//! entries are durable ([`crate::slot::EpochPart::files`], no `runs`). It gives a book away and takes its first order from the same session; from then on it
+//! obeys no older coordinator ([`Book::obeys`]). And it drops the book when it begins another run.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::effects::NewSlot;
+use super::parts::part_of;
+use crate::error::{Error, Kind};
+use crate::graph::{Graph, NodeId};
+use crate::key::{Assignment, SlotId};
+use crate::protocol::cut::CutPlan;
+use crate::protocol::merge::Part;
+use crate::protocol::plan::SplitKey;
+use crate::protocol::rules::RuleSet;
+use crate::slot::{Barrier, Command, Report, SplitState};
+
+/// Warm-ups that were dropped are remembered so long, by number.
+const FORGOTTEN: usize = 64;
+
+/// Which run of the job: all slots that were made together from one manifest, and those that joined them. Its term is in the names of all they
+/// write, whoever coordinates them: names stay unique, because a term begins one run at most, and ordered, because files of a run
+/// lie above those of the runs before it (I5, I10).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Run {
+    /// The term under which it was begun.
+    pub term: u64,
+    /// The epoch of the manifest that it was begun from.
+    pub epoch: u64,
+}
+
+/// What one process remembers of a run.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Book {
+    /// The run.
+    pub run: Run,
+    /// The term of the newest coordinator it has heard.
+    pub term: u64,
+    /// The slots that may be made in this process.
+    pub room: BTreeSet<SlotId>,
+    /// Those that are there.
+    pub slots: BTreeMap<SlotId, Diary>,
+}
+
+impl Book {
+    /// A process that takes part in a run and has no slot yet.
+    #[must_use]
+    pub fn new(run: Run, room: BTreeSet<SlotId>) -> Self {
+        Self { run, term: run.term, room, slots: BTreeMap::new() }
+    }
+
+    /// A slot was made from the manifest that the run began from.
+    pub fn begun(&mut self, slot: SlotId, table: &Assignment, members: &[SlotId]) {
+        let diary = Diary::begun(self.run.epoch, Arc::new(table.clone()), members);
+        self.slots.insert(slot, diary);
+    }
+
+    /// A slot was made that joins.
+    pub fn joined(&mut self, new: &NewSlot) {
+        self.slots.insert(new.id, Diary::joined(new));
+    }
+
+    /// A slot is gone.
+    pub fn released(&mut self, slot: SlotId) {
+        self.slots.remove(&slot);
+    }
+
+    /// Whether a coordinator with this term is to be obeyed; from now on no older one is. A word of an old one that came after the book was given away
+    /// would be known to nobody.
+    #[must_use]
+    pub fn obeys(&mut self, term: u64, rules: RuleSet) -> bool {
+        let obeys = term >= self.term || !rules.obeys_newest();
+        self.term = self.term.max(term);
+        obeys
+    }
+
+    /// A command is handed to a slot.
+    pub fn told(&mut self, graph: &Graph, slot: SlotId, command: &Command) {
+        if let Some(diary) = self.slots.get_mut(&slot) {
+            diary.told(graph, slot, command);
+        }
+    }
+
+    /// A report goes out.
+    pub fn said(&mut self, slot: SlotId, report: &Report) {
+        if let Some(diary) = self.slots.get_mut(&slot) {
+            diary.said(report);
+        }
+    }
+}
+
+/// What one slot has heard and said, as far as no published manifest carries it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Diary {
+    /// Where it begins.
+    pub(super) base: Mark,
+    /// The newest epoch whose publication it has heard of.
+    pub(super) published: u64,
+    /// The barrier at which the slot joined, until it is published.
+    pub(super) joined: Option<Arc<Barrier>>,
+    /// Barriers after the base.
+    pub(super) barriers: Vec<Passed>,
+    /// Cuts after the base.
+    pub(super) cuts: Vec<Heard>,
+    /// Batches that it warms up for others.
+    pub(super) warming: Vec<u64>,
+    /// Warm-ups that it was told to drop.
+    pub(super) forgotten: VecDeque<u64>,
+    /// The highest batch it has heard of.
+    pub(super) batch: u64,
+    /// Sources of which it has heard which splits are its own.
+    pub(super) dealt: BTreeSet<NodeId>,
+    /// Sources of which it has heard that they are over.
+    pub(super) over: BTreeSet<NodeId>,
+    /// Splits it reads.
+    pub(super) reads: BTreeSet<SplitKey>,
+    /// Splits that come to it with a barrier and have not come.
+    pub(super) expects: Vec<Expected>,
+    /// Splits it has given up at a barrier.
+    pub(super) handed: Vec<(u64, SplitState)>,
+    /// Splits that ended, and an epoch that has it at the latest.
+    pub(super) finished: Vec<(u64, SplitKey)>,
+    /// It has seen the end of all input.
+    pub(super) ended: bool,
+    /// It reads nothing more, and why.
+    pub(super) poisoned: Option<Trouble>,
+    /// It does nothing more, and why.
+    pub(super) failed: Option<Trouble>,
+}
+
+/// Who took part and who owned what, right after a barrier.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Mark {
+    pub(super) epoch: u64,
+    #[serde(with = "as_table")]
+    pub(super) table: Arc<Assignment>,
+    pub(super) members: BTreeSet<SlotId>,
+}
+
+impl Mark {
+    /// A barrier changes who takes part.
+    pub(super) fn pass(&mut self, barrier: &Barrier) {
+        self.epoch = barrier.epoch;
+        if let Some(members) = &barrier.members {
+            self.members = members.iter().copied().collect();
+        }
+    }
+
+    /// A cut changes who owns what.
+    pub(super) fn cut(&mut self, plan: &CutPlan) {
+        Arc::make_mut(&mut self.table).set(&plan.groups, plan.target, plan.version);
+    }
+}
+
+/// A barrier that a slot has heard.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Passed {
+    pub(super) barrier: Arc<Barrier>,
+    /// The version of the table that it found. No cut is open at a barrier (I9), so it is the same at every slot.
+    pub(super) version: u64,
+    pub(super) aligned: bool,
+    /// What the slot has to say about the epoch.
+    pub(super) part: Option<Part>,
+}
+
+/// A cut that a slot has heard.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Heard {
+    pub(super) plan: Arc<CutPlan>,
+    /// It is the slot's own, and is over.
+    pub(super) active: bool,
+}
+
+/// A split that a barrier moves to a slot.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Expected {
+    pub(super) epoch: u64,
+    pub(super) split: SplitKey,
+}
+
+impl Expected {
+    /// What a barrier moves to `me`.
+    pub(super) fn of(barrier: &Barrier, me: SlotId) -> impl Iterator<Item = Self> + '_ {
+        let mine = barrier.moves.iter().filter(move |m| m.to == me);
+        mine.map(|m| Self { epoch: barrier.epoch, split: (m.node.0, m.split.clone()) })
+    }
+}
+
+/// An error that a slot has reported.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Trouble {
+    kind: Kind,
+    what: String,
+    advice: Option<String>,
+}
+
+impl Trouble {
+    fn new(kind: Kind, what: impl Into<String>) -> Self {
+        Self { kind, what: what.into(), advice: None }
+    }
+}
+
+impl From<&Error> for Trouble {
+    fn from(e: &Error) -> Self {
+        Self { kind: e.kind(), what: e.to_string(), advice: e.advice().map(str::to_owned) }
+    }
+}
+
+impl From<&Trouble> for Error {
+    fn from(t: &Trouble) -> Self {
+        let e = Self::new(t.kind, t.what.clone());
+        match &t.advice {
+            Some(advice) => e.advise(advice.clone()),
+            None => e,
+        }
+    }
+}
+
+impl Diary {
+    fn begun(epoch: u64, table: Arc<Assignment>, members: &[SlotId]) -> Self {
+        Self {
+            base: Mark { epoch, table, members: members.iter().copied().collect() },
+            published: epoch,
+            joined: None,
+            barriers: Vec::new(),
+            cuts: Vec::new(),
+            warming: Vec::new(),
+            forgotten: VecDeque::new(),
+            batch: 0,
+            dealt: BTreeSet::new(),
+            over: BTreeSet::new(),
+            reads: BTreeSet::new(),
+            expects: Vec::new(),
+            handed: Vec::new(),
+            finished: Vec::new(),
+            ended: false,
+            poisoned: None,
+            failed: None,
+        }
+    }
+
+    fn joined(new: &NewSlot) -> Self {
+        let mut diary = Self::begun(new.joins_at.epoch, new.table.clone(), &new.members);
+        diary.published = 0;
+        diary.expects = Expected::of(&new.joins_at, new.id).collect();
+        diary.joined = Some(new.joins_at.clone());
+        diary
+    }
+
+    /// The version of the table as the slot's routers use it.
+    pub(super) fn version(&self) -> u64 {
+        self.cuts.last().map_or(self.base.table.version, |c| c.plan.version)
+    }
+
+    /// The epoch that it fills.
+    fn epoch(&self) -> u64 {
+        self.barriers.last().map_or(self.base.epoch, |b| b.barrier.epoch) + 1
+    }
+
+    fn told(&mut self, graph: &Graph, me: SlotId, command: &Command) {
+        match command {
+            Command::Splits(node, splits) => {
+                let node = graph.id(*node);
+                self.dealt.insert(node);
+                for (split, ..) in splits {
+                    let key = (node.0, split.clone());
+                    self.expects.retain(|e| e.split != key);
+                    self.reads.insert(key);
+                }
+            }
+            Command::EndOfSource(node) => {
+                self.over.insert(graph.id(*node));
+            }
+            Command::Barrier(barrier) => {
+                self.expects.extend(Expected::of(barrier, me));
+                let version = self.version();
+                self.barriers.push(Passed { barrier: barrier.clone(), version, aligned: false, part: None });
+            }
+            Command::Published { epoch, .. } => self.carried(*epoch),
+            Command::Warm(plan) => {
+                self.batch = self.batch.max(plan.batch);
+                self.warming.push(plan.batch);
+            }
+            Command::Forget(batch) => {
+                self.warming.retain(|b| b != batch);
+                if self.forgotten.len() >= FORGOTTEN {
+                    self.forgotten.pop_front();
+                }
+                self.forgotten.push_back(*batch);
+            }
+            Command::Cut(plan) => {
+                self.batch = self.batch.max(plan.batch);
+                self.warming.retain(|b| *b != plan.batch);
+                self.cuts.push(Heard { plan: plan.clone(), active: false });
+            }
+        }
+    }
+
+    /// A manifest carries everything up to a barrier: it becomes the base.
+    fn carried(&mut self, epoch: u64) {
+        self.published = self.published.max(epoch);
+        let n = self.barriers.partition_point(|b| b.barrier.epoch <= epoch);
+        for passed in self.barriers.drain(..n) {
+            let cuts = self.cuts.partition_point(|c| c.plan.version <= passed.version);
+            self.cuts.drain(..cuts).for_each(|c| self.base.cut(&c.plan));
+            self.base.pass(&passed.barrier);
+        }
+        self.joined.take_if(|b| b.epoch <= epoch);
+        self.handed.retain(|(e, _)| *e > epoch);
+        self.finished.retain(|(e, ..)| *e > epoch);
+    }
+
+    fn said(&mut self, report: &Report) {
+        match report {
+            Report::Aligned(epoch) => {
+                if let Some(passed) = self.barriers.iter_mut().find(|b| b.barrier.epoch == *epoch) {
+                    passed.aligned = true;
+                }
+            }
+            Report::Handed(epoch, states) => {
+                for state in states {
+                    self.reads.remove(&(state.node.0, state.split.clone()));
+                    self.handed.push((*epoch, state.clone()));
+                }
+            }
+            Report::Sealed(epoch, part) => {
+                if part.runs.iter().any(|(_, run)| !run.is_empty()) {
+                    let what = format!("the part of epoch {epoch} was passed on before its entries were durable");
+                    self.failed = Some(Trouble::new(Kind::Broken, what));
+                }
+                if let Some(passed) = self.barriers.iter_mut().find(|b| b.barrier.epoch == *epoch) {
+                    passed.part = Some(part_of(part));
+                }
+            }
+            Report::SplitFinished(node, split) => {
+                let (epoch, key) = (self.epoch(), (node.0, split.clone()));
+                self.reads.remove(&key);
+                self.finished.push((epoch, key));
+            }
+            Report::Active(batch) => {
+                if let Some(cut) = self.cuts.iter_mut().find(|c| c.plan.batch == *batch) {
+                    cut.active = true;
+                }
+            }
+            Report::Ended => self.ended = true,
+            Report::Poisoned(e) => self.poisoned = Some(e.into()),
+            Report::Failed(e) => self.failed = Some(e.into()),
+            // A warm-up without a cut is begun again by whoever comes.
+            Report::Warmed(_) => {}
+        }
+    }
+}
+
+/// A table on its way is its runs.
+mod as_table {
+    use std::sync::Arc;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+    use crate::key::Assignment;
+    use crate::protocol::manifest::Table;
+
+    pub(super) fn serialize<S: Serializer>(table: &Arc<Assignment>, s: S) -> Result<S::Ok, S::Error> {
+        Table::from(&**table).serialize(s)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Arc<Assignment>, D::Error> {
+        Table::deserialize(d)?.assignment().map(Arc::new).map_err(de::Error::custom)
+    }
+}
