@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .ONESHELL:
-.PHONY: help build test test-quick lint fmt fmt-check tidy unit bench sim sim-short model fuzz doc deny run-example ci
+.PHONY: help build test test-quick lint fmt fmt-check tidy unit bench cluster-up cluster-down images e2e e2e-smoke sim sim-short model fuzz doc deny run-example ci
 
 CARGO ?= cargo
 # Seeds of a simulation: SEEDS=FROM..TO. `make test` takes few, `make sim` many.
@@ -18,7 +18,7 @@ EXAMPLE ?= examples/wordcount.yaml
 BENCH ?=
 
 help: ## This list.
-	@sed -nE 's/^([a-z-]+):[^#]*## (.*)$$/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -nE 's/^([a-z0-9-]+):[^#]*## (.*)$$/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
 build: ## The command line, optimised: target/release/watershed.
 	$(CARGO) build --locked --release -p watershed-cli
@@ -72,6 +72,21 @@ fuzz: ## Each fuzz target for SECONDS=n seconds; needs cargo-fuzz and a nightly 
 	  $(CARGO) +$(FUZZ_TOOLCHAIN) fuzz run "$$target" "fuzz/corpus/$$target" "fuzz/seeds/$$target" -- $$arguments || failed="$$failed $$target"
 	done
 	if [ -n "$$failed" ]; then echo "fuzz targets that found something:$$failed (see fuzz/artifacts)" >&2; exit 1; fi
+
+cluster-up: ## A real Kubernetes on this machine, as root, in network namespaces: e2e/cluster/README.md.
+	e2e/cluster/up.sh
+
+cluster-down: ## Takes that cluster away.
+	e2e/cluster/down.sh
+
+images: ## Images of worker, operator and the suite's reader from the Dockerfiles, as archives, without a registry.
+	e2e/images/build.sh
+
+e2e: ## Every case of the cluster suite, on a cluster of its own; CASES="first scale" for some, with KUBECONFIG on that cluster.
+	e2e/run.sh $(CASES)
+
+e2e-smoke: ## The short part of it: install, first job, rescale under load, a worker killed, delete.
+	e2e/run.sh --smoke
 
 doc: ## The documentation of every crate, broken links denied.
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps
