@@ -4,12 +4,15 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .ONESHELL:
-.PHONY: help build test test-quick lint fmt fmt-check tidy unit bench cluster-up cluster-down images e2e e2e-smoke sim sim-short model fuzz doc deny run-example ci
+.PHONY: help build test test-quick lint fmt fmt-check tidy unit bench cluster-up cluster-down images e2e e2e-smoke sim sim-short model fuzz doc deny run-example chaos chaos-tools ci
 
 CARGO ?= cargo
 # Seeds of a simulation: SEEDS=FROM..TO. `make test` takes few, `make sim` many.
 SEEDS ?= 0..100000
 SHORT_SEEDS ?= 0..500
+# Minutes under fire, and the seed (none: another one each time).
+MINUTES ?= 5
+SEED ?=
 # Seconds of each fuzz target.
 SECONDS ?= 60
 FUZZ_TOOLCHAIN ?= nightly
@@ -28,8 +31,18 @@ test: fmt-check lint unit sim-short ## Everything a change must pass: format, li
 test-quick: ## What compiles within seconds: engine, protocols, manifests, house rules; no SQL.
 	$(CARGO) test --locked -p watershed-runtime -p watershed-job -p watershed-tidy
 
-unit: ## Every test of the workspace, with the short fuzz runs among them.
+unit: chaos-tools ## Every test of the workspace, with the short fuzz runs and a minute under fire among them.
 	$(CARGO) test --locked --workspace
+
+chaos: chaos-tools ## Real processes under fire for MINUTES=n from SEED=s: killed, frozen, cut apart, storage gone; needs root for the cuts.
+	$(CARGO) run --locked -p watershed-chaos -- --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
+
+chaos-tools: ## The S3 server those runs use, built once with Go where Go is installed.
+	@bin="$${XDG_CACHE_HOME:-$$HOME/.cache}/watershed/bin"
+	if [ ! -x "$$bin/versitygw" ] && command -v go >/dev/null; then
+	  GOBIN="$$bin" CGO_ENABLED=0 go install github.com/versity/versitygw/cmd/versitygw@v1.8.0 ||
+	    echo "versitygw could not be built: the storage of those runs will be a directory" >&2
+	fi
 
 lint: ## Clippy over everything, warnings denied.
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings

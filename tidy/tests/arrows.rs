@@ -23,6 +23,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("watershed-sql", &["watershed-runtime", "watershed-columnar"]),
     ("watershed-connectors", &["watershed-runtime", "watershed-columnar"]),
     ("watershed-bench", &["watershed", "watershed-sql", "watershed-connectors"]),
+    ("watershed-chaos", &["watershed"]),
     ("watershed-e2e", &[]),
     ("watershed-tidy", &[]),
 ];
