@@ -134,6 +134,14 @@ impl<C: Crew> Host<C> {
         Ok(Self { graph, store, crew, sender, keys, descs, workers, upkeep, rounds: Vec::new(), published: None })
     }
 
+    /// Gives it up: what is under way (a put that waits for a store, say) is not waited for. It is what a coordinator leaves that is killed.
+    #[cfg(feature = "grpc")]
+    pub(crate) fn leave(self) {
+        let Workers { log, upload, commit, discover } = self.workers;
+        [log, upload, commit, discover].into_iter().for_each(Worker::leave);
+        self.upkeep.leave();
+    }
+
     /// The first effects, and the first look for splits. True when the job is over.
     pub(crate) fn begin(&mut self, coordinator: &mut Coordinator) -> Result<bool> {
         let first = coordinator.begin()?;
@@ -269,10 +277,8 @@ pub(crate) fn write_delta(
     let bytes = write_file(FileInfo { bits, from_epoch: epoch, to_epoch: epoch, level: 0, tables }, runs)?;
     let (size, groups) = (bytes.len() as u64, Groups::All);
     let file = StateFile { name, bytes: size, from_epoch: epoch, to_epoch: epoch, entries, level: 0, groups };
-    match store.create(&file.name, bytes)? {
-        Put::Created => Ok(file),
-        Put::Exists | Put::Ambiguous => Err(Error::broken("I5", format!("state file `{}` exists already", file.name))),
-    }
+    store.create_own(&file.name, bytes)?;
+    Ok(file)
 }
 
 /// Makes staged output visible, sink by sink, in the order given. Idempotent.

@@ -27,6 +27,12 @@ impl Worker {
         Ok(Self { queue: Some(queue), thread: Some(thread) })
     }
 
+    /// Drops it without waiting: what is under way and queued is done behind whoever goes on, if at all.
+    #[cfg(feature = "grpc")]
+    pub(crate) fn leave(mut self) {
+        self.thread.take();
+    }
+
     /// Queues a task.
     pub(crate) fn run(&self, task: impl FnOnce() + Send + 'static) {
         if let Some(queue) = &self.queue {

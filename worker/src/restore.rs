@@ -33,21 +33,44 @@ pub(crate) fn root(store: &Store, job: &str, keys: KeySpace) -> Result<KeySpace>
     let mine = Root { format: 1, job: job.to_owned(), keys };
     let bytes = serde_json::to_vec_pretty(&mine).unwrap_or_default();
     store.create("job.json", bytes)?;
-    let stored = store.get("job.json")?.unwrap_or_default();
-    let stored: Root = serde_json::from_slice(&stored).map_err(|e| {
-        Error::new(Kind::Corrupt, "the job's root object `job.json` cannot be read")
-            .at(format!("storage {}", store.place()))
-            .advise(
-                "the storage was written by a newer version, or by something else: choose other storage, or restore the object",
-            )
-            .because(e)
-    })?;
+    let stored = read_root(store, &store.get("job.json")?.unwrap_or_default())?;
     if stored.job != mine.job {
         return Err(Error::new(Kind::Invalid, format!("the storage belongs to the job `{}`, not to `{job}`", stored.job))
             .at(format!("storage {}", store.place()))
             .advise("give each job storage of its own, or start with --fresh to throw that job's snapshots away"));
     }
     Ok(stored.keys)
+}
+
+fn read_root(store: &Store, bytes: &[u8]) -> Result<Root> {
+    serde_json::from_slice(bytes).map_err(|e| {
+        Error::new(Kind::Corrupt, "the job's root object `job.json` cannot be read")
+            .at(format!("storage {}", store.place()))
+            .advise(
+                "the storage was written by a newer version, or by something else: choose other storage, or restore the object",
+            )
+            .because(e)
+    })
+}
+
+/// Throws a job's snapshots away: what a job has written and nothing else, since somebody may have pointed it at a folder of his own.
+pub(crate) fn clear(store: &Store) -> Result<()> {
+    if let Some(bytes) = store.get("job.json")? {
+        read_root(store, &bytes)?;
+    }
+    for name in store.list("")?.iter().filter(|n| ours(n)) {
+        store.delete(name)?;
+    }
+    Ok(())
+}
+
+fn ours(name: &str) -> bool {
+    let entry = |n: &str| n.strip_suffix(".json").is_some_and(|n| n.len() == 20 && n.bytes().all(|c| c.is_ascii_digit()));
+    name == "job.json"
+        || name == LATEST
+        || name.starts_with("probe/")
+        || name.strip_prefix("manifest/").is_some_and(entry)
+        || watershed_runtime::protocol::gc::age(name).is_some()
 }
 
 /// Reads the log to its end.
@@ -128,5 +151,30 @@ impl Restore {
         }
         slot.start_from(manifest)?;
         Ok(slot)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fresh_start_throws_away_what_a_job_has_written_and_nothing_else() {
+        let store = Store::open("memory:").unwrap();
+        root(&store, "words", KeySpace::default()).unwrap();
+        let ours = ["LATEST", "manifest/00000000000000000003.json", "state/delta/1-8-660cd18a-2", "state/merged/2-9-x"];
+        let theirs = ["notes.txt", "manifest/plan.json", "state/of/the/art.txt", "other/job.json"];
+        for name in ours.iter().chain(&theirs) {
+            store.put(name, Vec::new()).unwrap();
+        }
+        clear(&store).unwrap();
+        let mut left = store.list("").unwrap();
+        left.sort();
+        let mut wanted = theirs;
+        wanted.sort_unstable();
+        assert_eq!(left, wanted);
+        store.put("job.json", b"{}".to_vec()).unwrap();
+        assert_eq!(clear(&store).unwrap_err().kind(), Kind::Corrupt, "a root object that is not ours");
+        assert!(store.get("job.json").unwrap().is_some());
     }
 }

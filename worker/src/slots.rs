@@ -185,11 +185,21 @@ impl Outbox for Post {
     }
 }
 
+/// What a slot's thread and its owner know of each other.
+#[derive(Debug, Default)]
+struct Life {
+    /// The slot is made, and may do things.
+    made: AtomicBool,
+    /// Nobody wants it any more.
+    over: AtomicBool,
+}
+
 /// A running slot.
 #[derive(Debug)]
 pub(crate) struct SlotThread {
     directory: Directory,
     id: SlotId,
+    life: Arc<Life>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -205,11 +215,13 @@ impl SlotThread {
         directory.open(id, &queue);
         let post = Post { directory: directory.clone(), known: Vec::new(), me: id, host };
         let waker = Arc::new(SlotWaker { queue, waking: AtomicBool::new(false) });
+        let life = Arc::new(Life::default());
+        let lives = life.clone();
         let thread = std::thread::Builder::new()
             .name(format!("slot-{}", id.0))
-            .spawn(move || run(events, post, waker, make))
+            .spawn(move || run(events, post, waker, &lives, make))
             .map_err(|e| Error::new(Kind::Unavailable, format!("cannot start the thread of slot {}", id.0)).because(e))?;
-        Ok(Self { directory: directory.clone(), id, thread: Some(thread) })
+        Ok(Self { directory: directory.clone(), id, life, thread: Some(thread) })
     }
 }
 
@@ -217,14 +229,29 @@ impl Drop for SlotThread {
     fn drop(&mut self) {
         self.directory.send(self.id, SlotMessage::Stop);
         self.directory.close(self.id);
-        if let Some(thread) = self.thread.take() {
+        self.life.over.store(true, Ordering::SeqCst);
+        // One that still reads its state has done nothing yet and will do nothing: a store that is away must not keep the next run waiting.
+        if self.life.made.load(Ordering::SeqCst)
+            && let Some(thread) = self.thread.take()
+        {
             let _ended = thread.join();
         }
     }
 }
 
-fn run(events: Receiver<SlotMessage>, mut post: Post, waker: Arc<SlotWaker>, make: impl FnOnce(Waker) -> Result<Slot>) {
-    let mut slot = match make(Waker::from(waker.clone())) {
+fn run(
+    events: Receiver<SlotMessage>,
+    mut post: Post,
+    waker: Arc<SlotWaker>,
+    life: &Life,
+    make: impl FnOnce(Waker) -> Result<Slot>,
+) {
+    let made = make(Waker::from(waker.clone()));
+    life.made.store(true, Ordering::SeqCst);
+    if life.over.load(Ordering::SeqCst) {
+        return;
+    }
+    let mut slot = match made {
         Ok(slot) => slot,
         Err(e) => return post.report(Report::Failed(e)),
     };
@@ -267,5 +294,29 @@ fn run(events: Receiver<SlotMessage>, mut post: Post, waker: Arc<SlotWaker>, mak
         if let Status::Idle(until) = slot.run(now(), &mut post) {
             wait = Some(until);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slot_that_still_reads_its_state_is_given_up_without_waiting_and_says_nothing_more() {
+        let (store, answer) = channel::<()>();
+        let (host, said) = channel();
+        let reading = move |_: Waker| {
+            let _back = answer.recv();
+            Err(Error::new(Kind::Unavailable, "the store was away"))
+        };
+        let slot = SlotThread::start(SlotId(3), &Directory::default(), HostSender::from(host), reading).unwrap();
+        let (done, dropped) = channel();
+        std::thread::spawn(move || {
+            drop(slot);
+            let _waited = done.send(());
+        });
+        dropped.recv_timeout(Duration::from_secs(20)).expect("nobody waits for the store");
+        drop(store);
+        assert!(said.recv().is_err(), "the thread ends, and what it failed at is nobody's matter any more");
     }
 }

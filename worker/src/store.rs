@@ -16,6 +16,56 @@ use object_store::{Error as StoreError, ObjectStore, ObjectStoreExt, PutMode, Pu
 use watershed_runtime::error::{Error, Kind, Result};
 use watershed_runtime::protocol::log::Put;
 
+/// How often a write is tried whose answer did not come.
+const TRIES: u32 = 3;
+
+/// How a cloud store is asked again: for three minutes, and at least every two seconds, so that a store that comes back is noticed soon.
+#[cfg(any(feature = "s3", feature = "gcs", feature = "azure"))]
+fn patience() -> object_store::RetryConfig {
+    let most = std::time::Duration::from_secs(2);
+    let backoff = object_store::BackoffConfig { max_backoff: most, ..object_store::BackoffConfig::default() };
+    object_store::RetryConfig { backoff, max_retries: 1000, retry_timeout: std::time::Duration::from_secs(180) }
+}
+
+/// Characters of a store's answer that are passed on.
+const LONGEST: usize = 400;
+
+/// What a store said, once. Errors of cloud stores wrap one answer in three layers, and an S3 server that cannot verify a request adds
+/// all of it, in hexadecimal digits too: forty lines, of which the code and the message matter.
+#[derive(Debug)]
+struct Said(String);
+
+impl Said {
+    fn of(error: StoreError) -> Self {
+        let mut all = error.to_string();
+        let mut cause: Option<&dyn std::error::Error> = std::error::Error::source(&error);
+        while let Some(e) = cause {
+            // The inner ones repeat the answer without the address.
+            if !all.contains("<Error>") && !all.contains(&e.to_string()) {
+                all = format!("{all}: {e}");
+            }
+            cause = e.source();
+        }
+        let Some((before, xml)) = all.split_once("<?xml").or_else(|| all.split_once("<Error>")) else {
+            return Self(all.chars().take(LONGEST).collect());
+        };
+        let part = |name: &str| {
+            let text = xml.split_once(&format!("<{name}>"))?.1;
+            text.split_once('<').map(|(text, _)| text.to_owned())
+        };
+        let answer = [part("Code"), part("Message")].into_iter().flatten().collect::<Vec<_>>().join(": ");
+        Self(before.chars().take(LONGEST).chain(answer.chars().take(LONGEST)).collect())
+    }
+}
+
+impl std::fmt::Display for Said {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Said {}
+
 /// A job's storage.
 #[derive(Clone, Debug)]
 pub struct Store {
@@ -73,14 +123,28 @@ impl Store {
         let invalid = |e: StoreError| Error::new(Kind::Invalid, format!("storage `{url}` cannot be opened")).because(e);
         let inner: Arc<dyn ObjectStore> = match scheme {
             #[cfg(feature = "s3")]
-            "s3" => Arc::new(object_store::aws::AmazonS3Builder::from_env().with_bucket_name(bucket).build().map_err(invalid)?),
+            "s3" => Arc::new(
+                object_store::aws::AmazonS3Builder::from_env()
+                    .with_bucket_name(bucket)
+                    .with_retry(patience())
+                    .build()
+                    .map_err(invalid)?,
+            ),
             #[cfg(feature = "gcs")]
             "gs" => Arc::new(
-                object_store::gcp::GoogleCloudStorageBuilder::from_env().with_bucket_name(bucket).build().map_err(invalid)?,
+                object_store::gcp::GoogleCloudStorageBuilder::from_env()
+                    .with_bucket_name(bucket)
+                    .with_retry(patience())
+                    .build()
+                    .map_err(invalid)?,
             ),
             #[cfg(feature = "azure")]
             "az" => Arc::new(
-                object_store::azure::MicrosoftAzureBuilder::from_env().with_container_name(bucket).build().map_err(invalid)?,
+                object_store::azure::MicrosoftAzureBuilder::from_env()
+                    .with_container_name(bucket)
+                    .with_retry(patience())
+                    .build()
+                    .map_err(invalid)?,
             ),
             other => {
                 return Err(Error::new(Kind::Invalid, format!("storage scheme `{other}` in `{url}` is not known"))
@@ -118,7 +182,7 @@ impl Store {
         Error::new(Kind::Unavailable, format!("cannot {doing} `{name}`"))
             .at(format!("storage {}", self.place))
             .advise("check that the storage is reachable, has room, and that its credentials or permissions are right")
-            .because(e)
+            .because(Said::of(e))
     }
 
     /// Creates an object, unless it exists. Any other answer leaves it open whether the put happened.
@@ -128,6 +192,24 @@ impl Store {
             Ok(_) => Ok(Put::Created),
             Err(StoreError::AlreadyExists { .. }) => Ok(Put::Exists),
             Err(e) => Err(self.failed("create", name, e)),
+        }
+    }
+
+    /// Creates an object under a name that nobody else will choose. An answer that did not come is no failure then: the same bytes go
+    /// to the same name again, and one that is there is this one.
+    pub fn create_own(&self, name: &str, bytes: Vec<u8>) -> Result<()> {
+        let mut tried = 1;
+        loop {
+            match self.create(name, bytes.clone()) {
+                Ok(Put::Created | Put::Exists) => return Ok(()),
+                Ok(Put::Ambiguous) if tried < TRIES => {}
+                Ok(Put::Ambiguous) => {
+                    return Err(Error::new(Kind::Unavailable, format!("it is not known whether `{name}` was created")));
+                }
+                Err(e) if tried >= TRIES || e.kind() != Kind::Unavailable => return Err(e),
+                Err(_) => {}
+            }
+            tried += 1;
         }
     }
 
@@ -188,5 +270,32 @@ impl Store {
     #[must_use]
     pub fn place(&self) -> &str {
         &self.place
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_of_one_s_own_that_is_there_already_was_created_by_an_earlier_try() {
+        let store = Store::open("memory:").unwrap();
+        assert_eq!(store.create("state/delta/1-1-a", b"x".to_vec()).unwrap(), Put::Created);
+        store.create_own("state/delta/1-1-a", b"x".to_vec()).unwrap();
+        store.create_own("state/delta/1-1-b", b"y".to_vec()).unwrap();
+        assert_eq!(store.get("state/delta/1-1-b").unwrap().unwrap(), b"y");
+    }
+
+    #[test]
+    fn what_a_store_said_is_told_once_and_without_its_xml() {
+        let answer = "Server returned non-2xx status code: 403 Forbidden: <?xml version=\"1.0\"?>\n<Error><Code>SignatureDoesNotMatch</Code>\
+            <Message>Check your key.</Message><CanonicalRequestBytes>50 55</CanonicalRequestBytes></Error>";
+        let inner: Box<dyn std::error::Error + Send + Sync> = answer.into();
+        let said = Said::of(StoreError::PermissionDenied { path: "job/state".into(), source: inner }).to_string();
+        assert!(said.contains("403 Forbidden: SignatureDoesNotMatch: Check your key."), "{said}");
+        assert!(!said.contains('<') && !said.contains("50 55") && said.matches("403").count() == 1, "{said}");
+        let gone: Box<dyn std::error::Error + Send + Sync> = "connection refused".into();
+        let said = Said::of(StoreError::Generic { store: "S3", source: gone }).to_string();
+        assert_eq!(said.matches("connection refused").count(), 1, "{said}");
     }
 }

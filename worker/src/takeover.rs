@@ -11,7 +11,7 @@ use watershed_runtime::protocol::restart;
 use watershed_runtime::protocol::rules::RuleSet;
 use watershed_runtime::state::StateDesc;
 
-use crate::restore::{claim, read_log, root};
+use crate::restore::{claim, clear, read_log, root};
 use crate::store::Store;
 
 /// What a start found in the storage.
@@ -59,9 +59,7 @@ impl Claim {
         let store = Store::open(url)?;
         store.probe()?;
         if self.fresh {
-            for name in store.list("")? {
-                store.delete(&name)?;
-            }
+            clear(&store)?;
         }
         let keys = root(&store, &self.name, self.keys)?;
         for (_, node, sink) in self.graph.sinks() {

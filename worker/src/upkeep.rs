@@ -41,6 +41,12 @@ impl Upkeep {
         })
     }
 
+    /// Gives it up without waiting for what it does.
+    #[cfg(feature = "grpc")]
+    pub(crate) fn leave(self) {
+        self.worker.leave();
+    }
+
     /// A manifest is in the log. `merged` is told of a merge that is durable.
     pub(crate) fn published(
         &mut self,

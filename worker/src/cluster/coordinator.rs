@@ -1,117 +1,51 @@
 //! The coordinator's process: one thread that knows who is there and steps the pure coordinator of the present run.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use watershed_runtime::coordinator::{Coordinator, Input};
 use watershed_runtime::error::{Error, Kind, Result};
-use watershed_runtime::graph::Graph;
 use watershed_runtime::key::{KeySpace, SlotId};
 use watershed_runtime::protocol::rules::RuleSet;
 use watershed_wire::frame::Era;
-use watershed_wire::v1::{Item, Load, RefusalReason, Register, Registered};
+use watershed_wire::v1::{RefusalReason, Register, Registered};
 
+use super::job::CoordinatorJob;
 use super::orders::{Begin, Order, report_of};
 use super::remote::Remote;
+use super::room::{lacking, room};
 use super::roster::{Admission, Roster};
-use super::service::{Ask, Service};
+use super::service::Service;
 use super::status::Loads;
+use super::told::{Ear, Told};
 use crate::clock::{now, unique};
 use crate::host::{Host, HostEvent, HostSender, clock, commit_handles, explain_fenced};
 use crate::local::{Outcome, WINDOW, pace};
 use crate::store::Store;
-use crate::takeover::{Claim, TakenOver};
-use crate::transport::{Answer, ControlHost, Listener, Network, Notice, Services, Sessions, threads};
+use crate::takeover::TakenOver;
+use crate::transport::{Answer, Listener, Notice, Services, Sessions, threads};
 
 /// How long workers may take to let go when the job is over.
 const FAREWELL: Duration = Duration::from_secs(5);
 /// How long a job that has run before waits for all of its workers before it begins with those that are there.
 const GATHER_MICROS: i64 = 3_000_000;
 
-/// The coordinator of a job in many processes.
-#[derive(Debug)]
-pub struct CoordinatorJob {
-    claim: Claim,
-    storage: String,
-    epoch: Duration,
-    replicas: u32,
-    listen: String,
-    network: Network,
-}
+/// Who has not looked for so long has not listened either.
+const AWAY_MICROS: i64 = 1_000_000;
+/// How long runs may fail for something that is away before the process ends with that, so that whoever watches it sees it.
+const FAILING_MICROS: i64 = 60_000_000;
+/// Between such runs.
+const REST_MICROS: i64 = 1_000_000;
 
 impl CoordinatorJob {
-    /// The coordinator of a job whose snapshots are in `storage`: an epoch a second, one worker, any port of loopback.
-    #[must_use]
-    pub fn new(name: impl Into<String>, graph: Graph, storage: impl Into<String>) -> Self {
-        let claim = Claim {
-            name: name.into(),
-            graph: Arc::new(graph),
-            fresh: false,
-            keys: KeySpace::default(),
-            may_drop: Vec::new(),
-            drop_unmatched: false,
-        };
-        let listen = "127.0.0.1:0".into();
-        Self { claim, storage: storage.into(), epoch: Duration::from_secs(1), replicas: 1, listen, network: Network::default() }
-    }
-
-    /// How often a snapshot is taken and output committed.
-    #[must_use]
-    pub fn epoch(mut self, every: Duration) -> Self {
-        self.epoch = every;
-        self
-    }
-
-    /// How many workers the job begins with.
-    #[must_use]
-    pub fn replicas(mut self, replicas: u32) -> Self {
-        self.replicas = replicas.max(1);
-        self
-    }
-
-    /// Throws earlier snapshots of the job away.
-    #[must_use]
-    pub fn fresh(mut self, fresh: bool) -> Self {
-        self.claim.fresh = fresh;
-        self
-    }
-
-    /// The number of key groups; only the first start of a job can set it.
-    #[must_use]
-    pub fn keys(mut self, keys: KeySpace) -> Self {
-        self.claim.keys = keys;
-        self
-    }
-
-    /// Stored states (`node.state`) that may be given up because the job no longer has them.
-    #[must_use]
-    pub fn may_drop(mut self, states: Vec<String>) -> Self {
-        self.claim.may_drop = states;
-        self
-    }
-
-    /// Where it listens, for workers and for whoever asks.
-    #[must_use]
-    pub fn listen(mut self, address: impl Into<String>) -> Self {
-        self.listen = address.into();
-        self
-    }
-
-    /// Certificates and token.
-    #[must_use]
-    pub fn network(mut self, network: Network) -> Self {
-        self.network = network;
-        self
-    }
-
     /// Coordinates until the job is over. `ready` hears the address it listens at, and gets a way to stop it.
     pub fn run(self, ready: impl FnOnce(std::net::SocketAddr, Stopper)) -> Result<Outcome> {
         let (store, keys) = self.claim.open(&self.storage)?;
         let runtime = threads(2)?;
         let (told, events) = channel();
-        let ear = Ear { to: Mutex::new(told.clone()) };
+        let ear = Ear::new(told.clone());
         let sessions = Sessions::new(Arc::new(ear), self.network.patience, runtime.handle().clone());
         let services = Services::default().control(&sessions).job(Service::new(told.clone()));
         let listener = Listener::start(runtime.handle(), &self.listen, &self.network, services)?;
@@ -127,12 +61,16 @@ impl CoordinatorJob {
             keys,
             sessions,
             told,
-            roster: Roster::new(),
+            roster: Roster::new(keys.groups()),
             loads: Loads::default(),
             running: None,
             runs: 0,
             term,
             began: now(),
+            looked: now(),
+            worked: false,
+            failing: None,
+            rest: 0,
             recovering: None,
         };
         let outcome = office.work(&events).map_err(|e| explain_fenced(e, &place));
@@ -149,47 +87,6 @@ impl Stopper {
     /// Stops with a snapshot.
     pub fn stop(&self) {
         let _over = self.0.send(Told::Stop);
-    }
-}
-
-/// What reaches the coordinator's thread.
-#[derive(Debug)]
-pub(super) enum Told {
-    Register(Register, Answer),
-    Item(u32, Item),
-    Load(u32, Load),
-    Notice(u32, Notice),
-    /// Of the run with this number.
-    Host(u64, HostEvent),
-    Ask(Ask),
-    Stop,
-}
-
-struct Ear {
-    to: Mutex<Sender<Told>>,
-}
-
-impl Ear {
-    fn tell(&self, what: Told) {
-        let _over = self.to.lock().unwrap_or_else(PoisonError::into_inner).send(what);
-    }
-}
-
-impl ControlHost for Ear {
-    fn register(&self, worker: Register, answer: Answer) {
-        self.tell(Told::Register(worker, answer));
-    }
-
-    fn received(&self, worker: u32, item: Item) {
-        self.tell(Told::Item(worker, item));
-    }
-
-    fn load(&self, worker: u32, load: Load) {
-        self.tell(Told::Load(worker, load));
-    }
-
-    fn notice(&self, worker: u32, notice: Notice) {
-        self.tell(Told::Notice(worker, notice));
     }
 }
 
@@ -222,6 +119,14 @@ pub(super) struct Office {
     term: u64,
     /// When this process began.
     began: i64,
+    /// When it was last looked who is there.
+    looked: i64,
+    /// Whether an epoch has been published from here.
+    worked: bool,
+    /// Since when runs have failed for something that is away.
+    failing: Option<i64>,
+    /// No run begins before this.
+    rest: i64,
     /// Why the last run ended, until the next has begun.
     pub(super) recovering: Option<String>,
 }
@@ -230,22 +135,55 @@ impl Office {
     fn work(&mut self, events: &Receiver<Told>) -> Result<Outcome> {
         loop {
             let nap = self.running.as_ref().map_or(Duration::from_millis(50), |r| r.host.nap(&r.coordinator));
-            let over = match events.recv_timeout(nap) {
-                Ok(told) => self.hear(told)?,
-                Err(RecvTimeoutError::Timeout) => self.step(Input::Tick)?,
-                Err(RecvTimeoutError::Disconnected) => return Ok(Outcome::Stopped),
-            };
-            if let Some(outcome) = over {
-                return Ok(outcome);
+            let came = events.recv_timeout(nap);
+            if matches!(came, Err(RecvTimeoutError::Disconnected)) {
+                return Ok(Outcome::Stopped);
             }
-            self.look_after_workers();
-            if let Some(outcome) = self.begin_if_possible()? {
-                return Ok(outcome);
-            }
-            if let Some(outcome) = self.follow_the_wish()? {
+            let over = self.round(came.ok());
+            if let Some(outcome) = over.or_else(|e| self.again(e).map(|()| None))? {
                 return Ok(outcome);
             }
         }
+    }
+
+    /// `Some` when the job is over.
+    fn round(&mut self, came: Option<Told>) -> Result<Option<Outcome>> {
+        let over = match came {
+            Some(told) => self.hear(told)?,
+            None => self.step(Input::Tick)?,
+        };
+        if over.is_some() {
+            return Ok(over);
+        }
+        if self.running.as_ref().is_some_and(|r| r.host.snapshot_age().is_some()) {
+            (self.worked, self.failing) = (true, None);
+        }
+        self.look_after_workers();
+        if let Some(outcome) = self.begin_if_possible()? {
+            return Ok(Some(outcome));
+        }
+        self.follow_the_wish()
+    }
+
+    /// What a run needs is away (storage, a disk): the run is over, and the next begins in a moment. Whatever else it is, and what stays
+    /// away, ends the process.
+    fn again(&mut self, e: Error) -> Result<()> {
+        let at = now();
+        let since = *self.failing.get_or_insert(at);
+        // A job that has never worked here is wrong rather than unlucky: its owner hears of it at once.
+        if e.kind() != Kind::Unavailable || !self.worked || at - since > FAILING_MICROS {
+            return Err(e);
+        }
+        self.end_run(watershed_runtime::error::explain(&e));
+        self.rest = at + REST_MICROS;
+        Ok(())
+    }
+
+    fn end_run(&mut self, why: String) {
+        if let Some(running) = self.running.take() {
+            running.host.leave();
+        }
+        self.recovering = Some(why);
     }
 
     /// `Some` when the job is over.
@@ -342,6 +280,10 @@ impl Office {
     }
 
     fn look_after_workers(&mut self) {
+        let at = now();
+        if at - std::mem::replace(&mut self.looked, at) > AWAY_MICROS {
+            self.roster.excuse(at);
+        }
         for (member, why) in self.roster.lost(now()) {
             self.sessions.end(member.worker);
             self.lose(member.worker, why);
@@ -357,20 +299,22 @@ impl Office {
         running.asked = None;
         let takes_part = running.coordinator.needs(|slot| u32::from(slot.0 / each) == worker);
         if takes_part {
-            self.running = None;
-            self.recovering = Some(format!("worker {worker} was lost: {why}"));
+            self.end_run(format!("worker {worker} was lost: {why}; the job goes on as soon as a worker is there"));
         }
     }
 
     /// Begins a run with those who are there, if they are enough.
     fn begin_if_possible(&mut self) -> Result<Option<Outcome>> {
-        if self.running.is_some() {
+        if self.running.is_some() || now() < self.rest {
             return Ok(None);
         }
         let crew = self.roster.present();
         // The first run waits for everybody; a job that is under way goes on with whoever is left.
         let gathered = self.runs > 0 || now() - self.began > GATHER_MICROS && self.ran_before()?;
         if crew.is_empty() || !gathered && self.roster.slots_of(self.wanted).is_err() {
+            return Ok(None);
+        }
+        if !self.fits(crew.len())? {
             return Ok(None);
         }
         let slots: BTreeSet<SlotId> = crew.iter().flat_map(|m| m.slots.clone()).collect();
@@ -407,6 +351,21 @@ impl Office {
         Ok(over.then_some(Outcome::Stopped))
     }
 
+    /// Whether those who are there have room for the job's state; if not, that is what it waits for.
+    fn fits(&mut self, workers: usize) -> Result<bool> {
+        let Some(room) = room(self.roster.budgets()) else { return Ok(true) };
+        let last = crate::restore::read_log(&self.store)?.last;
+        let state = last.map_or(0, |(_, manifest)| manifest.files.iter().map(|f| f.bytes).sum());
+        let lacking = lacking(state, workers, Some(room));
+        let fits = lacking.is_none();
+        if let Some(why) = lacking {
+            self.recovering = Some(why);
+            // The storage is not asked at every turn.
+            self.rest = now() + REST_MICROS;
+        }
+        Ok(fits)
+    }
+
     fn ran_before(&self) -> Result<bool> {
         Ok(crate::restore::read_log(&self.store)?.last.is_some())
     }
@@ -436,7 +395,11 @@ impl Office {
 
     /// Tells everybody that it is over, and waits a little until they have let go.
     fn farewell(&mut self, failed: Option<&Error>, events: &Receiver<Told>) {
-        self.running = None;
+        match self.running.take() {
+            // What has failed may go on failing for minutes.
+            Some(running) if failed.is_some() => running.host.leave(),
+            Some(_) | None => {}
+        }
         let order = Order::End(failed.map(|e| format!("the job has failed: {e}")));
         let mut there: BTreeSet<u32> = self.roster.present().into_iter().map(|m| m.worker).collect();
         for worker in &there {

@@ -19,8 +19,9 @@
 //! | file | what |
 //! |---|---|
 //! | `orders` | what coordinator and workers say to each other |
+//! | `room` | whether those who are there have room for the state, pure |
 //! | `roster` | who is there, pure: numbers, slots, who is lost, who may begin |
-//! | `coordinator`, `remote` | the coordinator's process; a crew of slots elsewhere |
+//! | `job`, `coordinator`, `told`, `remote` | what a coordinator is told; its process; what it hears; a crew of slots elsewhere |
 //! | `worker`, `uploads`, `pulse` | a worker's process; state files it writes itself; its heartbeat |
 //! | `dataflow` | whether two processes run one dataflow, and what differs |
 //! | `service`, `status` | what the command line and an operator ask |
@@ -30,15 +31,18 @@
 pub mod client;
 mod coordinator;
 mod dataflow;
+mod job;
 mod orders;
 mod pulse;
 mod remote;
+mod room;
 mod roster;
 mod service;
 mod status;
 pub mod supervise;
+mod told;
 mod uploads;
 mod worker;
 
-pub use coordinator::CoordinatorJob;
+pub use job::CoordinatorJob;
 pub use worker::WorkerJob;

@@ -26,6 +26,8 @@ struct Entry {
     since: i64,
     /// When it was last heard of.
     heard: i64,
+    /// How much state it has room for; 0 does not say.
+    memory: u64,
 }
 
 /// All workers of a job.
@@ -34,6 +36,8 @@ pub(super) struct Roster {
     /// Slots a worker has; fixed by the first one.
     each: Option<u16>,
     workers: BTreeMap<u32, Entry>,
+    /// Key groups of the job: a slot without one would have nothing to do.
+    groups: usize,
 }
 
 /// What a registration means.
@@ -48,8 +52,8 @@ pub(super) enum Admission {
 }
 
 impl Roster {
-    pub(super) fn new() -> Self {
-        Self { each: None, workers: BTreeMap::new() }
+    pub(super) fn new(groups: usize) -> Self {
+        Self { each: None, workers: BTreeMap::new(), groups }
     }
 
     /// A worker registers.
@@ -60,8 +64,11 @@ impl Roster {
             return Admission::Refused(RefusalReason::Malformed, why);
         };
         let each = u16::try_from(register.slots).unwrap_or(0);
-        if each == 0 || usize::from(each) * (number as usize + 1) > usize::from(u16::MAX) {
-            return Admission::Refused(RefusalReason::Malformed, format!("{} slots for worker {number}", register.slots));
+        let last = usize::try_from(register.slots).unwrap_or(usize::MAX).saturating_mul((number as usize).saturating_add(1));
+        if each == 0 || last > self.groups {
+            let (slots, groups) = (register.slots, self.groups);
+            let why = format!("worker {number} with {slots} slots: a job with {groups} key groups has slots 0 to {}", groups - 1);
+            return Admission::Refused(RefusalReason::Malformed, why);
         }
         if let Some(set) = self.each.filter(|set| *set != each && !self.workers.is_empty()) {
             let why = format!("{name} has {each} slots and the job's other workers have {set}: give all the same number");
@@ -72,7 +79,7 @@ impl Roster {
         let instead = self.workers.contains_key(&number);
         let slots = (0..each).map(|k| SlotId(number as u16 * each + k)).collect();
         let member = Member { worker: number, name, incarnation, address: register.data_address.clone(), slots };
-        self.workers.insert(number, Entry { member, connected: false, since: now, heard: now });
+        self.workers.insert(number, Entry { member, connected: false, since: now, heard: now, memory: register.memory_bytes });
         if instead { Admission::Instead(number) } else { Admission::New(number) }
     }
 
@@ -87,6 +94,16 @@ impl Roster {
     pub(super) fn heard(&mut self, worker: u32, now: i64) {
         if let Some(e) = self.workers.get_mut(&worker) {
             e.heard = now;
+        }
+    }
+
+    /// Nobody listened until now (the process slept, or the machine did): what was said meanwhile has not been read, so silence begins anew.
+    pub(super) fn excuse(&mut self, now: i64) {
+        for e in self.workers.values_mut() {
+            e.heard = now;
+            if !e.connected {
+                e.since = now;
+            }
         }
     }
 
@@ -108,6 +125,11 @@ impl Roster {
     /// Those who can take part.
     pub(super) fn present(&self) -> Vec<Member> {
         self.workers.values().filter(|e| e.connected).map(|e| e.member.clone()).collect()
+    }
+
+    /// How much state each of them has room for.
+    pub(super) fn budgets(&self) -> impl Iterator<Item = u64> {
+        self.workers.values().filter(|e| e.connected).map(|e| e.memory)
     }
 
     /// Whether a worker is there, and for how many microseconds nothing was heard of it.
@@ -156,20 +178,21 @@ mod tests {
 
     #[test]
     fn a_worker_s_slots_follow_from_its_name() {
-        let mut r = Roster::new();
+        let mut r = Roster::new(4096);
         assert_eq!(r.register(&register("w-2", "a", 3), 0), Admission::New(2));
         r.connected(2, true, 0);
         assert_eq!(r.present()[0].slots, [SlotId(6), SlotId(7), SlotId(8)]);
         assert_eq!(r.worker_of(SlotId(8)), 2);
         assert_eq!(r.slots_of(3), Err(vec![0, 1]));
-        for bad in [register("worker", "b", 3), register("w-0", "b", 0), register("w-0", "b", 2)] {
+        // No number, no slot, another number of slots, and more slots than there are key groups.
+        for bad in [register("worker", "b", 3), register("w-0", "b", 0), register("w-0", "b", 2), register("w-1365", "b", 3)] {
             assert!(matches!(r.register(&bad, 0), Admission::Refused(RefusalReason::Malformed, _)), "{bad:?}");
         }
     }
 
     #[test]
     fn a_dropped_connection_is_no_loss_until_it_stays_away_and_silence_is_one_in_the_end() {
-        let mut r = Roster::new();
+        let mut r = Roster::new(4096);
         r.register(&register("w-0", "a", 1), 0);
         r.connected(0, true, 0);
         r.heard(0, 1_000_000);
@@ -185,8 +208,22 @@ mod tests {
     }
 
     #[test]
+    fn who_was_not_listened_to_is_not_lost_for_it() {
+        let mut r = Roster::new(4096);
+        for name in ["w-0", "w-1"] {
+            r.register(&register(name, "a", 1), 0);
+        }
+        r.connected(0, true, 0);
+        let woken = 60_000_000;
+        r.excuse(woken);
+        assert!(r.lost(woken + GONE_MICROS).is_empty());
+        assert_eq!(r.lost(woken + GONE_MICROS + 1).len(), 1, "who stays away is lost a moment later");
+        assert_eq!(r.lost(woken + SILENT_MICROS + 1).len(), 1);
+    }
+
+    #[test]
     fn who_registers_under_a_name_that_is_there_takes_its_place() {
-        let mut r = Roster::new();
+        let mut r = Roster::new(4096);
         r.register(&register("w-0", "a", 1), 0);
         assert_eq!(r.register(&register("w-0", "b", 1), 1), Admission::Instead(0));
         // Without its session even the same process is a newcomer.

@@ -15,7 +15,8 @@ use watershed_wire::v1::{
     StatusRequest, StopReply, StopRequest, WatchRequest,
 };
 
-use super::coordinator::{Office, Told};
+use super::coordinator::Office;
+use super::told::Told;
 use crate::local::Outcome;
 use watershed_runtime::error::{Error, Result as Outcomes};
 

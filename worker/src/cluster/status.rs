@@ -109,7 +109,7 @@ impl Office {
     fn waiting(&self) -> Vec<String> {
         let mut all = Vec::new();
         if let Some(why) = &self.recovering {
-            all.push(format!("{why}; the job goes on as soon as a worker is there"));
+            all.push(why.clone());
         }
         if let Err(missing) = self.roster.slots_of(self.wanted) {
             let names: Vec<String> = missing.iter().map(u32::to_string).collect();

@@ -14,7 +14,8 @@ use crate::store::Store;
 /// The uploads of one run.
 #[derive(Debug)]
 pub(super) struct Uploads {
-    worker: Worker,
+    /// Taken when the run is over.
+    worker: Option<Worker>,
     store: Store,
     bits: u8,
     term: u64,
@@ -23,7 +24,7 @@ pub(super) struct Uploads {
 
 impl Uploads {
     pub(super) fn new(store: Store, bits: u8, term: u64, descs: Arc<Vec<(u64, StateDesc)>>) -> Result<Self> {
-        Ok(Self { worker: Worker::new("upload")?, store, bits, term, descs })
+        Ok(Self { worker: Some(Worker::new("upload")?), store, bits, term, descs })
     }
 
     /// Passes a report on; one with entries, once they are durable.
@@ -34,7 +35,8 @@ impl Uploads {
             return on(slot, Report::Sealed(epoch, part));
         }
         let (store, bits, at, descs) = (self.store.clone(), self.bits, (self.term, epoch), self.descs.clone());
-        self.worker.run(move || {
+        let Some(worker) = &self.worker else { return };
+        worker.run(move || {
             let EpochPart { runs, mut files, splits, watermarks, handles, changed } = *part;
             let said = match write_delta(&store, bits, &descs, at, &runs) {
                 Ok(file) => {
@@ -46,5 +48,14 @@ impl Uploads {
             };
             on(slot, said);
         });
+    }
+}
+
+impl Drop for Uploads {
+    /// A run that is over does not wait for a store that is away: what it still wrote nobody will name.
+    fn drop(&mut self) {
+        if let Some(worker) = self.worker.take() {
+            worker.leave();
+        }
     }
 }

@@ -13,9 +13,11 @@
     reason = "a test fails by panicking"
 )]
 
+mod bad;
 #[path = "../kill/job.rs"]
 mod job;
 mod party;
+mod rescale;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -27,19 +29,35 @@ use party::Party;
 /// A rule and its test.
 type Rule = (&'static str, fn(&Path));
 
-const RULES: [Rule; 6] = [
+const RULES: [Rule; 13] = [
     ("two_workers_share_a_job", two_workers_share_a_job),
     ("workers_join_and_leave_while_rows_flow", workers_join_and_leave_while_rows_flow),
+    ("scaling_out_from_two_to_three_loses_no_state", rescale::scaling_out_from_two_to_three_loses_no_state),
+    ("scaling_in_from_three_to_two_panics_nobody", rescale::scaling_in_from_three_to_two_panics_nobody),
     ("a_killed_worker_costs_nothing_but_time", a_killed_worker_costs_nothing_but_time),
     ("a_killed_coordinator_costs_nothing_but_time", a_killed_coordinator_costs_nothing_but_time),
     ("a_worker_that_sleeps_through_its_loss_comes_back_as_another", a_worker_that_sleeps_through_its_loss_comes_back_as_another),
-    ("a_worker_of_another_dataflow_is_refused_by_name", a_worker_of_another_dataflow_is_refused_by_name),
+    ("a_worker_of_another_dataflow_is_refused_by_name", bad::a_worker_of_another_dataflow_is_refused_by_name),
+    ("another_job_on_the_same_storage_is_refused_by_name", bad::another_job_on_the_same_storage_is_refused_by_name),
+    (
+        "storage_that_something_else_wrote_is_refused_and_left_alone",
+        bad::storage_that_something_else_wrote_is_refused_and_left_alone,
+    ),
+    (
+        "no_workers_and_more_slots_than_key_groups_are_refused_by_name",
+        bad::no_workers_and_more_slots_than_key_groups_are_refused_by_name,
+    ),
+    ("garbage_to_live_ports_harms_nobody", bad::garbage_to_live_ports_harms_nobody),
+    ("who_takes_the_storage_over_fences_who_had_it", bad::who_takes_the_storage_over_fences_who_had_it),
 ];
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     match words.first().map(String::as_str) {
         Some("run" | "coordinator" | "worker" | "scale" | "status" | "stop") => {
+            if std::env::var_os("OTHER_JOB").is_some() {
+                return watershed::main("others", party::build);
+            }
             if std::env::var_os("OTHER_DATAFLOW").is_some() {
                 return watershed::main("numbered", |job| {
                     let rows = job.source("other", watershed::io::generate(|n| n).rows(1));
@@ -121,13 +139,6 @@ fn a_worker_that_sleeps_through_its_loss_comes_back_as_another(dir: &Path) {
     sleeper.signal("CONT");
     party.until_workers_own(3);
     party.manifests(4);
-    check(dir, party.until_all_is_out());
-}
-
-fn a_worker_of_another_dataflow_is_refused_by_name(dir: &Path) {
-    let party = Party::start(dir, 1);
-    let said = party.refused_worker();
-    assert!(said.contains("only the coordinator's job has [") && said.contains("other"), "{said}");
     check(dir, party.until_all_is_out());
 }
 

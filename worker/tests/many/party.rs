@@ -4,6 +4,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use watershed::cluster::client::Client;
+use watershed::transport::Network;
+
 use crate::job::{self, Row};
 
 /// What takes longer hangs.
@@ -26,7 +29,10 @@ impl Process {
 /// A running job.
 pub(crate) struct Party {
     supervisor: Child,
+    /// Where input, output and snapshots are.
     dir: PathBuf,
+    /// Where the supervisor and who asks the job were started.
+    home: PathBuf,
     files: u64,
 }
 
@@ -34,14 +40,38 @@ impl Party {
     /// Starts a job with so many workers, and waits until it processes.
     pub(crate) fn start(dir: &Path, replicas: u32) -> Self {
         std::fs::create_dir(dir.join("in")).expect("the input directory can be made");
-        let supervisor = itself("run", dir)
-            .args(["--replicas", &replicas.to_string(), "--epoch", "20ms", "--storage", "state", "--log-format", "json"])
-            .stderr(std::fs::File::create(dir.join("stderr")).expect("the log can be made"))
-            .spawn()
-            .expect("the job can be started");
-        let mut party = Self { supervisor, dir: dir.to_owned(), files: 0 };
+        let supervisor = supervise(dir, "state", replicas);
+        let mut party = Self { supervisor, dir: dir.to_owned(), home: dir.to_owned(), files: 0 };
         party.manifests(2);
         party
+    }
+
+    /// A second supervisor, which knows nothing of the first, starts the same job on the same storage. How the first one ends.
+    pub(crate) fn taken_over(&mut self, replicas: u32) -> Option<i32> {
+        let home = self.dir.join("second");
+        std::fs::create_dir(&home).expect("a directory can be made");
+        for name in ["in", "out"] {
+            std::os::unix::fs::symlink(self.dir.join(name), home.join(name)).expect("a link can be made");
+        }
+        let storage = self.dir.join("state").display().to_string();
+        let mut first = std::mem::replace(&mut self.supervisor, supervise(&home, &storage, replicas));
+        let mut ended = None;
+        self.until("the end of who had the storage before", |_| {
+            ended = first.try_wait().expect("the first supervisor is a child of this process");
+            ended.is_some()
+        });
+        self.home = home;
+        ended.and_then(|e| e.code())
+    }
+
+    /// Asks the coordinator without the command line.
+    pub(crate) fn client(&self) -> Client {
+        Client::connect(self.address().trim(), Network::default()).expect("the coordinator can be reached")
+    }
+
+    /// Where the coordinator listens.
+    pub(crate) fn address(&self) -> String {
+        std::fs::read_to_string(self.home.join(".watershed/numbered.coordinator")).expect("the address is there")
     }
 
     /// Waits until `come`, and feeds meanwhile.
@@ -77,7 +107,8 @@ impl Party {
     }
 
     pub(crate) fn scale(&mut self, replicas: usize) {
-        let said = itself("scale", &self.dir).args(["--replicas", &replicas.to_string()]).output().expect("scale can be started");
+        let said =
+            itself("scale", &self.home).args(["--replicas", &replicas.to_string()]).output().expect("scale can be started");
         assert!(said.status.success(), "{}{}", String::from_utf8_lossy(&said.stderr), self.said());
     }
 
@@ -92,16 +123,15 @@ impl Party {
     }
 
     fn process(&self, who: &str) -> Process {
-        let said = std::fs::read_to_string(self.dir.join("stderr")).unwrap_or_default();
+        let said = std::fs::read_to_string(self.home.join("stderr")).unwrap_or_default();
         let from = said.rfind(who).unwrap_or_else(|| panic!("{who} was never said: {said}")) + who.len();
         Process(said[from..].chars().take_while(char::is_ascii_digit).collect())
     }
 
     /// What a worker of another dataflow hears.
     pub(crate) fn refused_worker(&self) -> String {
-        let address = std::fs::read_to_string(self.dir.join(".watershed/numbered.coordinator")).expect("the address is there");
         let said = itself("worker", &self.dir)
-            .args(["--name", "worker-7", "--coordinator", address.trim()])
+            .args(["--name", "worker-7", "--coordinator", self.address().trim()])
             .env("OTHER_DATAFLOW", "1")
             .output()
             .expect("a worker can be started");
@@ -123,7 +153,7 @@ impl Party {
             assert!(Instant::now() < deadline, "{} of {rows} rows came out: {}", counted.1, self.said());
             std::thread::park_timeout(Duration::from_millis(5));
         }
-        let stopped = itself("stop", &self.dir).output().expect("stop can be started");
+        let stopped = itself("stop", &self.home).output().expect("stop can be started");
         assert!(stopped.status.success(), "{}", String::from_utf8_lossy(&stopped.stderr));
         let ended = self.supervisor.wait().expect("the supervisor is a child of this process");
         assert!(ended.success(), "{ended}: {}", self.said());
@@ -144,7 +174,7 @@ impl Party {
     }
 
     fn status(&self) -> Option<serde_json::Value> {
-        let said = itself("status", &self.dir).arg("--json").output().ok()?;
+        let said = itself("status", &self.home).arg("--json").output().ok()?;
         serde_json::from_slice(&said.stdout).ok()
     }
 
@@ -153,8 +183,9 @@ impl Party {
         names(&self.dir.join("state/manifest")).into_iter().filter_map(number).max().unwrap_or(0)
     }
 
-    fn said(&self) -> String {
-        let said = std::fs::read_to_string(self.dir.join("stderr")).unwrap_or_default();
+    /// What all processes have said, and how the job is.
+    pub(crate) fn said(&self) -> String {
+        let said = std::fs::read_to_string(self.home.join("stderr")).unwrap_or_default();
         format!("{said}{}", self.status().unwrap_or_default())
     }
 }
@@ -162,13 +193,21 @@ impl Party {
 impl Drop for Party {
     fn drop(&mut self) {
         // A test that failed: the supervisor's end ends the job.
-        let _gone = itself("stop", &self.dir).output();
+        let _gone = itself("stop", &self.home).output();
         let _gone = self.supervisor.kill();
         let _reaped = self.supervisor.wait();
     }
 }
 
-fn itself(word: &str, dir: &Path) -> Command {
+fn supervise(home: &Path, storage: &str, replicas: u32) -> Child {
+    itself("run", home)
+        .args(["--replicas", &replicas.to_string(), "--epoch", "20ms", "--storage", storage, "--log-format", "json"])
+        .stderr(std::fs::File::create(home.join("stderr")).expect("the log can be made"))
+        .spawn()
+        .expect("the job can be started")
+}
+
+pub(crate) fn itself(word: &str, dir: &Path) -> Command {
     let mut program = Command::new(std::env::current_exe().expect("this executable has a path"));
     program.arg(word).current_dir(dir).stdin(Stdio::null());
     program

@@ -1,0 +1,87 @@
+//! What a coordinator is told before it begins.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use watershed_runtime::graph::Graph;
+use watershed_runtime::key::KeySpace;
+
+use crate::takeover::Claim;
+use crate::transport::Network;
+
+/// The coordinator of a job in many processes.
+#[derive(Debug)]
+pub struct CoordinatorJob {
+    pub(super) claim: Claim,
+    pub(super) storage: String,
+    pub(super) epoch: Duration,
+    pub(super) replicas: u32,
+    pub(super) listen: String,
+    pub(super) network: Network,
+}
+
+impl CoordinatorJob {
+    /// The coordinator of a job whose snapshots are in `storage`: an epoch a second, one worker, any port of loopback.
+    #[must_use]
+    pub fn new(name: impl Into<String>, graph: Graph, storage: impl Into<String>) -> Self {
+        let claim = Claim {
+            name: name.into(),
+            graph: Arc::new(graph),
+            fresh: false,
+            keys: KeySpace::default(),
+            may_drop: Vec::new(),
+            drop_unmatched: false,
+        };
+        let listen = "127.0.0.1:0".into();
+        Self { claim, storage: storage.into(), epoch: Duration::from_secs(1), replicas: 1, listen, network: Network::default() }
+    }
+
+    /// How often a snapshot is taken and output committed.
+    #[must_use]
+    pub fn epoch(mut self, every: Duration) -> Self {
+        self.epoch = every;
+        self
+    }
+
+    /// How many workers the job begins with.
+    #[must_use]
+    pub fn replicas(mut self, replicas: u32) -> Self {
+        self.replicas = replicas.max(1);
+        self
+    }
+
+    /// Throws earlier snapshots of the job away.
+    #[must_use]
+    pub fn fresh(mut self, fresh: bool) -> Self {
+        self.claim.fresh = fresh;
+        self
+    }
+
+    /// The number of key groups; only the first start of a job can set it.
+    #[must_use]
+    pub fn keys(mut self, keys: KeySpace) -> Self {
+        self.claim.keys = keys;
+        self
+    }
+
+    /// Stored states (`node.state`) that may be given up because the job no longer has them.
+    #[must_use]
+    pub fn may_drop(mut self, states: Vec<String>) -> Self {
+        self.claim.may_drop = states;
+        self
+    }
+
+    /// Where it listens, for workers and for whoever asks.
+    #[must_use]
+    pub fn listen(mut self, address: impl Into<String>) -> Self {
+        self.listen = address.into();
+        self
+    }
+
+    /// Certificates and token.
+    #[must_use]
+    pub fn network(mut self, network: Network) -> Self {
+        self.network = network;
+        self
+    }
+}

@@ -1,0 +1,30 @@
+//! Whether the workers that are there have room for the state of the job. Pure.
+//!
+//! What is asked of a worker is what it has said of itself (`--memory-bytes`); one that has said nothing is taken to have room. State is
+//! counted as it is stored, which is less than it takes in memory: whoever gives budgets gives what a worker may have of it.
+
+/// The room that the workers have together; `None` if one of them sets no limit.
+pub(super) fn room(budgets: impl IntoIterator<Item = u64>) -> Option<u64> {
+    budgets.into_iter().map(|b| (b > 0).then_some(b)).sum()
+}
+
+/// Why a job of so much state does not begin with these workers; `None` if it does.
+pub(super) fn lacking(state: u64, workers: usize, room: Option<u64>) -> Option<String> {
+    let room = room.filter(|room| *room < state)?;
+    let mib = |bytes: u64| bytes.div_ceil(1 << 20);
+    Some(format!("{workers} workers have room for {} MiB, and the job's state has {} MiB", mib(room), mib(state)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn state_that_does_not_fit_is_named_and_one_worker_without_a_limit_is_enough() {
+        const MIB: u64 = 1 << 20;
+        assert_eq!(lacking(3 * MIB, 2, room([MIB, 2 * MIB])), None);
+        let why = lacking(3 * MIB + 1, 2, room([MIB, 2 * MIB])).unwrap();
+        assert_eq!(why, "2 workers have room for 3 MiB, and the job's state has 4 MiB");
+        assert_eq!(lacking(u64::MAX, 2, room([MIB, 0])), None);
+    }
+}

@@ -1,0 +1,93 @@
+//! What bad worlds get while a job runs: a clear refusal for whoever is wrong, and no harm for the job.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::time::Duration;
+
+use crate::check;
+use crate::party::{Party, itself};
+
+pub(crate) fn a_worker_of_another_dataflow_is_refused_by_name(dir: &Path) {
+    let party = Party::start(dir, 1);
+    let said = party.refused_worker();
+    assert!(said.contains("only the coordinator's job has [") && said.contains("other"), "{said}");
+    check(dir, party.until_all_is_out());
+}
+
+/// Starts a coordinator that has to refuse: its exit code, and what it said.
+fn refused_coordinator(dir: &Path, variable: &str, words: &[&str]) -> (Option<i32>, String) {
+    let said = itself("coordinator", dir)
+        .args(["--listen", "127.0.0.1:0", "--storage", "state", "--replicas", "1"])
+        .args(words)
+        .env(variable, "1")
+        .output()
+        .expect("a coordinator can be started");
+    (said.status.code(), String::from_utf8_lossy(&said.stderr).into_owned())
+}
+
+pub(crate) fn another_job_on_the_same_storage_is_refused_by_name(dir: &Path) {
+    let party = Party::start(dir, 1);
+    let (code, said) = refused_coordinator(dir, "OTHER_JOB", &[]);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("belongs to the job `numbered`, not to `others`"), "{said}");
+    check(dir, party.until_all_is_out());
+}
+
+pub(crate) fn storage_that_something_else_wrote_is_refused_and_left_alone(dir: &Path) {
+    let theirs = [("job.json", "{\"name\": \"somebody's\"}"), ("notes/plan.txt", "nobody else's"), ("state.db", "theirs")];
+    for (name, text) in theirs {
+        let path = dir.join("state").join(name);
+        std::fs::create_dir_all(path.parent().expect("it has a folder")).expect("the folder can be made");
+        std::fs::write(path, text).expect("the file can be written");
+    }
+    let (code, said) = refused_coordinator(dir, "NOTHING", &[]);
+    assert_eq!(code, Some(5), "{said}");
+    assert!(said.contains("job.json") && said.contains("choose other storage"), "{said}");
+    for (name, text) in theirs {
+        assert_eq!(std::fs::read_to_string(dir.join("state").join(name)).expect("it is still there"), text);
+    }
+}
+
+pub(crate) fn no_workers_and_more_slots_than_key_groups_are_refused_by_name(dir: &Path) {
+    let party = Party::start(dir, 1);
+    let mut client = party.client();
+    let none = client.scale(0).expect_err("a job without workers is refused").to_string();
+    assert!(none.contains("at least one worker"), "{none}");
+    let many = client.scale(5000).expect_err("a slot without a key group is refused").to_string();
+    assert!(many.contains("4096 key groups"), "{many}");
+    check(dir, party.until_all_is_out());
+}
+
+pub(crate) fn garbage_to_live_ports_harms_nobody(dir: &Path) {
+    let mut party = Party::start(dir, 2);
+    party.until_workers_own(2);
+    let status = party.client().status().expect("the coordinator answers");
+    let workers = status.workers.into_iter().map(|w| w.data_address);
+    for address in workers.chain([party.address().trim().to_owned()]) {
+        // Nothing of HTTP; a preface of HTTP/2 and then nothing of it; and somebody who connects and says nothing.
+        for bytes in [&[0xaa; 4096][..], b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"] {
+            let mut stranger = TcpStream::connect(&address).expect("the port is open");
+            stranger.set_read_timeout(Some(Duration::from_secs(20))).expect("a time-out can be set");
+            stranger.write_all(bytes).expect("it takes some bytes");
+            // Closed or reset, but not kept: a read that times out is an error of another kind.
+            let end = stranger.read_to_end(&mut Vec::new());
+            let kept = end.is_err_and(|e| matches!(e.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut));
+            assert!(!kept, "{address} keeps a stranger");
+        }
+        let _silent = TcpStream::connect(&address).expect("the port is open");
+        party.manifests(1);
+    }
+    let said = party.said();
+    assert!(!said.contains("panicked") && !said.contains("has ended with code"), "{said}");
+    check(dir, party.until_all_is_out());
+}
+
+pub(crate) fn who_takes_the_storage_over_fences_who_had_it(dir: &Path) {
+    let mut party = Party::start(dir, 2);
+    party.until_workers_own(2);
+    assert_eq!(party.taken_over(2), Some(4), "{}", party.said());
+    party.until_workers_own(2);
+    party.manifests(4);
+    check(dir, party.until_all_is_out());
+}
