@@ -22,6 +22,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("watershed-job", &[]),
     ("watershed-sql", &["watershed-runtime", "watershed-columnar"]),
     ("watershed-connectors", &["watershed-runtime", "watershed-columnar"]),
+    ("watershed-crds", &["watershed-job"]),
+    ("watershed-operator", &["watershed-crds", "watershed-job", "watershed-wire"]),
     ("watershed-bench", &["watershed", "watershed-sql", "watershed-connectors"]),
     ("watershed-chaos", &["watershed"]),
     ("watershed-e2e", &[]),
@@ -43,6 +45,7 @@ const ABSENCES: &[(&str, &[&str])] = &[
     ("watershed", &["datafusion*", "sqlparser", "kube*", "tonic", "clap_derive", "arrow*"]),
     ("watershed-connectors", &["datafusion*", "sqlparser", "kube*", "tonic"]),
     ("watershed-sql", &["kube*", "tonic", "rdkafka*"]),
+    ("watershed-operator", &["watershed-runtime", "arrow*", "datafusion*", "object_store", "aws-lc-sys", "openssl", "openssl-sys"]),
 ];
 
 fn metadata() -> Vec<Value> {

@@ -17,6 +17,8 @@
 //! | `transport` (feature `grpc`) | links between processes that survive dropped connections |
 //! | `control`, [`http`], `telemetry` | steering and watching a running job from outside |
 
+#[cfg(any(feature = "s3", feature = "gcs", feature = "azure"))]
+mod address;
 #[cfg(feature = "cli")]
 pub mod cli;
 mod clock;

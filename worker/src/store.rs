@@ -16,6 +16,9 @@ use object_store::{Error as StoreError, ObjectStore, ObjectStoreExt, PutMode, Pu
 use watershed_runtime::error::{Error, Kind, Result};
 use watershed_runtime::protocol::log::Put;
 
+#[cfg(any(feature = "s3", feature = "gcs", feature = "azure"))]
+use crate::address::Address;
+
 /// How often a write is tried whose answer did not come.
 const TRIES: u32 = 3;
 
@@ -118,18 +121,18 @@ impl Store {
 
     #[cfg(any(feature = "s3", feature = "gcs", feature = "azure"))]
     fn cloud(url: &str) -> Result<Self> {
-        let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
-        let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+        let at = Address::of(url)?;
+        let (scheme, bucket, prefix) = (at.scheme.as_str(), at.bucket.as_str(), at.prefix.as_str());
         let invalid = |e: StoreError| Error::new(Kind::Invalid, format!("storage `{url}` cannot be opened")).because(e);
         let inner: Arc<dyn ObjectStore> = match scheme {
             #[cfg(feature = "s3")]
-            "s3" => Arc::new(
-                object_store::aws::AmazonS3Builder::from_env()
-                    .with_bucket_name(bucket)
-                    .with_retry(patience())
-                    .build()
-                    .map_err(invalid)?,
-            ),
+            "s3" => {
+                let mut builder = object_store::aws::AmazonS3Builder::from_env().with_bucket_name(bucket).with_retry(patience());
+                // What is said counts more than the environment.
+                builder = at.region.iter().fold(builder, |b, region| b.with_region(region));
+                builder = at.endpoint.iter().fold(builder, |b, e| b.with_endpoint(e).with_allow_http(at.is_plain()));
+                Arc::new(builder.build().map_err(invalid)?)
+            }
             #[cfg(feature = "gcs")]
             "gs" => Arc::new(
                 object_store::gcp::GoogleCloudStorageBuilder::from_env()
@@ -139,13 +142,13 @@ impl Store {
                     .map_err(invalid)?,
             ),
             #[cfg(feature = "azure")]
-            "az" => Arc::new(
-                object_store::azure::MicrosoftAzureBuilder::from_env()
-                    .with_container_name(bucket)
-                    .with_retry(patience())
-                    .build()
-                    .map_err(invalid)?,
-            ),
+            "az" => {
+                let builder = object_store::azure::MicrosoftAzureBuilder::from_env();
+                let mut builder = builder.with_container_name(bucket).with_retry(patience());
+                builder = at.account.iter().fold(builder, |b, account| b.with_account(account));
+                builder = at.endpoint.iter().fold(builder, |b, e| b.with_endpoint(e.clone()).with_allow_http(at.is_plain()));
+                Arc::new(builder.build().map_err(invalid)?)
+            }
             other => {
                 return Err(Error::new(Kind::Invalid, format!("storage scheme `{other}` in `{url}` is not known"))
                     .advise("use a directory, s3://, gs:// or az:// (each needs its feature)"));

@@ -62,14 +62,7 @@ impl JobFile {
     /// What is worth knowing about the file, a line each.
     pub(crate) fn notes(&self) -> Vec<String> {
         let d = &self.document;
-        let mut all: Vec<String> =
-            d.notices.iter().chain(&d.kubernetes_only).map(|p| format!("note: {}:{p}", self.file)).collect();
-        if let Some(Storage::S3 { endpoint, region, .. }) = &d.job.snapshots.storage
-            && (endpoint.is_some() || region.is_some())
-        {
-            all.push(format!("note: {}: a local run takes region and endpoint from AWS_REGION and AWS_ENDPOINT_URL", self.file));
-        }
-        all
+        d.notices.iter().chain(&d.kubernetes_only).map(|p| format!("note: {}:{p}", self.file)).collect()
     }
 
     /// Refuses what only a cluster can do.

@@ -15,9 +15,11 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use watershed_runtime::error::{Error, Kind, Result};
 use watershed_runtime::graph::Graph;
-use watershed_wire::v1::StatusReply;
+use watershed_runtime::key::KeySpace;
+use watershed_wire::v1::{Phase, StatusReply};
 
 use super::exit::{Printed, exit_code, print};
+use super::supervised::{ends_when_told, is_supervised, stay, stay_and_tell, supervised_arg};
 use super::{Settings, flags};
 use crate::LocalJob;
 use crate::cluster::client::Client;
@@ -25,7 +27,7 @@ use crate::cluster::supervise::Supervisor;
 use crate::cluster::{CoordinatorJob, WorkerJob};
 use crate::local::Outcome;
 use crate::telemetry::log::{Format, Log};
-use crate::transport::{Auth, Network, Tls, TlsFiles, Token};
+use crate::transport::{Auth, Network, Tls, TlsFiles, Token, Verifier};
 
 fn value(name: &'static str, shown: &'static str, help: &'static str) -> Arg {
     Arg::new(name).long(name).value_name(shown).help(help)
@@ -41,13 +43,16 @@ fn coordinator_at() -> Arg {
     value("coordinator", "ADDR", "Where the coordinator listens [default: where `run --replicas` put it]")
 }
 
-fn network_args() -> [Arg; 5] {
+fn network_args() -> [Arg; 8] {
     [
         value("tls-ca", "FILE", "Certificates of who may talk to this process; with --tls-cert and --tls-key"),
         value("tls-cert", "FILE", "This process's certificate"),
         value("tls-key", "FILE", "Its key"),
         value("tls-name", "NAME", "The name in every certificate of the job [default: the host that is dialled]"),
         value("token-file", "FILE", "A file with the token that processes of the job show each other"),
+        value("token-keys", "FILE", "Public keys (JWKS) that others' tokens are checked with [default: all have the same token]"),
+        value("token-audience", "NAME", "Who such a token must be for [default: watershed]"),
+        value("token-subjects", "A,B", "Whose tokens are let in"),
     ]
 }
 
@@ -67,6 +72,7 @@ pub fn coordinator_command(job: Option<Arg>) -> Command {
         .args(job)
         .arg(value("listen", "ADDR", "Where workers and commands reach it [default: 127.0.0.1:7100]"))
         .arg(replicas("Workers to begin with [default: 1]"))
+        .arg(supervised_arg())
         .args(flags::run_args().into_iter().filter(|a| !["slots", "http", "replicas"].contains(&a.get_id().as_str())))
         .args(network_args())
 }
@@ -86,6 +92,7 @@ pub fn worker_command(job: Option<Arg>) -> Command {
         .arg(value("listen", "ADDR", "Where other workers reach it [default: 127.0.0.1, any port]"))
         .arg(value("advertise", "ADDR", "The address that they use, if that is another"))
         .arg(value("memory-bytes", "BYTES", "How much state it has room for").value_parser(value_parser!(u64)))
+        .arg(supervised_arg())
         .args(flags::run_args().into_iter().filter(|a| ["slots", "log-format"].contains(&a.get_id().as_str())))
         .args(network_args())
 }
@@ -129,7 +136,16 @@ fn number<N: std::str::FromStr + Copy + Send + Sync + 'static>(typed: &ArgMatche
 fn network(typed: &ArgMatches) -> Result<Network> {
     let mut network = Network::default();
     if let Some(file) = given(typed, "token-file") {
-        network.auth = Some(Arc::new(Auth::new(Token::File(PathBuf::from(file)))?));
+        let auth = Auth::new(Token::File(PathBuf::from(file)))?;
+        network.auth = Some(Arc::new(match given(typed, "token-keys") {
+            None => auth,
+            Some(keys) => {
+                let audience = given(typed, "token-audience").unwrap_or_else(|| "watershed".into());
+                let subjects = given(typed, "token-subjects").unwrap_or_default();
+                let subjects = subjects.split(',').map(|s| s.trim().to_owned()).filter(|s| !s.is_empty()).collect();
+                auth.checked_by(Verifier::new(PathBuf::from(keys), audience, subjects)?)
+            }
+        }));
     }
     let files = [given(typed, "tls-ca"), given(typed, "tls-cert"), given(typed, "tls-key")];
     network.tls = match files {
@@ -162,19 +178,32 @@ fn ends<T>(log: &Log, result: Result<T>, code: impl FnOnce(T) -> u8) -> ExitCode
 #[must_use]
 pub fn coordinate(typed: &ArgMatches, graph: Graph, settings: &Settings) -> ExitCode {
     let log = Arc::new(Log::new(settings.format, &settings.name));
+    let supervised = is_supervised(typed);
+    let storage = given(typed, "storage").or_else(|| settings.storage.clone());
+    let storage = storage.unwrap_or_else(|| LocalJob::default_storage(&settings.name).display().to_string());
+    let listen = given(typed, "listen").unwrap_or_else(|| "127.0.0.1:7100".into());
     let run = || -> Result<Outcome> {
-        let storage = given(typed, "storage").or_else(|| settings.storage.clone());
-        let storage = storage.unwrap_or_else(|| LocalJob::default_storage(&settings.name).display().to_string());
-        let job = CoordinatorJob::new(&settings.name, graph, storage)
+        let keys = match number(typed, "key-groups")? {
+            None => settings.keys,
+            Some(groups) => KeySpace::with_groups(groups).ok_or_else(|| {
+                Error::new(Kind::Invalid, format!("{groups} key groups: a power of two from 256 to 32768 is needed"))
+                    .at("WATERSHED_KEY_GROUPS")
+            })?,
+        };
+        let job = CoordinatorJob::new(&settings.name, graph, &storage)
             .epoch(settings.epoch)
             .replicas(number(typed, "replicas")?.unwrap_or(settings.replicas))
             .fresh(settings.fresh)
-            .keys(settings.keys)
+            .keys(keys)
             .may_drop(settings.drop_states.clone())
-            .listen(given(typed, "listen").unwrap_or_else(|| "127.0.0.1:7100".into()))
+            .listen(&listen)
             .network(network(typed)?);
+        let heard = if supervised { vec![SIGINT] } else { vec![SIGINT, SIGTERM] };
+        if supervised {
+            ends_when_told()?;
+        }
         let mut signals =
-            Signals::new([SIGINT, SIGTERM]).map_err(|e| Error::new(Kind::Unavailable, "cannot listen for signals").because(e))?;
+            Signals::new(heard).map_err(|e| Error::new(Kind::Unavailable, "cannot listen for signals").because(e))?;
         job.run(|address, stopper| {
             log.event("listening", &format!("coordinates at {address}"), json!({ "address": address.to_string() }));
             std::thread::spawn(move || signals.forever().for_each(|_| stopper.stop()));
@@ -188,6 +217,11 @@ pub fn coordinate(typed: &ArgMatches, graph: Graph, settings: &Settings) -> Exit
             Outcome::Stopped => ("stopped", "stopped; the next start goes on from here"),
         };
         log.event(event, sentence, json!({}));
+        if supervised {
+            let phase = if *outcome == Outcome::Stopped { Phase::Stopped } else { Phase::Finished };
+            let stayed = network(typed).and_then(|n| stay_and_tell(&settings.name, &storage, phase, &listen, &n));
+            return ends(&log, stayed, |()| 0);
+        }
     }
     ends(&log, result, |_| 0)
 }
@@ -197,7 +231,11 @@ pub fn coordinate(typed: &ArgMatches, graph: Graph, settings: &Settings) -> Exit
 pub fn work(typed: &ArgMatches, graph: Graph, settings: &Settings) -> ExitCode {
     let name = given(typed, "name").unwrap_or_else(|| "worker-0".into());
     let log = Log::new(settings.format, &format!("{} {name}", settings.name));
+    let supervised = is_supervised(typed);
     let run = || -> Result<()> {
+        if supervised {
+            ends_when_told()?;
+        }
         // Ctrl-C reaches every process of a terminal: the coordinator stops the job, and with it its workers.
         let _ignored = Signals::new([SIGINT]);
         let coordinator = given(typed, "coordinator").unwrap_or_else(|| "127.0.0.1:7100".into());
@@ -208,7 +246,12 @@ pub fn work(typed: &ArgMatches, graph: Graph, settings: &Settings) -> ExitCode {
             .network(network(typed)?)
             .run()
     };
-    ends(&log, run(), |()| 0)
+    let result = run();
+    if supervised && result.is_ok() {
+        // The job is over, and nobody wants it begun again.
+        stay();
+    }
+    ends(&log, result, |()| 0)
 }
 
 /// Where the address of a job's coordinator is written down: beside the default directory of its snapshots, wherever these are.

@@ -11,6 +11,7 @@
 //! | `run` | a job with everything around it: signals, control socket, HTTP, live line |
 //! | `scale`, `snapshots`, `explain` | the other commands |
 //! | `cluster` (feature `grpc`) | a job in many processes: coordinator, worker, status |
+//! | `supervised` | processes that somebody else looks after |
 //! | `exit` | from an error to an exit code |
 //! | `program` | [`main`] |
 
@@ -25,6 +26,8 @@ mod scale;
 mod settings;
 mod signals;
 mod snapshots;
+#[cfg(feature = "grpc")]
+mod supervised;
 
 pub use exit::{EXIT_CODES, Printed, exit_code, report};
 pub use explain::{dot, outline};

@@ -24,11 +24,12 @@
 //! | `sessions`, `dialer` | the control session: the coordinator's end and the worker's |
 //! | `server`, `socket` | listening and dialling: one place for windows, keepalive, TLS |
 //! | `threads` | what all of it runs on |
-//! | `tls`, `token` | who may talk: certificates and a bearer token, read again when their files change |
+//! | `tls`, `token`, `jwt` | who may talk: certificates, a bearer token or a cluster's tokens; files are read again when they change |
 
 mod dialer;
 mod events;
 mod items;
+mod jwt;
 mod line;
 pub mod link;
 mod peers;
@@ -43,6 +44,7 @@ mod token;
 pub use dialer::{ControlHandler, Session, SessionConfig, Speaker};
 pub use events::{decode_event, encode_event};
 pub use items::{ITEM_VERSION, pack, slot_of, unpack};
+pub use jwt::Verifier;
 pub use line::Notice;
 pub use peers::{Inlet, Me, Outlet, Peer, Peers};
 pub use server::{Listener, Services};

@@ -1,4 +1,5 @@
-//! The bearer token: who may ask for a job or take part in it.
+//! The bearer token: who may ask for a job or take part in it. Either all processes have one token, or each shows its own and it is
+//! checked by its signature ([`Verifier`]).
 //!
 //! A token from a file is read again when the file changes (a mounted secret does), looked at once a request: requests are rare, streams
 //! last. Comparing takes the same time wherever the difference is.
@@ -10,6 +11,8 @@ use std::time::SystemTime;
 use tonic::Status;
 use watershed_runtime::error::{Error, Kind, Result};
 use watershed_wire::tonic;
+
+use super::jwt::Verifier;
 
 /// Where the token is.
 #[derive(Clone, PartialEq, Eq)]
@@ -32,6 +35,7 @@ impl std::fmt::Debug for Token {
 /// A token as it is now.
 pub struct Auth {
     token: Token,
+    verifier: Option<Verifier>,
     read: Mutex<Option<(Stamp, String)>>,
 }
 
@@ -46,9 +50,16 @@ impl std::fmt::Debug for Auth {
 impl Auth {
     /// Reads the token; one that is empty or cannot be read is refused.
     pub fn new(token: Token) -> Result<Self> {
-        let auth = Self { token, read: Mutex::new(None) };
+        let auth = Self { token, verifier: None, read: Mutex::new(None) };
         auth.current()?;
         Ok(auth)
+    }
+
+    /// The tokens of others are not this one: they are checked by this.
+    #[must_use]
+    pub fn checked_by(mut self, verifier: Verifier) -> Self {
+        self.verifier = Some(verifier);
+        self
     }
 
     /// The token as it is now. A file that is gone for a moment leaves the last one.
@@ -81,10 +92,14 @@ impl Auth {
 
     /// Whether a request with this `authorization` header may pass.
     pub(super) fn check(&self, header: Option<&[u8]>) -> Result<(), Status> {
-        let token = self.current().map_err(|e| Status::unavailable(e.to_string()))?;
         let Some(header) = header else {
             return Err(Status::unauthenticated("a bearer token is needed: give the one that the coordinator was given"));
         };
+        if let Some(verifier) = &self.verifier {
+            let shown = std::str::from_utf8(header).ok().and_then(|h| h.strip_prefix("Bearer ")).unwrap_or_default();
+            return verifier.check(shown.trim()).map_err(Status::unauthenticated);
+        }
+        let token = self.current().map_err(|e| Status::unavailable(e.to_string()))?;
         if same(header, format!("Bearer {token}").as_bytes()) {
             Ok(())
         } else {

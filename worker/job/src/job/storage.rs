@@ -60,17 +60,27 @@ impl Storage {
         }
     }
 
-    /// The address, where the storage is reached over a network: `s3://bucket/prefix`, `gs://…`, `az://…`.
+    /// The address, where the storage is reached over a network: `s3://bucket/prefix?region=…&endpoint=…`, `gs://…`, `az://…`. All that is
+    /// said of it and is not secret is in it.
     #[must_use]
     pub fn url(&self) -> Option<String> {
         let join = |scheme: &str, bucket: &Bucket, prefix: &Prefix| match prefix.as_str() {
             "" => format!("{scheme}://{bucket}"),
             prefix => format!("{scheme}://{bucket}/{prefix}"),
         };
+        let said = |url: String, parts: &[(&str, Option<&str>)]| {
+            let parts = parts.iter().filter_map(|(name, value)| value.map(|v| format!("{name}={v}")));
+            let query = parts.collect::<Vec<_>>().join("&");
+            if query.is_empty() { url } else { format!("{url}?{query}") }
+        };
         match self {
-            Self::S3 { bucket, prefix, region: _, endpoint: _ } => Some(join("s3", bucket, prefix)),
+            Self::S3 { bucket, prefix, region, endpoint } => {
+                Some(said(join("s3", bucket, prefix), &[("region", region.as_deref()), ("endpoint", endpoint.as_deref())]))
+            }
             Self::Gcs { bucket, prefix } => Some(join("gs", bucket, prefix)),
-            Self::Azure { account: _, container, prefix, endpoint: _ } => Some(join("az", container, prefix)),
+            Self::Azure { account, container, prefix, endpoint } => {
+                Some(said(join("az", container, prefix), &[("account", Some(account)), ("endpoint", endpoint.as_deref())]))
+            }
             Self::Claim { name: _, prefix: _ } => None,
         }
     }
@@ -87,7 +97,7 @@ impl Storage {
             (Some(s3), None, None, None) => Ok(Self::S3 {
                 bucket: Bucket::new(&s3.bucket).map_err(|w| (".s3.bucket", w))?,
                 prefix: Prefix::new(s3.prefix.as_deref()).map_err(|w| (".s3.prefix", w))?,
-                region: s3.region.clone(),
+                region: region(s3.region.as_deref()).map_err(|w| (".s3.region", w))?,
                 endpoint: endpoint(s3.endpoint.as_deref()).map_err(|w| (".s3.endpoint", w))?,
             }),
             (None, Some(gcs), None, None) => Ok(Self::Gcs {
@@ -177,10 +187,21 @@ impl Prefix {
     }
 }
 
+fn region(name: Option<&str>) -> Result<Option<String>, Why> {
+    match name {
+        Some(name) if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_') => {
+            Err(Why::new("not the name of a region").advise("write it as `eu-west-3`"))
+        }
+        name => Ok(name.map(str::to_owned)),
+    }
+}
+
 fn endpoint(address: Option<&str>) -> Result<Option<String>, Why> {
     match address {
         Some(a) => match a.strip_prefix("https://").or_else(|| a.strip_prefix("http://")) {
-            Some(host) if !host.is_empty() && !host.contains(char::is_whitespace) => Ok(Some(a.to_owned())),
+            Some(host) if !host.is_empty() && !host.contains(|c: char| c.is_whitespace() || matches!(c, '?' | '&' | '#')) => {
+                Ok(Some(a.to_owned()))
+            }
             Some(_) | None => Err(Why::new("not an address").advise("write it as `https://host:port`")),
         },
         None => Ok(None),

@@ -20,6 +20,9 @@ pub struct LocalReference {
 /// An environment variable, as in a container.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = [
+    {"rule": "!(has(self.value) && has(self.valueFrom))", "message": "both value and valueFrom are given: keep one of them"}
+]))]
 pub struct EnvVar {
     /// Its name.
     #[schemars(length(min = 1))]

@@ -8,6 +8,10 @@ use serde::{Deserialize, Serialize};
 /// Snapshots of a job.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(extend("x-kubernetes-validations" = [
+    {"rule": "!(has(self.periodSeconds) && has(self.schedule))", "message": "both periodSeconds and schedule are given: keep one of them"},
+    {"rule": "!has(self.timeZone) || has(self.schedule)", "message": "a timeZone without a schedule: leave it out"}
+]))]
 pub struct Snapshots {
     /// The object storage; its kind cannot be changed.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -51,6 +55,12 @@ impl Default for Snapshots {
 /// The object storage of a job: exactly one of these.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(extend("x-kubernetes-validations" = [
+    {
+        "rule": "[has(self.s3), has(self.gcs), has(self.azure), has(self.persistentVolumeClaim)].exists_one(kind, kind)",
+        "message": "give exactly one of s3, gcs, azure, persistentVolumeClaim"
+    }
+]))]
 pub struct Storage {
     /// Amazon S3, or what speaks its protocol.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -169,6 +179,9 @@ pub enum DeletionPolicy {
 /// What a job starts from: exactly one of these.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(extend("x-kubernetes-validations" = [
+    {"rule": "has(self.snapshotName) != has(self.location)", "message": "give exactly one of snapshotName and location"}
+]))]
 pub struct RestoreFrom {
     /// A `StreamSnapshot` of the same namespace; in a local run a snapshot of the same storage.
     #[serde(skip_serializing_if = "Option::is_none")]

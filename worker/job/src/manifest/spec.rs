@@ -14,15 +14,31 @@ use super::{
 /// What a job does and how it is kept.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(extend("x-kubernetes-validations" = [
+    {
+        "rule": "has(self.sql) || has(self.image)",
+        "message": "the job has no program: give spec.sql, or spec.image with a program of your own"
+    },
+    {
+        "rule": "self.replicas * self.threadsPerWorker <= self.keyGroups",
+        "message": "more slots (replicas * threadsPerWorker) than keyGroups: lower replicas or threadsPerWorker; a new job may have more keyGroups"
+    },
+    {
+        "rule": "!has(oldSelf.snapshots) || !has(oldSelf.snapshots.storage) || (has(self.snapshots) && has(self.snapshots.storage) && has(self.snapshots.storage.s3) == has(oldSelf.snapshots.storage.s3) && has(self.snapshots.storage.gcs) == has(oldSelf.snapshots.storage.gcs) && has(self.snapshots.storage.azure) == has(oldSelf.snapshots.storage.azure) && has(self.snapshots.storage.persistentVolumeClaim) == has(oldSelf.snapshots.storage.persistentVolumeClaim))",
+        "message": "the kind of spec.snapshots.storage cannot be changed: the job's state is there; make a new job"
+    }
+]))]
 pub struct Spec {
     /// How many workers. To stop a job, use `suspend`.
-    #[schemars(range(min = 1, max = 32768))]
+    #[schemars(range(min = 1, max = 32768), extend("x-kubernetes-validations" = [
+        {"rule": "self >= 1", "message": "a job has at least one worker: to stop the job with a final snapshot, set spec.suspend to true"}
+    ]))]
     pub replicas: i64,
     /// Takes a final snapshot and stops every worker; false starts them again from it.
     pub suspend: bool,
     /// The program in SQL. Exactly one of `sql` and `image` says what runs; with `sql`, `image` names another stock worker.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 131_072))]
+    #[schemars(length(min = 1, max = 131_072))]
     pub sql: Option<String>,
     /// The image that holds a program of one's own, or another build of the stock worker.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -57,7 +73,10 @@ pub struct Spec {
     #[schemars(range(min = 1, max = 256))]
     pub threads_per_worker: i64,
     /// Slices of the key space, a power of two; the most slots the job can ever have. Cannot be changed.
-    #[schemars(range(min = 256, max = 32768))]
+    #[schemars(range(min = 256, max = 32768), extend("x-kubernetes-validations" = [
+        {"rule": "self == oldSelf", "message": "keyGroups cannot be changed: stored state is cut along them; make a new job"},
+        {"rule": "self in [256, 512, 1024, 2048, 4096, 8192, 16384, 32768]", "message": "keyGroups is a power of two from 256 to 32768"}
+    ]))]
     pub key_groups: i64,
     /// How a changed job replaces the running one.
     pub update: Update,

@@ -1,0 +1,93 @@
+//! `StreamSnapshot`: a snapshot of a job that has a name and outlives it.
+//!
+//! The resource is defined so that manifests and tools can name it; named snapshots are not taken yet, and the operator says so in the
+//! object's conditions.
+
+use kube::core::ObjectMeta;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use watershed_job::manifest::DeletionPolicy;
+
+use crate::resource::resource;
+use crate::status::Condition;
+
+/// A snapshot of a job that has a name and outlives it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StreamSnapshot {
+    /// `watershed.dev/v1alpha1`.
+    #[serde(default)]
+    pub api_version: String,
+    /// `StreamSnapshot`.
+    #[serde(default)]
+    pub kind: String,
+    /// Name, namespace and what the API server keeps.
+    #[serde(default)]
+    pub metadata: ObjectMeta,
+    /// Of which job, and how long it stays.
+    pub spec: SnapshotSpec,
+    /// What the operator reports.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<SnapshotStatus>,
+}
+
+resource!(StreamSnapshot, "StreamSnapshot", "streamsnapshots");
+
+/// Of which job a snapshot is, and how long it stays. Cannot be changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = [
+    {"rule": "self == oldSelf", "message": "a snapshot cannot be changed: make another StreamSnapshot"}
+]))]
+pub struct SnapshotSpec {
+    /// The StreamJob of the same namespace that the snapshot is taken of.
+    #[schemars(length(min = 1, max = 45))]
+    pub job_name: String,
+    /// Whether deleting this object deletes the snapshot from storage.
+    #[serde(default)]
+    pub deletion_policy: DeletionPolicy,
+    /// How often taking it is tried again.
+    #[serde(default = "three")]
+    #[schemars(range(min = 0, max = 100))]
+    pub backoff_limit: i64,
+    /// How long one try may take.
+    #[serde(default = "two_minutes")]
+    #[schemars(range(min = 1, max = 86_400))]
+    pub timeout_seconds: i64,
+}
+
+fn three() -> i64 {
+    3
+}
+
+fn two_minutes() -> i64 {
+    120
+}
+
+/// What became of it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct SnapshotStatus {
+    /// The generation of the object that this was said of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// The epoch that it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub epoch: Option<i64>,
+    /// Where it is in object storage.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub location: Option<String>,
+    /// How many workers the job had.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replicas: Option<i64>,
+    /// How many bytes it has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size_bytes: Option<i64>,
+    /// When it was complete.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub completion_time: Option<String>,
+    /// What is the case: Complete, Failed, Progressing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
+    pub conditions: Vec<Condition>,
+}

@@ -1,0 +1,151 @@
+//! Doing what was planned: the only writes of a look at a job, apart from its status.
+//!
+//! Objects are applied by the server (one field manager, by force: the resource is the truth), in the order of the plan. At rest nothing is
+//! written: an object is applied again only if something else is wanted than the last time, or if somebody has changed it since, which
+//! its generation tells. Objects without a generation (services, maps, accounts) are written by nobody else, and are applied once a process.
+//!
+//! One object that is refused holds up nothing else: the rest is applied, and the first refusal is reported.
+
+use k8s_openapi::api::core::v1::{ConfigMap, Pod};
+use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams, Preconditions};
+use kube::core::{ApiResource, GroupVersionKind};
+use serde_json::{Value, json};
+use watershed_crds::StreamJob;
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::names::{FINALIZER, Names};
+use super::observe::Seen;
+use super::plan::{Ask, Plan, State};
+use crate::context::Context;
+use crate::error::{Error, Result, Tried};
+use crate::log::Level;
+
+/// The one field manager.
+pub(crate) const MANAGER: &str = "watershed-operator";
+
+/// An object that the API server refuses.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    /// Which.
+    pub(crate) object: String,
+    /// Why.
+    pub(crate) why: String,
+}
+
+/// Does what was planned.
+pub(crate) async fn apply(job: &StreamJob, names: &Names, plan: &Plan, seen: &Seen, context: &Context) -> Result<()> {
+    match &plan.state {
+        State::Stopping { purpose, .. } => context.memory.stopping(&names.uid, purpose.word()),
+        _ => context.memory.stopped(&names.uid),
+    }
+    // Adding it comes before anything that it protects, removing it is the end.
+    if plan.finalizer == Some(true) {
+        finalizer(job, names, true, context).await?;
+    }
+    ask(plan, names, seen, context).await;
+    let mut refused = None;
+    for object in &plan.objects {
+        match hold(object, names, seen, context).await {
+            Ok(()) => {}
+            Err(Error::Refused(why)) => {
+                refused.get_or_insert(why);
+            }
+            Err(other) => return Err(other),
+        }
+    }
+    remove(plan, names, context).await?;
+    if plan.finalizer == Some(false) {
+        finalizer(job, names, false, context).await?;
+        context.memory.forget(&names.uid);
+    }
+    refused.map_or(Ok(()), |why| Err(Error::Refused(why)))
+}
+
+/// Asks the coordinator. That it refuses or does not answer is seen at the next look.
+async fn ask(plan: &Plan, names: &Names, seen: &Seen, context: &Context) {
+    let (Some(ask), Some(address)) = (plan.ask, &seen.address) else { return };
+    let token = context.token();
+    let (what, answer) = match ask {
+        Ask::Scale(replicas) => {
+            (format!("scale to {replicas}"), context.coordinators.scale(address, token.as_deref(), replicas).await)
+        }
+        Ask::Stop(purpose) => (format!("stop ({})", purpose.word()), context.coordinators.stop(address, token.as_deref()).await),
+    };
+    let (level, outcome) = match &answer {
+        Ok(()) => (Level::Info, "accepted"),
+        Err(why) => (Level::Warning, why.as_str()),
+    };
+    context.log.say(level, "asked", &[("job", &names.job), ("namespace", &names.namespace), ("ask", &what), ("answer", outcome)]);
+}
+
+fn text<'a>(object: &'a Value, path: &str) -> &'a str {
+    object.pointer(path).and_then(Value::as_str).unwrap_or_default()
+}
+
+async fn hold(object: &Value, names: &Names, seen: &Seen, context: &Context) -> Result<()> {
+    let (kind, name) = (text(object, "/kind"), text(object, "/metadata/name"));
+    let key = format!("{kind}/{name}");
+    let hash = xxh3_64(object.to_string().as_bytes());
+    let generation = match seen.generations.get(&key) {
+        Some(generation) => Some(*generation),
+        None if matches!(kind, "Deployment" | "StatefulSet") => None,
+        None => Some(0),
+    };
+    if context.memory.is_applied(&names.uid, &key, hash, generation) {
+        return Ok(());
+    }
+    let (group, version) = text(object, "/apiVersion").split_once('/').unwrap_or(("", text(object, "/apiVersion")));
+    let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind));
+    let api: Api<DynamicObject> = Api::namespaced_with(context.client.clone(), &names.namespace, &resource);
+    let answer = api.patch(name, &PatchParams::apply(MANAGER).force(), &Patch::Apply(object)).await;
+    match answer {
+        Ok(made) => {
+            let generation = if matches!(kind, "Deployment" | "StatefulSet") { made.metadata.generation.unwrap_or(0) } else { 0 };
+            context.memory.applied(&names.uid, &key, hash, generation);
+            context.log.say(Level::Info, "applied", &[("job", &names.job), ("namespace", &names.namespace), ("object", &key)]);
+            Ok(())
+        }
+        Err(kube::Error::Api(status)) if matches!(status.code, 400 | 403 | 422) => {
+            Err(Error::Refused(Refused { object: key, why: status.message.clone() }))
+        }
+        Err(e) => Err(Error::Api { what: format!("apply {key}"), source: e }),
+    }
+}
+
+async fn remove(plan: &Plan, names: &Names, context: &Context) -> Result<()> {
+    let pods: Api<Pod> = Api::namespaced(context.client.clone(), &names.namespace);
+    for pod in &plan.removals {
+        let only = Preconditions { uid: Some(pod.uid.clone()), resource_version: None };
+        let at_once = DeleteParams::default().grace_period(0).preconditions(only);
+        gone(pods.delete(&pod.name, &at_once).await.map(|_| ()), || format!("remove the pod {}", pod.name))?;
+        let said = [("job", names.job.as_str()), ("namespace", &names.namespace), ("pod", &pod.name), ("why", &pod.why)];
+        context.log.say(Level::Warning, "removed", &said);
+    }
+    let maps: Api<ConfigMap> = Api::namespaced(context.client.clone(), &names.namespace);
+    for revision in &plan.prune {
+        let name = names.revision(revision);
+        gone(maps.delete(&name, &DeleteParams::default()).await.map(|_| ()), || format!("remove the revision {revision}"))?;
+    }
+    Ok(())
+}
+
+/// What is gone already, or has a successor, need not be removed.
+fn gone(answer: kube::Result<()>, what: impl FnOnce() -> String) -> Result<()> {
+    match answer {
+        Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(()),
+        other => other.tried(what),
+    }
+}
+
+async fn finalizer(job: &StreamJob, names: &Names, wanted: bool, context: &Context) -> Result<()> {
+    let jobs: Api<StreamJob> = Api::namespaced(context.client.clone(), &names.namespace);
+    let mut all = job.metadata.finalizers.clone().unwrap_or_default();
+    all.retain(|f| f != FINALIZER);
+    if wanted {
+        all.push(FINALIZER.to_owned());
+    }
+    // The version says that nobody else has changed the list meanwhile.
+    let patch = json!({"metadata": {"finalizers": all, "resourceVersion": job.metadata.resource_version}});
+    let answer = jobs.patch(&names.job, &PatchParams::default(), &Patch::Merge(&patch)).await.map(|_| ());
+    gone(answer, || format!("change the finaliser of {}", names.job))
+}

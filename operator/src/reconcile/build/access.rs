@@ -1,0 +1,65 @@
+//! Who a job's pods are, who may talk to them, and how many may be taken away at a time.
+
+use serde_json::{Value, json};
+use watershed_job::manifest::NetworkPolicyMode;
+
+use super::Surroundings;
+use crate::reconcile::names::{COORDINATOR_PORT, JOB, Names, WORKER, WORKER_PORT};
+use crate::reconcile::validate::Judged;
+
+/// The account, unless the job names one. Its token is not mounted: nothing in a job's pods speaks to the API server.
+pub(crate) fn service_account(judged: &Judged, names: &Names) -> Option<Value> {
+    if judged.job.pod.service_account_name.is_some() {
+        return None;
+    }
+    Some(json!({
+        "apiVersion": "v1",
+        "kind": "ServiceAccount",
+        "metadata": names.metadata(&names.job, None),
+        "automountServiceAccountToken": false,
+    }))
+}
+
+/// How many workers may be down by intent. A worker that is not ready may always be evicted: it holds nothing up.
+pub(crate) fn budget(judged: &Judged, names: &Names) -> Value {
+    json!({
+        "apiVersion": "policy/v1",
+        "kind": "PodDisruptionBudget",
+        "metadata": names.metadata(&names.worker(), Some(WORKER)),
+        "spec": {
+            "maxUnavailable": judged.job.pod.disruption_budget.max_unavailable,
+            "unhealthyPodEvictionPolicy": "AlwaysAllow",
+            "selector": {"matchLabels": names.selector(WORKER)},
+        },
+    })
+}
+
+/// Only the job's own pods and the operator get in. What the job calls out to nobody knows but its author, so that stays open.
+pub(crate) fn policy(judged: &Judged, names: &Names, around: &Surroundings) -> Option<Value> {
+    match judged.job.pod.network_policy {
+        NetworkPolicyMode::None => return None,
+        NetworkPolicyMode::Managed => {}
+    }
+    let port = |port: u16| json!({"port": port, "protocol": "TCP"});
+    let own = json!({"podSelector": {"matchLabels": {JOB: names.job}}});
+    let operator = json!({
+        "namespaceSelector": around.operator_namespace.as_ref().map_or_else(
+            || json!({}),
+            |ns| json!({"matchLabels": {"kubernetes.io/metadata.name": ns}}),
+        ),
+        "podSelector": {"matchLabels": {"app.kubernetes.io/name": "watershed-operator"}},
+    });
+    Some(json!({
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": names.metadata(&names.job, None),
+        "spec": {
+            "podSelector": {"matchLabels": {JOB: names.job}},
+            "policyTypes": ["Ingress"],
+            "ingress": [
+                {"from": [own], "ports": [port(COORDINATOR_PORT), port(WORKER_PORT)]},
+                {"from": [operator], "ports": [port(COORDINATOR_PORT)]},
+            ],
+        },
+    }))
+}

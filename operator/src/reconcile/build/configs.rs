@@ -1,0 +1,41 @@
+//! The ConfigMaps: one a revision, which never changes, and one of what a coordinator is told when it starts.
+
+use serde_json::{Value, json};
+
+use super::{Surroundings, templates};
+use crate::reconcile::names::{COORDINATOR, Names, REVISION};
+use crate::reconcile::observe::REVISION_MAP;
+use crate::reconcile::validate::Judged;
+
+/// The key of the pod templates.
+pub(crate) const TEMPLATES: &str = "templates.json";
+
+/// The ConfigMap of a revision: the manifest its processes read, and the templates of its pods as they were made. The templates are kept so that
+/// another version of the operator does not change, and so restart, what runs.
+pub(crate) fn revision_map(judged: &Judged, names: &Names, around: &Surroundings) -> Value {
+    let mut metadata = names.metadata(&names.revision(&judged.revision), Some(REVISION_MAP));
+    if let Some(labels) = metadata.pointer_mut("/labels").and_then(Value::as_object_mut) {
+        labels.insert(REVISION.into(), json!(judged.revision));
+    }
+    json!({
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": metadata,
+        "immutable": true,
+        "data": {"job.yaml": judged.manifest, TEMPLATES: templates(judged, names, around).to_string()},
+    })
+}
+
+/// What a coordinator is told when it starts: how many workers, and the keys that tokens are checked with.
+pub(crate) fn told_map(names: &Names, replicas: u32, around: &Surroundings) -> Value {
+    let mut data = json!({"replicas": replicas.to_string(), "job": names.job});
+    if let (Some(keys), Some(fields)) = (&around.keys, data.as_object_mut()) {
+        fields.insert("jwks.json".into(), json!(keys.as_str()));
+    }
+    json!({
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": names.metadata(&names.coordinator(), Some(COORDINATOR)),
+        "data": data,
+    })
+}

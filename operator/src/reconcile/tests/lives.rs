@@ -1,0 +1,212 @@
+//! Starting, stopping, deleting.
+
+use std::time::Duration;
+
+use serde_json::json;
+use watershed_wire::v1::Phase;
+
+use super::{There, coordinators, judged, trouble, workers};
+use crate::reconcile::observe::Workload;
+use crate::reconcile::plan::{Ask, Purpose, State};
+
+fn kinds(there: &There) -> Vec<String> {
+    there
+        .plan()
+        .objects
+        .iter()
+        .map(|o| format!("{}/{}", o["kind"].as_str().unwrap(), o["metadata"]["name"].as_str().unwrap()))
+        .collect()
+}
+
+#[test]
+fn a_new_job_gets_all_its_objects_accounts_and_maps_first() {
+    let there = There::nothing(json!({"replicas": 2}));
+    let revision = judged(&there.spec).unwrap().revision;
+    let expected = [
+        "ServiceAccount/clicks".to_owned(),
+        "Service/clicks-coordinator".into(),
+        "Service/clicks-workers".into(),
+        "PodDisruptionBudget/clicks-worker".into(),
+        "NetworkPolicy/clicks".into(),
+        format!("ConfigMap/clicks-{revision}"),
+        "ConfigMap/clicks-coordinator".into(),
+        "Deployment/clicks-coordinator".into(),
+        "StatefulSet/clicks-worker".into(),
+    ];
+    assert_eq!(kinds(&there), expected);
+    assert_eq!((coordinators(&there.plan()), workers(&there.plan())), (Some(1), Some(2)));
+}
+
+#[test]
+fn an_account_that_is_named_and_a_policy_that_is_not_wanted_are_not_made() {
+    let there = There::nothing(json!({"serviceAccountName": "mine", "networkPolicy": {"mode": "None"}}));
+    assert!(!kinds(&there).iter().any(|k| k.starts_with("ServiceAccount") || k.starts_with("NetworkPolicy")));
+}
+
+#[test]
+fn what_is_judged_wrong_touches_nothing_that_runs() {
+    let mut there = There::running(2, json!({"replicas": 2}));
+    there.spec = json!({"sql": " "});
+    let plan = there.plan();
+    assert!(plan.objects.is_empty() && plan.ask.is_none());
+    assert!(
+        matches!(&plan.state, State::Invalid(i) if i.reason == "InvalidSpec" && i.message.contains("spec.sql")),
+        "{:?}",
+        plan.state
+    );
+}
+
+#[test]
+fn a_running_job_keeps_the_templates_that_its_revision_was_made_with() {
+    let there = There::running(2, json!({"replicas": 2}));
+    let plan = there.plan();
+    let set = plan.objects.iter().find(|o| o["kind"] == "StatefulSet").unwrap();
+    assert_eq!(set.pointer("/spec/template/w").and_then(|w| w.as_str()), Some(judged(&there.spec).unwrap().revision.as_str()));
+}
+
+#[test]
+fn suspending_takes_a_snapshot_then_the_pods_and_then_rests() {
+    let spec = json!({"replicas": 2, "suspend": true});
+    let mut there = There::running(2, spec);
+    let plan = there.plan();
+    assert_eq!((plan.ask, coordinators(&plan)), (Some(Ask::Stop(Purpose::Suspend)), None), "first it is asked");
+    there.says(Phase::Stopped, 2, &[]);
+    let plan = there.plan();
+    assert_eq!((plan.ask, coordinators(&plan), workers(&plan)), (None, Some(0), Some(0)));
+    assert_eq!(plan.snapshot.unwrap().epoch, 7);
+    there.world.coordinator.as_mut().unwrap().replicas = 0;
+    there.world.workers.as_mut().unwrap().replicas = 0;
+    there.world.answer = None;
+    assert!(matches!(there.plan().state, State::Stopping { purpose: Purpose::Suspend, .. }), "pods are still there");
+    there.world.worker_pods.clear();
+    there.world.coordinator_pods.clear();
+    assert_eq!(there.plan().state, State::Suspended);
+    there.spec = json!({"replicas": 2, "suspend": false});
+    assert_eq!((coordinators(&there.plan()), workers(&there.plan())), (Some(1), Some(2)));
+}
+
+#[test]
+fn a_changed_spec_stops_the_old_revision_and_starts_the_new_one_only_when_no_pod_is_left() {
+    let mut there = There::running(2, json!({"replicas": 2}));
+    let old = judged(&there.spec).unwrap().revision;
+    there.spec = json!({"replicas": 2, "restartNonce": 1});
+    let new = judged(&there.spec).unwrap().revision;
+    assert_ne!(old, new);
+    assert_eq!(there.plan().ask, Some(Ask::Stop(Purpose::Update)));
+    there.says(Phase::Stopped, 2, &[]);
+    let plan = there.plan();
+    let set = plan.objects.iter().find(|o| o["kind"] == "StatefulSet").unwrap();
+    assert_eq!(set.pointer("/spec/template/w").and_then(|w| w.as_str()), Some(old.as_str()), "no template of the new one yet");
+    assert_eq!(workers(&plan), Some(0));
+    there.pods_of(&old, 0, 0);
+    there.world.answer = None;
+    let plan = there.plan();
+    let set = plan.objects.iter().find(|o| o["kind"] == "StatefulSet").unwrap();
+    assert_eq!(set.pointer("/metadata/annotations/watershed.dev~1revision").and_then(|w| w.as_str()), Some(new.as_str()));
+    assert_eq!(workers(&plan), Some(2));
+}
+
+#[test]
+fn what_does_not_answer_is_waited_for_until_the_deadline_unless_it_cannot_even_start() {
+    let mut there = There::running(2, json!({"suspend": true, "update": {"progressDeadlineSeconds": 100}}));
+    there.silent(Duration::from_secs(2));
+    assert_eq!(coordinators(&there.plan()), None);
+    there.world.stopping = Some(("Suspend", Duration::from_secs(101)));
+    assert_eq!(coordinators(&there.plan()), Some(0), "the deadline is over");
+    there.world.stopping = None;
+    there.world.coordinator_pods[0].trouble = Some(trouble("JobInvalid"));
+    assert_eq!(coordinators(&there.plan()), Some(0), "there is nothing to take a snapshot of");
+}
+
+#[test]
+fn an_update_may_insist_on_its_snapshot() {
+    let mut there = There::running(2, json!({}));
+    there.spec = json!({"restartNonce": 1, "update": {"onSnapshotFailure": "Block", "progressDeadlineSeconds": 10}});
+    there.world.stopping = Some(("Update", Duration::from_secs(1000)));
+    assert_eq!((coordinators(&there.plan()), there.plan().ask), (None, Some(Ask::Stop(Purpose::Update))));
+    there.spec = json!({"restartNonce": 1, "update": {"mode": "LatestSnapshot"}});
+    assert_eq!(coordinators(&there.plan()), Some(0), "the latest one is good enough");
+}
+
+#[test]
+fn a_job_at_its_end_is_taken_away_and_stays_over() {
+    let mut there = There::running(2, json!({"replicas": 2}));
+    there.says(Phase::Finished, 2, &[]);
+    let plan = there.plan();
+    let deployment = plan.objects.iter().find(|o| o["kind"] == "Deployment").unwrap();
+    assert_eq!(deployment.pointer("/metadata/annotations/watershed.dev~1outcome").and_then(|o| o.as_str()), Some("Finished"));
+    let revision = judged(&there.spec).unwrap().revision;
+    there.pods_of(&revision, 0, 0);
+    there.world.answer = None;
+    there.world.coordinator = Some(Workload { revision, replicas: 0, outcome: Some("Finished".into()) });
+    assert_eq!(there.plan().state, State::Finished);
+    assert_eq!(coordinators(&there.plan()), None);
+    there.spec = json!({"replicas": 2, "restartNonce": 1});
+    assert_eq!(coordinators(&there.plan()), Some(1), "another revision is another job");
+}
+
+#[test]
+fn a_job_that_somebody_else_stopped_is_started_again() {
+    let mut there = There::running(2, json!({"replicas": 2}));
+    there.says(Phase::Stopped, 2, &[]);
+    assert_eq!(coordinators(&there.plan()), Some(0));
+}
+
+#[test]
+fn deleting_takes_a_last_snapshot_only_if_asked_and_never_waits_for_ever() {
+    let mut there = There::running(2, json!({}));
+    assert_eq!(there.plan().finalizer, None, "a job that skips it needs no finaliser");
+    there.spec = json!({"snapshots": {"storage": {"s3": {"bucket": "data"}}, "onDelete": "Take"}});
+    assert_eq!(there.plan().finalizer, Some(true));
+    let mut there = There::running(2, there.spec);
+    there.world.finalizer = true;
+    there.world.deleted = Some(Duration::from_secs(1));
+    let plan = there.plan();
+    assert_eq!((plan.ask, plan.finalizer), (Some(Ask::Stop(Purpose::Delete)), None));
+    there.says(Phase::Stopped, 2, &[]);
+    assert_eq!(there.plan().finalizer, Some(false));
+    there.silent(Duration::from_secs(5));
+    assert_eq!(there.plan().finalizer, None);
+    there.world.deleted = Some(Duration::from_secs(121));
+    assert_eq!(there.plan().finalizer, Some(false), "the deadline is over");
+    there.world.deleted = Some(Duration::from_secs(1));
+    there.world.answer = None;
+    assert_eq!(there.plan().finalizer, Some(false), "nobody can be asked");
+}
+
+#[test]
+fn a_pod_on_a_dead_node_is_removed_once_the_job_has_gone_on_without_it() {
+    let mut there = There::running(3, json!({"replicas": 3}));
+    there.world.worker_pods[1].deleting = true;
+    there.world.worker_pods[1].node_gone = true;
+    assert!(there.plan().removals.is_empty(), "it still takes part");
+    there.says_more(|s| s.workers[1].1 = false);
+    let removals = there.plan().removals;
+    assert_eq!(removals.len(), 1);
+    assert_eq!(removals[0].uid, "uid-clicks-worker-1");
+    there.silent(Duration::from_secs(5));
+    assert!(there.plan().removals.is_empty(), "nobody can say whether it is fenced");
+    there.world.host_gone = true;
+    assert_eq!(there.plan().removals[0].name, "clicks-coordinator-x", "a coordinator is fenced by its successor");
+}
+
+#[test]
+fn a_job_that_is_paused_is_left_alone_but_may_be_deleted() {
+    let mut there = There::nothing(json!({}));
+    there.world.paused = true;
+    assert!(there.plan().objects.is_empty());
+    there.world.finalizer = true;
+    there.world.deleted = Some(Duration::ZERO);
+    assert_eq!(there.plan().finalizer, Some(false));
+}
+
+#[test]
+fn revisions_that_nobody_needs_are_removed() {
+    let mut there = There::running(1, json!({}));
+    for other in ["old", "stable", "used"] {
+        there.world.revisions.insert(other.into(), json!({}));
+    }
+    there.world.status.stable_revision = Some("stable".into());
+    there.world.worker_pods[0].revision = "used".into();
+    assert_eq!(there.plan().prune, ["old"]);
+}

@@ -1,0 +1,84 @@
+//! What is reported.
+
+use std::time::Duration;
+
+use serde_json::json;
+use watershed_crds::Truth;
+use watershed_wire::v1::Phase;
+
+use super::{There, trouble};
+use crate::reconcile::conditions::conditions;
+
+fn is(there: &There, kind: &str) -> (Truth, String) {
+    let plan = there.plan();
+    let all = conditions(&plan.state, &there.world, Some(3), "2026-01-01T00:00:00Z");
+    let found = all.into_iter().find(|c| c.kind == kind).unwrap();
+    (found.status, found.reason)
+}
+
+#[test]
+fn every_condition_is_there_from_the_first_look_on() {
+    let there = There::nothing(json!({}));
+    let all = conditions(&there.plan().state, &there.world, Some(3), "t");
+    let kinds: Vec<&str> = all.iter().map(|c| c.kind.as_str()).collect();
+    let expected = [
+        "Ready",
+        "Available",
+        "Progressing",
+        "Degraded",
+        "Suspended",
+        "Rescaling",
+        "LastSnapshotSucceeded",
+        "ReconciliationPaused",
+        "Reconciling",
+        "Stalled",
+    ];
+    assert_eq!(kinds, expected);
+    assert!(all.iter().all(|c| !c.reason.is_empty() && c.observed_generation == Some(3)));
+}
+
+#[test]
+fn a_job_that_is_rescaled_is_available_and_not_ready() {
+    let there = There::running(2, json!({"replicas": 3}));
+    assert_eq!(is(&there, "Ready"), (Truth::False, "Rescaling".into()));
+    assert_eq!(is(&there, "Available").0, Truth::True);
+    assert_eq!(is(&there, "Rescaling"), (Truth::True, "Provisioning".into()));
+    assert_eq!(is(&there, "Reconciling").0, Truth::True);
+    let there = There::running(3, json!({"replicas": 3}));
+    assert_eq!(is(&there, "Ready"), (Truth::True, "Running".into()));
+    assert_eq!(is(&there, "Reconciling").0, Truth::False);
+}
+
+#[test]
+fn what_is_wrong_with_a_pod_is_the_reason() {
+    let mut there = There::running(2, json!({"replicas": 3}));
+    there.pods_of(&there.world.workers.clone().unwrap().revision, 1, 3);
+    there.says(Phase::Running, 2, &[2048, 2048]);
+    there.world.worker_pods[2].trouble = Some(trouble("Unschedulable"));
+    assert_eq!(is(&there, "Ready"), (Truth::False, "Unschedulable".into()));
+    assert_eq!(is(&there, "Degraded"), (Truth::True, "Unschedulable".into()));
+    let mut there = There::running(1, json!({}));
+    there.silent(Duration::from_secs(1)).status(|s| s.term = None);
+    there.world.coordinator_pods[0].trouble = Some(trouble("JobInvalid"));
+    assert_eq!(is(&there, "Ready"), (Truth::False, "JobInvalid".into()));
+    assert_eq!(is(&there, "Stalled").0, Truth::True, "only a change of the job helps");
+    assert_eq!(is(&there, "Progressing").0, Truth::False);
+}
+
+#[test]
+fn a_coordinator_that_is_away_leaves_it_open_whether_rows_flow() {
+    let mut there = There::running(2, json!({"replicas": 2}));
+    there.silent(Duration::from_secs(9));
+    assert_eq!(is(&there, "Available").0, Truth::Unknown);
+    assert_eq!(is(&there, "Ready"), (Truth::False, "CoordinatorUnreachable".into()));
+    there.world.coordinator_pods.clear();
+    assert_eq!(is(&there, "Ready"), (Truth::False, "Recovering".into()));
+}
+
+#[test]
+fn a_condition_that_does_not_change_keeps_its_time() {
+    let mut there = There::running(2, json!({"replicas": 2}));
+    let first = conditions(&there.plan().state, &there.world, Some(3), "then");
+    there.status(|s| s.conditions = first.clone());
+    assert_eq!(conditions(&there.plan().state, &there.world, Some(3), "now"), first, "at rest nothing is written");
+}
