@@ -132,12 +132,34 @@ fn schema(names: &Names, spec: Value, status: Value) -> Value {
         "properties": {
             "apiVersion": {"type": "string", "description": format!("{GROUP}/{VERSION}")},
             "kind": {"type": "string", "description": names.kind},
-            "metadata": {"type": "object", "description": "Name, namespace, labels and annotations."},
+            // The API server knows what is in it, and takes no description.
+            "metadata": {"type": "object"},
             "spec": of(spec, "What is wanted."),
-            "status": of(status, "What the operator reports; written by nobody else."),
+            "status": of(without_defaults(status), "What the operator reports; written by nobody else."),
         },
         "required": ["spec"],
     })
+}
+
+/// A status is written whole by the operator. Defaults in it would be checked against the bounds beside them, which an empty text does not meet;
+/// and what a list is keyed by is required instead.
+fn without_defaults(mut schema: Value) -> Value {
+    if let Some(fields) = schema.as_object_mut() {
+        fields.remove("default");
+        if let Some(keys) = fields.get("x-kubernetes-list-map-keys").cloned()
+            && let Some(items) = fields.get_mut("items").and_then(Value::as_object_mut)
+        {
+            items.insert("required".into(), keys);
+        }
+        for nested in ["properties", "items", "additionalProperties"] {
+            match fields.get_mut(nested) {
+                Some(Value::Object(all)) if nested == "properties" => all.values_mut().for_each(|v| *v = without_defaults(v.take())),
+                Some(one) => *one = without_defaults(one.take()),
+                None => {}
+            }
+        }
+    }
+    schema
 }
 
 /// Adds rules to those that a schema has.

@@ -120,7 +120,7 @@ pub(crate) fn leftovers(schema: &Value, path: &str) -> Vec<String> {
     }
     for (name, property) in fields.get("properties").and_then(Value::as_object).into_iter().flatten() {
         found.extend(leftovers(property, &format!("{path}.{name}")));
-        if property.get("description").is_none_or(|d| !d.is_string()) {
+        if format!("{path}.{name}") != ".metadata" && property.get("description").is_none_or(|d| !d.is_string()) {
             found.push(format!("{path}.{name}: no description"));
         }
     }
