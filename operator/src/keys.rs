@@ -22,7 +22,10 @@ async fn read(client: &Client) -> Result<Keys, String> {
 }
 
 fn http_get(path: &str) -> Result<http::Request<Vec<u8>>, String> {
-    http::Request::get(path).header("accept", "application/json").body(Vec::new()).map_err(|e| e.to_string())
+    http::Request::get(path)
+        .header("accept", "application/jwk-set+json, application/json")
+        .body(Vec::new())
+        .map_err(|e| e.to_string())
 }
 
 /// Reads them, however long it takes: a job without them would ask nobody for a token.
