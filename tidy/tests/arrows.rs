@@ -45,7 +45,10 @@ const ABSENCES: &[(&str, &[&str])] = &[
     ("watershed", &["datafusion*", "sqlparser", "kube*", "tonic", "clap_derive", "arrow*"]),
     ("watershed-connectors", &["datafusion*", "sqlparser", "kube*", "tonic"]),
     ("watershed-sql", &["kube*", "tonic", "rdkafka*"]),
-    ("watershed-operator", &["watershed-runtime", "arrow*", "datafusion*", "object_store", "aws-lc-sys", "openssl", "openssl-sys"]),
+    (
+        "watershed-operator",
+        &["watershed-runtime", "arrow*", "datafusion*", "object_store", "aws-lc-sys", "openssl", "openssl-sys"],
+    ),
 ];
 
 fn metadata() -> Vec<Value> {

@@ -8,7 +8,7 @@
 //! | `io` | typed files, generators and standard streams for Rust jobs |
 //! | [`store`] | object storage as the engine needs it: create-only puts, probed at the start |
 //! | `slots` | one thread a slot |
-//! | `restore` | from manifest and state files back into slots |
+//! | `restore`, `stored` | from manifest and state files back into slots |
 //! | `takeover` | what the storage has, compared with the job and claimed |
 //! | `host`, `crew` | the coordinator's surroundings: carries its effects out, to slots that are threads here |
 //! | [`local`] | `run`: all of it in this process |
@@ -38,6 +38,7 @@ mod pool;
 mod restore;
 mod slots;
 pub mod store;
+mod stored;
 mod takeover;
 pub mod telemetry;
 #[cfg(feature = "grpc")]

@@ -261,7 +261,11 @@ impl LocalJob {
             term: log.term(),
             window,
         };
-        let slots = if start.finished { BTreeMap::new() } else { restore.slots(&start.manifest.members, &directory, &sender)? };
+        let slots = if start.finished {
+            BTreeMap::new()
+        } else {
+            restore.slots(&start.manifest.members, BTreeMap::new(), &directory, &sender)?
+        };
         let crew = Threads { graph: graph.clone(), directory, slots, sender: sender.clone(), window };
         let coordinator = Coordinator::new(graph.clone(), log, &start, &uid, pace(epoch), clock(), RuleSet::ALL);
         let host = Host::new(graph, store, crew, sender, keys, descs)?;

@@ -10,12 +10,12 @@ use watershed_runtime::graph::Graph;
 use watershed_runtime::key::{Assignment, KeySpace, SlotId};
 use watershed_runtime::protocol::log::{LogEffect, LogReader, LogWriter, Tail};
 use watershed_runtime::protocol::manifest::Manifest;
-use watershed_runtime::slot::{Slot, SlotConfig, Tuning};
-use watershed_runtime::state::snapshot::each_item;
+use watershed_runtime::slot::{Kept, Slot, SlotConfig, Tuning};
 
 use crate::host::HostSender;
 use crate::slots::{Directory, SlotThread};
 use crate::store::Store;
+use crate::stored::each_stored;
 
 /// Where the newest log entry may be found; only a hint.
 pub(crate) const LATEST: &str = "LATEST";
@@ -113,17 +113,23 @@ pub(crate) struct Restore {
 }
 
 impl Restore {
-    /// These slots, each restoring on its own thread.
-    pub(crate) fn slots(&self, ids: &[SlotId], directory: &Directory, host: &HostSender) -> Result<BTreeMap<SlotId, SlotThread>> {
+    /// These slots, each restoring on its own thread; those that were here in the run before go back in memory.
+    pub(crate) fn slots(
+        &self,
+        ids: &[SlotId],
+        mut kept: BTreeMap<SlotId, Kept>,
+        directory: &Directory,
+        host: &HostSender,
+    ) -> Result<BTreeMap<SlotId, SlotThread>> {
         let start = |id: &SlotId| {
-            let (restore, id) = (self.clone(), *id);
-            Ok((id, SlotThread::start(id, directory, host.clone(), move |waker| restore.slot(id, waker))?))
+            let (restore, id, kept) = (self.clone(), *id, kept.remove(id));
+            Ok((id, SlotThread::start(id, directory, host.clone(), move |waker| restore.slot(id, kept, waker))?))
         };
         ids.iter().map(start).collect()
     }
 
     /// The slot, with the entries of its groups.
-    pub(crate) fn slot(&self, id: SlotId, waker: Waker) -> Result<Slot> {
+    fn slot(&self, id: SlotId, kept: Option<Kept>, waker: Waker) -> Result<Slot> {
         let manifest = &self.manifest;
         let mut slot = Slot::new(SlotConfig {
             id,
@@ -138,16 +144,14 @@ impl Restore {
             waker,
             tuning: Tuning::default(),
         })?;
-        let groups = self.table.groups_of(id);
+        let mut groups = self.table.groups_of(id);
+        if let Some(kept) = kept {
+            groups.subtract(&slot.inherit(kept, manifest));
+        }
         let mut files: Vec<_> = manifest.files.iter().collect();
         files.sort_by_key(|f| (f.to_epoch, f.from_epoch));
-        for file in files {
-            let Some(bytes) = self.store.get(&file.name)? else {
-                return Err(Error::new(Kind::Corrupt, "a state file that the manifest names does not exist")
-                    .at(format!("storage {}, `{}`", self.store.place(), file.name))
-                    .advise("restore the file from a copy of the storage, or start with --fresh"));
-            };
-            each_item(&bytes, &groups, |stored| slot.restore(stored.table, &stored.item)).map_err(|e| e.at(file.name.clone()))?;
+        for file in files.into_iter().filter(|_| !groups.is_empty()) {
+            each_stored(&self.store, file, &groups, |stored| slot.restore(stored.table, &stored.item))?;
         }
         slot.start_from(manifest)?;
         Ok(slot)

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use watershed_runtime::error::{Error, Kind, Result};
 use watershed_runtime::key::SlotId;
-use watershed_runtime::slot::{Event, MoveStats, NodeStats, Outbox, Report, Slot, Status};
+use watershed_runtime::slot::{Event, Kept, MoveStats, NodeStats, Outbox, Report, Slot, Status};
 
 use crate::clock::now;
 use crate::host::{HostEvent, HostSender};
@@ -200,7 +200,7 @@ pub(crate) struct SlotThread {
     directory: Directory,
     id: SlotId,
     life: Arc<Life>,
-    thread: Option<JoinHandle<()>>,
+    thread: Option<JoinHandle<Option<Kept>>>,
 }
 
 impl SlotThread {
@@ -223,37 +223,48 @@ impl SlotThread {
             .map_err(|e| Error::new(Kind::Unavailable, format!("cannot start the thread of slot {}", id.0)).because(e))?;
         Ok(Self { directory: directory.clone(), id, life, thread: Some(thread) })
     }
-}
 
-impl Drop for SlotThread {
-    fn drop(&mut self) {
+    /// Ends the slot; what it keeps.
+    #[cfg(feature = "grpc")]
+    pub(crate) fn end(mut self) -> Option<Kept> {
+        self.stop()
+    }
+
+    fn stop(&mut self) -> Option<Kept> {
+        let thread = self.thread.take()?;
         self.directory.send(self.id, SlotMessage::Stop);
         self.directory.close(self.id);
         self.life.over.store(true, Ordering::SeqCst);
         // One that still reads its state has done nothing yet and will do nothing: a store that is away must not keep the next run waiting.
-        if self.life.made.load(Ordering::SeqCst)
-            && let Some(thread) = self.thread.take()
-        {
-            let _ended = thread.join();
-        }
+        if self.life.made.load(Ordering::SeqCst) { thread.join().ok().flatten() } else { None }
     }
 }
 
+impl Drop for SlotThread {
+    fn drop(&mut self) {
+        drop(self.stop());
+    }
+}
+
+/// What the slot keeps when it is stopped.
 fn run(
     events: Receiver<SlotMessage>,
     mut post: Post,
     waker: Arc<SlotWaker>,
     life: &Life,
     make: impl FnOnce(Waker) -> Result<Slot>,
-) {
+) -> Option<Kept> {
     let made = make(Waker::from(waker.clone()));
     life.made.store(true, Ordering::SeqCst);
     if life.over.load(Ordering::SeqCst) {
-        return;
+        return None;
     }
     let mut slot = match made {
         Ok(slot) => slot,
-        Err(e) => return post.report(Report::Failed(e)),
+        Err(e) => {
+            post.report(Report::Failed(e));
+            return None;
+        }
     };
     let mut wait: Option<Option<i64>> = None;
     loop {
@@ -261,14 +272,14 @@ fn run(
             None => None,
             Some(None) => match events.recv() {
                 Ok(message) => Some(message),
-                Err(_) => return,
+                Err(_) => return None,
             },
             Some(Some(until)) => {
                 let micros = u64::try_from(until.saturating_sub(now())).unwrap_or(0);
                 match events.recv_timeout(Duration::from_micros(micros)) {
                     Ok(message) => Some(message),
                     Err(RecvTimeoutError::Timeout) => None,
-                    Err(RecvTimeoutError::Disconnected) => return,
+                    Err(RecvTimeoutError::Disconnected) => return None,
                 }
             }
         };
@@ -277,7 +288,7 @@ fn run(
             let message = match next.take().map_or_else(|| events.try_recv(), Ok) {
                 Ok(message) => message,
                 Err(TryRecvError::Empty) => break,
-                Err(TryRecvError::Disconnected) => return,
+                Err(TryRecvError::Disconnected) => return None,
             };
             match message {
                 SlotMessage::Event(event) => slot.handle(event, now(), &mut post),
@@ -288,7 +299,7 @@ fn run(
                 SlotMessage::Stats(to) => {
                     let _gone = to.send((slot.id(), slot.stats(), slot.waiting(), slot.move_stats()));
                 }
-                SlotMessage::Stop => return,
+                SlotMessage::Stop => return slot.keep(),
             }
         }
         if let Status::Idle(until) = slot.run(now(), &mut post) {

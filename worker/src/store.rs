@@ -233,11 +233,14 @@ impl Store {
         }
     }
 
-    /// Reads a part of an object.
-    pub fn get_range(&self, name: &str, range: std::ops::Range<u64>) -> Result<Vec<u8>> {
+    /// Reads a part of an object; `None` if there is none.
+    pub fn get_range(&self, name: &str, range: std::ops::Range<u64>) -> Result<Option<Vec<u8>>> {
         let path = Path::from(name);
-        let read = self.wait(self.inner.get_range(&path, range));
-        read.map(Into::into).map_err(|e| self.failed("read", name, e))
+        match self.wait(self.inner.get_range(&path, range)) {
+            Ok(bytes) => Ok(Some(bytes.into())),
+            Err(StoreError::NotFound { .. }) => Ok(None),
+            Err(e) => Err(self.failed("read", name, e)),
+        }
     }
 
     /// Deletes an object; one that is not there is fine.

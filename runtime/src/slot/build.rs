@@ -45,6 +45,8 @@ impl Slot {
         let fed_by = (0..graph.edges().len()).map(|e| sources_of(&graph, e)).collect();
         let mut slot = Self {
             id,
+            term,
+            base: None,
             graph,
             assignment,
             members,
@@ -86,6 +88,7 @@ impl Slot {
 
     /// Like [`Slot::start`], with everything a manifest says about time.
     pub fn start_from(&mut self, manifest: &Manifest) -> Result<()> {
+        self.base = Some((manifest.injected_term, manifest.epoch));
         let rules = self.moving.rules;
         let stored = manifest.watermarks.iter().filter(|_| rules.watermark_restored());
         let watermarks: Vec<(NodeId, Time)> = stored.map(|(n, t)| (NodeId(*n), *t)).collect();

@@ -21,6 +21,7 @@ mod epoch;
 mod event;
 mod flow;
 mod giving;
+mod keep;
 mod moving;
 mod node;
 mod pace;
@@ -43,6 +44,7 @@ use crate::key::{Assignment, GroupSet, SlotId};
 use crate::time::Time;
 
 pub use event::{Barrier, Bulk, Command, EpochPart, Event, Outbox, Report, SplitMove, SplitState, Status};
+pub use keep::Kept;
 use moving::Moving;
 pub use moving::{GATE_MILLIS, MoveStats};
 use node::{Body, NodeState, Out};
@@ -106,6 +108,10 @@ pub struct Slot {
     /// A batch went somewhere since the operators were last told that the slot is idle.
     stirred: bool,
     turn: usize,
+    /// The coordinator's term.
+    term: u64,
+    /// The manifest it began from.
+    base: Option<keep::Lineage>,
     /// More has changed since the last publication than this slot may remember: sources rest (I13).
     held: bool,
     pace: Pace,

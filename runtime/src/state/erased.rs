@@ -68,6 +68,8 @@ pub trait ErasedTable: Send + Debug {
     fn activate(&mut self, groups: &GroupSet);
     /// See [`Table::discard`].
     fn discard(&mut self, groups: &GroupSet);
+    /// Changes places with a table of the same types; false if it has others.
+    fn swap(&mut self, other: &mut dyn ErasedTable) -> bool;
     /// For the operator that knows the types.
     fn as_any_mut(&mut self) -> &mut dyn Any;
 }
@@ -174,6 +176,12 @@ impl<K: StateKey, V: StateValue> ErasedTable for Table<K, V> {
 
     fn discard(&mut self, groups: &GroupSet) {
         Self::discard(self, groups);
+    }
+
+    fn swap(&mut self, other: &mut dyn ErasedTable) -> bool {
+        let Some(other) = other.as_any_mut().downcast_mut::<Self>() else { return false };
+        std::mem::swap(self, other);
+        true
     }
 
     fn as_any_mut(&mut self) -> &mut dyn Any {

@@ -47,7 +47,10 @@ fn every_field_of_the_resource_is_read() {
     assert_eq!(job.slots(), 6);
     assert_eq!(job.key_groups.get(), 1024);
     assert_eq!(job.snapshots.storage.as_ref().map(Storage::kind), Some("s3"));
-    assert_eq!(job.snapshots.storage.as_ref().and_then(Storage::url).as_deref(), Some("s3://data/jobs/clicks?region=eu-west-3&endpoint=http://minio:9000"));
+    assert_eq!(
+        job.snapshots.storage.as_ref().and_then(Storage::url).as_deref(),
+        Some("s3://data/jobs/clicks?region=eu-west-3&endpoint=http://minio:9000")
+    );
     assert!(
         matches!(&job.snapshots.cadence, Cadence::At { schedule, time_zone } if schedule.as_str() == "0 3 * * *" && time_zone.as_deref() == Some("Europe/Paris"))
     );

@@ -9,7 +9,7 @@ use watershed_runtime::error::{Error, Kind, Result};
 use watershed_runtime::graph::{Graph, NodeId};
 use watershed_runtime::slot::NodeStats;
 use watershed_runtime::time::Time;
-use watershed_wire::v1::{Load, SlotLoad};
+use watershed_wire::v1::{Load, Moves, SlotLoad};
 
 use crate::clock::now;
 use crate::slots::{Directory, SlotMessage};
@@ -62,7 +62,7 @@ fn load(graph: &Graph, directory: &Directory, waiting: Vec<String>) -> Load {
     let sinks: Vec<NodeId> = graph.sinks().map(|(_, n, _)| n.id).collect();
     let at_micros = u64::try_from(now()).unwrap_or(0);
     let mut load = Load { at_micros, slots: Vec::new(), waiting, memory_used_bytes: 0 };
-    while let Ok((slot, nodes, waiting, _)) = answers.recv_timeout(PATIENCE) {
+    while let Ok((slot, nodes, waiting, moves)) = answers.recv_timeout(PATIENCE) {
         load.waiting.extend(waiting);
         let sum = |of: fn(&NodeStats) -> u64| nodes.iter().map(of).sum::<u64>();
         let rows = |ids: &[NodeId]| nodes.iter().filter(|n| ids.contains(&n.id)).map(|n| n.rows_in).sum::<u64>();
@@ -79,6 +79,12 @@ fn load(graph: &Graph, directory: &Directory, waiting: Vec<String>) -> Load {
             back_pressure_millis: 0,
             watermark_micros: least.map(|w| w.0),
             queued: sum(|n| n.queued as u64),
+            moves: Some(Moves {
+                batches_in: moves.batches_in,
+                batches_out: moves.batches_out,
+                gates: moves.gates.to_vec(),
+                longest_gate_micros: moves.longest_gate,
+            }),
         });
     }
     load

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use watershed_wire::v1::{KeyRange, Load, Phase, StatusReply, WorkerStatus};
+use watershed_wire::v1::{KeyRange, Load, Moves, Phase, StatusReply, WorkerStatus};
 
 use super::coordinator::Office;
 use crate::clock::now;
@@ -41,6 +41,15 @@ impl Loads {
     pub(super) fn forget(&mut self, worker: u32) {
         self.by_worker.remove(&worker);
     }
+}
+
+fn add(mut all: Moves, one: &Moves) -> Moves {
+    all.batches_in += one.batches_in;
+    all.batches_out += one.batches_out;
+    all.gates.resize(all.gates.len().max(one.gates.len()), 0);
+    all.gates.iter_mut().zip(&one.gates).for_each(|(sum, n)| *sum += n);
+    all.longest_gate_micros = all.longest_gate_micros.max(one.longest_gate_micros);
+    all
 }
 
 impl Office {
@@ -90,6 +99,9 @@ impl Office {
         if let Some(Heard { load, rows_in, rows_out }) = self.loads.by_worker.get(&member.worker) {
             (status.rows_in_per_second, status.rows_out_per_second) = (*rows_in, *rows_out);
             status.state_bytes = load.slots.iter().map(|s| s.state_bytes).sum();
+            status.entries = load.slots.iter().map(|s| s.entries).sum();
+            status.late = load.slots.iter().map(|s| s.late).sum();
+            status.moves = Some(load.slots.iter().filter_map(|s| s.moves.as_ref()).fold(Moves::default(), add));
             status.watermark_micros = load.slots.iter().filter_map(|s| s.watermark_micros).min();
             status.waiting.clone_from(&load.waiting);
         }

@@ -258,10 +258,11 @@ impl AtWork {
         Ok(None)
     }
 
-    /// A run begins: everything of the last one goes, and this worker's slots are made as the manifest has them.
+    /// A run begins: of the last one only tables stay, and this worker's slots are made as the manifest has them.
     fn begin(&mut self, era: Era, begin: Begin) -> Result<()> {
         let Begin { manifest, table, storage, window, crew } = begin;
-        self.crew.slots.clear();
+        let slots = std::mem::take(&mut self.crew.slots);
+        let kept = slots.into_iter().filter_map(|(id, slot)| Some((id, slot.end()?))).collect();
         self.inlet.directory.clear();
         self.era = era;
         *self.inlet.era.lock().unwrap_or_else(PoisonError::into_inner) = era;
@@ -281,7 +282,7 @@ impl AtWork {
         let mine: Vec<SlotId> = mine.filter(|s| manifest.members.contains(s)).collect();
         let graph = self.crew.graph.clone();
         let restore = Restore { store, graph, manifest: Arc::new(manifest), table, term: era.term, window };
-        self.crew.slots = restore.slots(&mine, &self.inlet.directory, &self.crew.sender)?;
+        self.crew.slots = restore.slots(&mine, kept, &self.inlet.directory, &self.crew.sender)?;
         Ok(())
     }
 

@@ -164,7 +164,7 @@ pub struct Load {
     #[prost(uint64, tag = "4")]
     pub memory_used_bytes: u64,
 }
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SlotLoad {
     #[prost(uint32, tag = "1")]
     pub slot: u32,
@@ -187,6 +187,21 @@ pub struct SlotLoad {
     pub watermark_micros: ::core::option::Option<i64>,
     #[prost(uint64, tag = "9")]
     pub queued: u64,
+    #[prost(message, optional, tag = "10")]
+    pub moves: ::core::option::Option<Moves>,
+}
+/// What live rescales have cost since the slot began.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Moves {
+    #[prost(uint64, tag = "1")]
+    pub batches_in: u64,
+    #[prost(uint64, tag = "2")]
+    pub batches_out: u64,
+    /// Batches by how long their rows waited: at most 1, 2, 5, 10, 20, 50, 100, 200, 500 ms, and longer.
+    #[prost(uint32, repeated, tag = "3")]
+    pub gates: ::prost::alloc::vec::Vec<u32>,
+    #[prost(uint64, tag = "4")]
+    pub longest_gate_micros: u64,
 }
 /// Why a worker may not take part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
@@ -646,6 +661,13 @@ pub struct WorkerStatus {
     pub key_groups: u32,
     #[prost(string, repeated, tag = "15")]
     pub waiting: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Of all its slots.
+    #[prost(message, optional, tag = "16")]
+    pub moves: ::core::option::Option<Moves>,
+    #[prost(uint64, tag = "17")]
+    pub late: u64,
+    #[prost(uint64, tag = "18")]
+    pub entries: u64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct NodeStatus {

@@ -1,0 +1,126 @@
+//! What a slot keeps when its run ends, and how its successor in the next run takes it over: the survivors' way back.
+//!
+//! A recovery returns everyone to the last manifest. A slot that still has its tables need not read that manifest's files: undo images
+//! take the tables back to its barrier, in a time that goes with what has changed since and not with the size of the state. Only the
+//! groups of a slot that was lost are loaded. Everything else of a slot (channels, sources, sinks, operators with what they have begun) is
+//! made anew, exactly as after a restart, so that there is one way to begin and not two.
+//!
+//! The danger is a table of another history: a slot that was thought lost has epochs of its own with the numbers of epochs that others
+//! published since. So a table is taken over only if the manifest was injected under the term in which the slot ran, or is the very one
+//! that the slot began from. What does not fit is dropped, and read from files: slower, never wrong.
+
+use crate::error::Result;
+use crate::key::GroupSet;
+use crate::operator::Operator;
+use crate::protocol::manifest::Manifest;
+
+use super::Slot;
+use super::node::Body;
+
+/// (Term of the injection, epoch): which manifest it is.
+pub(super) type Lineage = (u64, u64);
+
+/// The tables of a slot whose run is over.
+pub struct Kept {
+    id: crate::key::SlotId,
+    term: u64,
+    base: Option<Lineage>,
+    nodes: Vec<Option<Box<dyn Operator>>>,
+}
+
+impl std::fmt::Debug for Kept {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Kept").field("id", &self.id).field("term", &self.term).finish_non_exhaustive()
+    }
+}
+
+impl Slot {
+    /// Ends the slot; what is left are its tables. `None` of a slot that failed: nobody knows how far it came.
+    #[must_use]
+    pub fn keep(self) -> Option<Kept> {
+        if self.failed {
+            return None;
+        }
+        let op = |body| match body {
+            Body::Operator { op, keyed: true } => Some(op),
+            Body::Operator { keyed: false, .. } | Body::Source(_) | Body::Sink(_) => None,
+        };
+        let nodes = self.nodes.into_iter().map(|n| op(n.body)).collect();
+        Some(Kept { id: self.id, term: self.term, base: self.base, nodes })
+    }
+
+    /// Takes over the tables of its predecessor as they were at the manifest's barrier. Says for which groups that was possible: the others
+    /// are to be restored. Before [`Slot::start_from`], in a slot in which nothing has been restored.
+    pub fn inherit(&mut self, mut kept: Kept, manifest: &Manifest) -> GroupSet {
+        let space = self.assignment.space();
+        let none = GroupSet::new(space);
+        let at = (manifest.injected_term, manifest.epoch);
+        let same = kept.id == self.id && (kept.term == at.0 && manifest.members.contains(&self.id) || kept.base == Some(at));
+        if !same || kept.nodes.len() != self.nodes.len() {
+            return none;
+        }
+        match kept.go_back(manifest.epoch, &self.assignment.groups_of(self.id)) {
+            Ok(Some(groups)) => {
+                self.take_tables(&mut kept);
+                groups
+            }
+            // It had not come as far as that barrier, or has lost what it takes to go back: as if it were new.
+            Ok(None) | Err(_) => none,
+        }
+    }
+
+    fn take_tables(&mut self, kept: &mut Kept) {
+        for (node, old) in self.nodes.iter_mut().zip(&mut kept.nodes) {
+            let (Body::Operator { op: new, .. }, Some(old)) = (&mut node.body, old) else { continue };
+            new.tables(&mut |n| {
+                old.tables(&mut |o| {
+                    if n.desc().name == o.desc().name {
+                        n.swap(o);
+                    }
+                });
+            });
+        }
+    }
+}
+
+impl Kept {
+    /// Undoes every table to the end of `epoch`, which is published. What all of them have of `owned` is theirs; the rest they forget.
+    fn go_back(&mut self, epoch: u64, owned: &GroupSet) -> Result<Option<GroupSet>> {
+        let mut common: Option<GroupSet> = None;
+        self.each(&mut |t| {
+            t.undo_to(epoch)?;
+            t.publish(epoch)?;
+            let mut mine = owned.clone();
+            if let Some(others) = &common {
+                let mut lacking = mine.clone();
+                lacking.subtract(others);
+                mine.subtract(&lacking);
+            }
+            let mut lacking = mine.clone();
+            lacking.subtract(t.active());
+            mine.subtract(&lacking);
+            common = Some(mine);
+            Ok(())
+        })?;
+        let Some(common) = common else { return Ok(None) };
+        self.each(&mut |t| {
+            let mut gone = t.active().clone();
+            gone.subtract(&common);
+            t.discard(&gone);
+            Ok(())
+        })?;
+        Ok(Some(common))
+    }
+
+    fn each(&mut self, visit: &mut dyn FnMut(&mut dyn crate::state::ErasedTable) -> Result<()>) -> Result<()> {
+        let mut result = Ok(());
+        for op in self.nodes.iter_mut().flatten() {
+            op.tables(&mut |t| {
+                if result.is_ok() {
+                    result = visit(t);
+                }
+            });
+        }
+        result
+    }
+}
