@@ -145,6 +145,11 @@ impl<C: Crew> Host<C> {
     /// The first effects, and the first look for splits. True when the job is over.
     pub(crate) fn begin(&mut self, coordinator: &mut Coordinator) -> Result<bool> {
         let first = coordinator.begin()?;
+        self.go_on(coordinator, first)
+    }
+
+    /// The first effects of a coordinator that has taken running slots over, and the first look for splits. True when the job is over.
+    pub(crate) fn go_on(&mut self, coordinator: &mut Coordinator, first: Vec<Effect>) -> Result<bool> {
         if self.carry_out(coordinator, first)? {
             return Ok(true);
         }

@@ -39,6 +39,9 @@ pub(crate) struct Claim {
     pub(crate) drop_unmatched: bool,
 }
 
+/// Keyed states by table id.
+pub(crate) type Descs = Arc<Vec<(u64, StateDesc)>>;
+
 /// A job whose term is ours.
 #[derive(Debug)]
 pub(crate) struct TakenOver {
@@ -46,7 +49,7 @@ pub(crate) struct TakenOver {
     pub(crate) log: LogWriter,
     pub(crate) restored: Restored,
     /// Every keyed state of the job, by table id.
-    pub(crate) descs: Arc<Vec<(u64, StateDesc)>>,
+    pub(crate) descs: Descs,
 }
 
 /// How often a lost claim is tried again: each loss means that another process wrote to the log in between.

@@ -396,8 +396,15 @@ fn phase(now: &StatusReply) -> String {
 
 fn table(out: &mut dyn Write, now: &StatusReply) -> std::io::Result<()> {
     let age = now.epoch_age_millis.map_or_else(String::new, |ms| format!(", published {:.1} s ago", ms as f64 / 1000.0));
-    let term = now.era.as_ref().map_or(0, |e| e.term);
-    writeln!(out, "{}: {}, term {term}, epoch {}{age}, {} workers wanted", now.job, phase(now), now.epoch, now.wanted)?;
+    let (term, generation) = now.era.as_ref().map_or((0, 0), |e| (e.term, e.generation));
+    writeln!(
+        out,
+        "{}: {}, term {term}, generation {generation}, epoch {}{age}, {} workers wanted",
+        now.job,
+        phase(now),
+        now.epoch,
+        now.wanted
+    )?;
     writeln!(out, "{:<14} {:>6} {:>12} {:>12} {:>12}  SLOTS", "WORKER", "GROUPS", "ROWS IN/S", "ROWS OUT/S", "STATE")?;
     for w in &now.workers {
         let name = w.identity.as_ref().map_or("", |i| i.name.as_str());
@@ -423,7 +430,8 @@ fn json_status(out: &mut dyn Write, now: &StatusReply) -> std::io::Result<()> {
     });
     let ranges = now.ranges.iter().map(|r| json!({ "first": r.first, "groups": r.groups, "slot": r.slot, "worker": r.worker }));
     let all = json!({
-        "job": now.job, "phase": phase(now), "term": now.era.as_ref().map(|e| e.term), "epoch": now.epoch,
+        "job": now.job, "phase": phase(now), "term": now.era.as_ref().map(|e| e.term),
+        "generation": now.era.as_ref().map(|e| e.generation), "epoch": now.epoch,
         "wanted": now.wanted, "waiting": now.waiting, "workers": workers.collect::<Vec<_>>(), "ranges": ranges.collect::<Vec<_>>(),
     });
     writeln!(out, "{all}")

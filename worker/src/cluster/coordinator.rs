@@ -5,39 +5,34 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
-use watershed_runtime::coordinator::{Coordinator, Input};
+use watershed_runtime::coordinator::{Book, Coordinator, Input, Run};
 use watershed_runtime::error::{Error, Kind, Result};
 use watershed_runtime::key::{KeySpace, SlotId};
-use watershed_runtime::protocol::rules::RuleSet;
 use watershed_wire::frame::Era;
 use watershed_wire::v1::{RefusalReason, Register, Registered};
 
 use super::job::CoordinatorJob;
-use super::orders::{Begin, Order, report_of};
+use super::orders::{Begin, Order, Word};
 use super::remote::Remote;
-use super::room::{lacking, room};
 use super::roster::{Admission, Roster};
 use super::service::Service;
 use super::status::Loads;
 use super::told::{Ear, Told};
-use crate::clock::{now, unique};
-use crate::host::{Host, HostEvent, HostSender, clock, commit_handles, explain_fenced};
-use crate::local::{Outcome, WINDOW, pace};
+use crate::clock::now;
+use crate::host::{Host, HostEvent, explain_fenced};
+use crate::local::{Outcome, WINDOW};
 use crate::store::Store;
-use crate::takeover::TakenOver;
 use crate::transport::{Answer, Listener, Notice, Services, Sessions, threads};
 
 /// How long workers may take to let go when the job is over.
 const FAREWELL: Duration = Duration::from_secs(5);
-/// How long a job that has run before waits for all of its workers before it begins with those that are there.
-const GATHER_MICROS: i64 = 3_000_000;
 
 /// Who has not looked for so long has not listened either.
 const AWAY_MICROS: i64 = 1_000_000;
 /// How long runs may fail for something that is away before the process ends with that, so that whoever watches it sees it.
 const FAILING_MICROS: i64 = 60_000_000;
 /// Between such runs.
-const REST_MICROS: i64 = 1_000_000;
+pub(super) const REST_MICROS: i64 = 1_000_000;
 
 impl CoordinatorJob {
     /// Coordinates until the job is over. `ready` hears the address it listens at, and gets a way to stop it.
@@ -65,6 +60,7 @@ impl CoordinatorJob {
             loads: Loads::default(),
             running: None,
             runs: 0,
+            books: BTreeMap::new(),
             term,
             began: now(),
             looked: now(),
@@ -92,33 +88,37 @@ impl Stopper {
 
 /// A run of the job.
 pub(super) struct Running {
-    number: u64,
+    pub(super) number: u64,
+    /// The run: it may be older than this coordinator.
+    pub(super) run: Run,
     pub(super) era: Era,
     pub(super) host: Host<Remote>,
     pub(super) coordinator: Coordinator,
     /// Workers that have been told of this run.
-    told: BTreeSet<u32>,
-    asked: Option<BTreeSet<SlotId>>,
+    pub(super) told: BTreeSet<u32>,
+    pub(super) asked: Option<BTreeSet<SlotId>>,
 }
 
 /// The coordinator at work.
 pub(super) struct Office {
-    job: CoordinatorJob,
+    pub(super) job: CoordinatorJob,
     shape: String,
     fingerprint: u64,
-    store: Store,
+    pub(super) store: Store,
     pub(super) keys: KeySpace,
     pub(super) sessions: Sessions,
-    told: Sender<Told>,
+    pub(super) told: Sender<Told>,
     pub(super) roster: Roster,
     pub(super) loads: Loads,
     pub(super) wanted: u32,
     pub(super) running: Option<Running>,
-    runs: u64,
+    pub(super) runs: u64,
+    /// What workers remember of the run that an earlier coordinator has left. Until this one has begun.
+    pub(super) books: BTreeMap<u32, Option<Book>>,
     /// The newest term in the log.
-    term: u64,
+    pub(super) term: u64,
     /// When this process began.
-    began: i64,
+    pub(super) began: i64,
     /// When it was last looked who is there.
     looked: i64,
     /// Whether an epoch has been published from here.
@@ -126,7 +126,7 @@ pub(super) struct Office {
     /// Since when runs have failed for something that is away.
     failing: Option<i64>,
     /// No run begins before this.
-    rest: i64,
+    pub(super) rest: i64,
     /// Why the last run ended, until the next has begun.
     pub(super) recovering: Option<String>,
 }
@@ -192,9 +192,15 @@ impl Office {
             Told::Register(register, answer) => self.register(&register, answer),
             Told::Item(worker, item) => {
                 self.roster.heard(worker, now());
-                let (era, slot, report) = report_of(&item)?;
-                if self.running.as_ref().is_some_and(|r| r.era == era) {
-                    return self.step(Input::Slot(slot, report));
+                match Word::of(&item)? {
+                    Word::Report(era, slot, report) if self.running.as_ref().is_some_and(|r| r.era == era) => {
+                        return self.step(Input::Slot(slot, report));
+                    }
+                    Word::Book(book) if self.runs == 0 => {
+                        self.books.insert(worker, book.map(|b| *b));
+                    }
+                    // Of a run that is over, or of a worker that is a newcomer here.
+                    Word::Report(..) | Word::Book(_) => {}
                 }
             }
             Told::Load(worker, load) => {
@@ -255,13 +261,13 @@ impl Office {
 
     fn accept(&self, worker: u32, answer: Answer) {
         // Never below what an earlier coordinator has said: a worker would take this one for the older.
-        let era = self.running.as_ref().map_or(Era { term: self.term, generation: 0 }, |r| r.era);
+        let era = Era { term: self.term, generation: 1 };
         let build = super::dataflow::build();
         answer.accept(Registered { era: Some(era.into()), worker, session: 0, heartbeat_millis: 500, build });
     }
 
     /// A worker is there: it hears of the run under way, and the others hear of it.
-    fn welcome(&mut self, worker: u32) -> Result<()> {
+    pub(super) fn welcome(&mut self, worker: u32) -> Result<()> {
         let crew = self.roster.present();
         let Some(running) = &mut self.running else { return Ok(()) };
         if !running.told.insert(worker) {
@@ -275,7 +281,7 @@ impl Office {
         let mut manifest = running.coordinator.last().clone();
         manifest.members.clear();
         let table = (&**running.coordinator.table()).into();
-        let begin = Begin { manifest, table, storage: self.job.storage.clone(), window: WINDOW, crew };
+        let begin = Begin { run: running.run, manifest, table, storage: self.job.storage.clone(), window: WINDOW, crew };
         running.host.crew.order(worker, &Order::Begin(Box::new(begin)))
     }
 
@@ -293,6 +299,7 @@ impl Office {
     /// A worker is gone. A run in which it took part is over; one in which it had nothing goes on.
     fn lose(&mut self, worker: u32, why: String) {
         self.loads.forget(worker);
+        self.books.remove(&worker);
         let each = self.roster.each();
         let Some(running) = &mut self.running else { return };
         running.told.remove(&worker);
@@ -301,73 +308,6 @@ impl Office {
         if takes_part {
             self.end_run(format!("worker {worker} was lost: {why}; the job goes on as soon as a worker is there"));
         }
-    }
-
-    /// Begins a run with those who are there, if they are enough.
-    fn begin_if_possible(&mut self) -> Result<Option<Outcome>> {
-        if self.running.is_some() || now() < self.rest {
-            return Ok(None);
-        }
-        let crew = self.roster.present();
-        // The first run waits for everybody; a job that is under way goes on with whoever is left.
-        let gathered = self.runs > 0 || now() - self.began > GATHER_MICROS && self.ran_before()?;
-        if crew.is_empty() || !gathered && self.roster.slots_of(self.wanted).is_err() {
-            return Ok(None);
-        }
-        if !self.fits(crew.len())? {
-            return Ok(None);
-        }
-        let slots: BTreeSet<SlotId> = crew.iter().flat_map(|m| m.slots.clone()).collect();
-        let uid = unique();
-        let TakenOver { start, log, restored: _, descs } = self.job.claim.take_over(&self.store, self.keys, &slots, &uid)?;
-        let graph = self.job.claim.graph.clone();
-        if start.finished {
-            commit_handles(&graph, &start.commit)?;
-            return Ok(Some(Outcome::AlreadyFinished));
-        }
-        self.runs += 1;
-        self.term = log.term();
-        let (number, told) = (self.runs, self.told.clone());
-        let sender = HostSender::new(move |event| told.send(Told::Host(number, event)).is_ok());
-        let era = Era { term: log.term(), generation: 1 };
-        let remote = Remote { sessions: self.sessions.clone(), era, each: self.roster.each(), released: BTreeSet::new() };
-        for member in &crew {
-            let begin = Begin {
-                manifest: start.manifest.clone(),
-                table: (&start.table).into(),
-                storage: self.job.storage.clone(),
-                window: WINDOW,
-                crew: crew.clone(),
-            };
-            remote.order(member.worker, &Order::Begin(Box::new(begin)))?;
-        }
-        let pace = pace(self.job.epoch);
-        let mut coordinator = Coordinator::new(graph.clone(), log, &start, &uid, pace, clock(), RuleSet::ALL);
-        let mut host = Host::new(graph, self.store.clone(), remote, sender, self.keys, descs)?;
-        let over = host.begin(&mut coordinator)?;
-        let told = crew.iter().map(|m| m.worker).collect();
-        self.running = Some(Running { number, era, host, coordinator, told, asked: None });
-        self.recovering = None;
-        Ok(over.then_some(Outcome::Stopped))
-    }
-
-    /// Whether those who are there have room for the job's state; if not, that is what it waits for.
-    fn fits(&mut self, workers: usize) -> Result<bool> {
-        let Some(room) = room(self.roster.budgets()) else { return Ok(true) };
-        let last = crate::restore::read_log(&self.store)?.last;
-        let state = last.map_or(0, |(_, manifest)| manifest.files.iter().map(|f| f.bytes).sum());
-        let lacking = lacking(state, workers, Some(room));
-        let fits = lacking.is_none();
-        if let Some(why) = lacking {
-            self.recovering = Some(why);
-            // The storage is not asked at every turn.
-            self.rest = now() + REST_MICROS;
-        }
-        Ok(fits)
-    }
-
-    fn ran_before(&self) -> Result<bool> {
-        Ok(crate::restore::read_log(&self.store)?.last.is_some())
     }
 
     /// Asks for the slots of the workers that are wanted, once all of these are there.

@@ -10,14 +10,15 @@
 //!
 //! A job runs in *runs*: a run begins when the coordinator takes the job over (a new term) and tells every worker that is there from which
 //! manifest to begin with which slots. Losing a worker ends the run and begins the next **with the survivors at once**; nobody waits for a
-//! replacement, which joins later by a live rescale like any newcomer. A coordinator that is started anew does the same. So there is one
-//! way back, the one that a restart of the whole job takes, and an old run is fenced by its term on every channel (I10).
+//! replacement, which joins later by a live rescale like any newcomer. Survivors go back to the manifest in memory, by undo images; what was
+//! lost is read. An old run is fenced by its term on every channel (I10).
 //!
-//! The road not taken, for now: survivors going back by their undo images instead of reading the snapshot, and a new coordinator taking
-//! running slots over with what is open in them. Both are faster, and both are a second way back.
+//! A coordinator that is started anew takes the run over as it is: workers keep a book of it, and no slot stops. Where it cannot, it begins a
+//! run.
 //!
 //! | file | what |
 //! |---|---|
+//! | `begin` | how a run begins: taken over as it runs, or from the last manifest |
 //! | `orders` | what coordinator and workers say to each other |
 //! | `room` | whether those who are there have room for the state, pure |
 //! | `roster` | who is there, pure: numbers, slots, who is lost, who may begin |
@@ -28,6 +29,7 @@
 //! | `client` | asking it |
 //! | `supervise` | `run --replicas N`: all of it as processes of this machine |
 
+mod begin;
 pub mod client;
 mod coordinator;
 mod dataflow;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use watershed_runtime::coordinator::NewSlot;
+use watershed_runtime::coordinator::{Book, NewSlot, Run};
 use watershed_runtime::error::{Error, Kind, Result};
 use watershed_runtime::key::SlotId;
 use watershed_runtime::protocol::manifest::{Manifest, Table};
@@ -23,6 +23,7 @@ const RELEASE: u32 = 4;
 const CREW: u32 = 5;
 const END: u32 = 6;
 const REPORT: u32 = 7;
+const BOOK: u32 = 8;
 
 /// A worker as the others know it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,9 +35,11 @@ pub(super) struct Member {
     pub(super) slots: Vec<SlotId>,
 }
 
-/// The beginning of a run.
+/// The beginning of a run, for a worker; also of one that is under way.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Begin {
+    /// Which run.
+    pub(super) run: Run,
     /// The manifest to begin from; its members are the slots that take part.
     pub(super) manifest: Manifest,
     /// Who owns what.
@@ -113,12 +116,28 @@ pub(super) fn report_item(era: Era, slot: SlotId, report: &Report) -> Result<Ite
     pack(REPORT, Some(slot), era, report)
 }
 
-/// A report, and the era in which it was said.
-pub(super) fn report_of(item: &Item) -> Result<(Era, SlotId, Report)> {
-    if item.kind != REPORT {
-        return Err(wrong(format!("a report of kind {}", item.kind)));
+/// What a worker remembers of the run that it is in, as an item; none if it is in none.
+pub(super) fn book_item(era: Era, book: Option<&Book>) -> Result<Item> {
+    pack(BOOK, None, era, &json(&book)?)
+}
+
+/// What workers say.
+#[derive(Debug)]
+pub(super) enum Word {
+    /// A slot's report, and the era in which it was said.
+    Report(Era, SlotId, Report),
+    /// The first word of a session.
+    Book(Option<Box<Book>>),
+}
+
+impl Word {
+    pub(super) fn of(item: &Item) -> Result<Self> {
+        match item.kind {
+            REPORT => Ok(Self::Report(era_of(item), slot_of(item)?, unpack(item)?)),
+            BOOK => Ok(Self::Book(of_json(&unpack::<Vec<u8>>(item)?)?)),
+            kind => Err(wrong(format!("a report of kind {kind}"))),
+        }
     }
-    Ok((era_of(item), slot_of(item)?, unpack(item)?))
 }
 
 /// The era in which something was said.

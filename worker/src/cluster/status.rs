@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use watershed_wire::v1::{KeyRange, Load, Moves, Phase, StatusReply, WorkerStatus};
 
-use super::coordinator::Office;
+use super::coordinator::{Office, Running};
 use crate::clock::now;
 
 /// The last heartbeat of each worker, and what follows from the last two.
@@ -67,7 +67,7 @@ impl Office {
         let mut groups: BTreeMap<u32, u32> = BTreeMap::new();
         if let Some(running) = &self.running {
             let coordinator = &running.coordinator;
-            reply.era = Some(running.era.into());
+            reply.era = Some(self.era(running));
             reply.epoch = coordinator.last().epoch;
             reply.epoch_age_millis = running.host.snapshot_age().map(|a| u64::try_from(a.as_millis()).unwrap_or(u64::MAX));
             reply.version = coordinator.table().version;
@@ -106,6 +106,11 @@ impl Office {
             status.waiting.clone_from(&load.waiting);
         }
         status
+    }
+
+    /// The coordinator's term; the generation is the term under which the run began, so each way back to a manifest raises it.
+    fn era(&self, running: &Running) -> watershed_wire::v1::Era {
+        watershed_wire::v1::Era { term: self.term, generation: running.run.term }
     }
 
     fn phase(&self) -> Phase {

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use watershed_runtime::coordinator::Book;
 use watershed_runtime::error::{Error, Kind, Result};
 use watershed_runtime::graph::{Graph, NodeShape};
 use watershed_runtime::key::SlotId;
@@ -14,7 +15,7 @@ use watershed_runtime::state::StateDesc;
 use watershed_wire::frame::{Era, Lane};
 use watershed_wire::v1::{Identity, Item, RefusalReason, Refused, Register, Registered};
 
-use super::orders::{Begin, Member, Order, era_of, report_item};
+use super::orders::{Begin, Member, Order, book_item, era_of, report_item};
 use super::pulse::Pulse;
 use super::roster::number_of;
 use super::uploads::Uploads;
@@ -142,6 +143,7 @@ impl WorkerJob {
             speaker: session.speaker(),
             era: Era::default(),
             descs,
+            book: None,
         };
         at_work.follow(&events)
     }
@@ -153,6 +155,8 @@ fn tables(shape: &[NodeShape]) -> Vec<(u64, StateDesc)> {
 
 /// What the session says.
 enum Told {
+    /// A session has begun.
+    Registered,
     Item(Item),
     Refused(Refused),
 }
@@ -166,8 +170,10 @@ impl Ear {
 }
 
 impl ControlHandler for Ear {
-    // Slots go on as they are: a coordinator that knows them not begins a new run.
-    fn registered(&self, _: Registered) {}
+    // Slots go on as they are, and the coordinator hears how they are: it takes them over, or begins a new run.
+    fn registered(&self, _: Registered) {
+        self.tell(Told::Registered);
+    }
 
     fn refused(&self, refused: Refused) -> bool {
         let again = matches!(refused.reason(), RefusalReason::Unspecified | RefusalReason::Full | RefusalReason::Fenced);
@@ -220,6 +226,8 @@ struct AtWork {
     speaker: Speaker,
     era: Era,
     descs: Arc<Vec<(u64, StateDesc)>>,
+    /// What the next coordinator must know of the present run.
+    book: Option<Arc<Mutex<Book>>>,
 }
 
 impl AtWork {
@@ -233,6 +241,7 @@ impl AtWork {
                         return end.map_or(Ok(()), |why| Err(Error::new(Kind::Unavailable, why)));
                     }
                 }
+                Ok(Told::Registered) => self.give_book()?,
                 Ok(Told::Refused(refused)) => {
                     let what = format!("the coordinator does not take this worker: {}", refused.detail);
                     return Err(Error::new(Kind::Invalid, what).at(refused.reason().as_str_name()));
@@ -250,9 +259,20 @@ impl AtWork {
             Order::End(why) => return Ok(Some(why)),
             // Said in a run that is over.
             _ if era != self.era => {}
-            Order::Command(slot, command) => self.crew.command(slot, command)?,
-            Order::Start(start) => self.crew.start(era.term, start.slot()?)?,
-            Order::Release(slot) => self.crew.release(slot)?,
+            Order::Command(slot, command) => {
+                let graph = self.crew.graph.clone();
+                self.note(|book| book.told(&graph, slot, &command));
+                self.crew.command(slot, command)?;
+            }
+            Order::Start(start) => {
+                let new = start.slot()?;
+                self.note(|book| book.joined(&new));
+                self.crew.start(era.term, new)?;
+            }
+            Order::Release(slot) => {
+                self.crew.release(slot)?;
+                self.note(|book| book.released(slot));
+            }
             Order::Crew(crew) => self.meet(&crew),
         }
         Ok(None)
@@ -260,7 +280,7 @@ impl AtWork {
 
     /// A run begins: of the last one only tables stay, and this worker's slots are made as the manifest has them.
     fn begin(&mut self, era: Era, begin: Begin) -> Result<()> {
-        let Begin { manifest, table, storage, window, crew } = begin;
+        let Begin { run, manifest, table, storage, window, crew } = begin;
         let slots = std::mem::take(&mut self.crew.slots);
         let kept = slots.into_iter().filter_map(|(id, slot)| Some((id, slot.end()?))).collect();
         self.inlet.directory.clear();
@@ -270,19 +290,45 @@ impl AtWork {
         self.peers.enter(era);
         let (store, table) = (Store::open(&storage)?, table.assignment()?);
         let uploads = Uploads::new(store.clone(), table.space().bits, era.term, self.descs.clone())?;
+        let room: Vec<SlotId> = crew.iter().filter(|m| m.worker == self.number).flat_map(|m| m.slots.clone()).collect();
+        let mine: Vec<SlotId> = room.iter().copied().filter(|s| manifest.members.contains(s)).collect();
+        let mut book = Book::new(run, room.into_iter().collect());
+        mine.iter().for_each(|slot| book.begun(*slot, &table, &manifest.members));
+        let book = Arc::new(Mutex::new(book));
+        self.book = Some(book.clone());
         let speaker = self.speaker.clone();
         self.crew.sender = HostSender::new(move |event| {
             let HostEvent::Slot(slot, report) = event else { return false };
-            let speaker = speaker.clone();
-            uploads.pass(slot, report, move |slot, report| say(&speaker, era, slot, &report));
+            let (speaker, book) = (speaker.clone(), book.clone());
+            uploads.pass(slot, report, move |slot, report| {
+                // Noted and said in one step: a coordinator that is given the book hears everything that is not in it.
+                let mut book = book.lock().unwrap_or_else(PoisonError::into_inner);
+                book.said(slot, &report);
+                say(&speaker, era, slot, &report);
+            });
             true
         });
         self.crew.window = window;
-        let mine = crew.iter().filter(|m| m.worker == self.number).flat_map(|m| m.slots.clone());
-        let mine: Vec<SlotId> = mine.filter(|s| manifest.members.contains(s)).collect();
         let graph = self.crew.graph.clone();
         let restore = Restore { store, graph, manifest: Arc::new(manifest), table, term: era.term, window };
         self.crew.slots = restore.slots(&mine, kept, &self.inlet.directory, &self.crew.sender)?;
+        Ok(())
+    }
+
+    fn note(&self, note: impl FnOnce(&mut Book)) {
+        if let Some(book) = &self.book {
+            note(&mut book.lock().unwrap_or_else(PoisonError::into_inner));
+        }
+    }
+
+    /// The first word in a session. What slots have said before it was said to a coordinator that is gone, and is in the book.
+    fn give_book(&self) -> Result<()> {
+        let Some(book) = &self.book else {
+            self.speaker.send(book_item(self.era, None)?);
+            return Ok(());
+        };
+        let book = book.lock().unwrap_or_else(PoisonError::into_inner);
+        self.speaker.send(book_item(self.era, Some(&*book))?);
         Ok(())
     }
 

@@ -117,12 +117,17 @@ fn a_killed_coordinator_costs_nothing_but_time(dir: &Path) {
     party.until_workers_own(3);
     party.worker(1).signal("KILL");
     party.until_workers_own(3);
+    party.manifests(4);
+    let (mut term, generation) = party.era();
     for _ in 0..3 {
         party.manifests(4);
         party.coordinator().signal("KILL");
         // All come back to the new one, each to a session of its own.
         party.manifests(4);
         party.until_workers_own(3);
+        let (newer, same) = party.era();
+        assert!(newer > term && same == generation, "slots run on under the next coordinator: {}", party.said());
+        term = newer;
     }
     check(dir, party.until_all_is_out());
 }

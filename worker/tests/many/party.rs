@@ -173,6 +173,13 @@ impl Party {
         self.files += 1;
     }
 
+    /// The coordinator's term, and the generation of the slots.
+    pub(crate) fn era(&self) -> (u64, u64) {
+        let status = self.status().unwrap_or_else(|| panic!("the job has a status: {}", self.said()));
+        let number = |name: &str| status[name].as_u64().unwrap_or_else(|| panic!("{name} in {status}"));
+        (number("term"), number("generation"))
+    }
+
     fn status(&self) -> Option<serde_json::Value> {
         let said = itself("status", &self.home).arg("--json").output().ok()?;
         serde_json::from_slice(&said.stdout).ok()

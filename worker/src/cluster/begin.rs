@@ -1,0 +1,155 @@
+//! How a run begins: the one that an earlier coordinator has left is taken over as it runs, or a new one goes back to the last manifest.
+//!
+//! Each worker's first word in a session is what it remembers of the run it is in. From these books and the end of the log the coordinator
+//! goes on where the last one stopped, and no slot stops. Where that cannot be (a slot is gone, words contradict each other) a new run begins,
+//! which is always right. Both claim the next term first, so an older coordinator can write nothing any more (I10).
+
+use std::collections::BTreeSet;
+
+use watershed_runtime::coordinator::{Book, Coordinator, Effect, Run};
+use watershed_runtime::error::{Kind, Result};
+use watershed_runtime::key::SlotId;
+use watershed_runtime::protocol::rules::RuleSet;
+use watershed_wire::frame::Era;
+
+use super::coordinator::{Office, REST_MICROS, Running};
+use super::orders::{Begin, Order};
+use super::remote::Remote;
+use super::room::{lacking, room};
+use super::told::Told;
+use crate::clock::{now, unique};
+use crate::host::{Host, HostSender, clock, commit_handles};
+use crate::local::{Outcome, WINDOW, pace};
+use crate::takeover::{Descs, TakenOver};
+
+/// How long a job that has run before waits for all of its workers before it begins with those that are there.
+const GATHER_MICROS: i64 = 3_000_000;
+
+impl Office {
+    /// Takes the run over that an earlier coordinator has left, or begins one with those who are there, if they are enough.
+    pub(super) fn begin_if_possible(&mut self) -> Result<Option<Outcome>> {
+        if self.running.is_some() || now() < self.rest || !self.gathered()? {
+            return Ok(None);
+        }
+        let books: Vec<Book> = std::mem::take(&mut self.books).into_values().flatten().collect();
+        if !books.is_empty() {
+            match self.adopt(&books) {
+                Err(e) if e.kind() == Kind::Unavailable => self.recovering = Some(watershed_runtime::error::explain(&e)),
+                other => return other,
+            }
+        }
+        let crew = self.roster.present();
+        if crew.is_empty() || !self.fits(crew.len())? {
+            return Ok(None);
+        }
+        let (uid, TakenOver { start, log, restored: _, descs }) = self.claim()?;
+        let graph = self.job.claim.graph.clone();
+        if start.finished {
+            commit_handles(&graph, &start.commit)?;
+            return Ok(Some(Outcome::AlreadyFinished));
+        }
+        let run = Run { term: log.term(), epoch: start.manifest.epoch };
+        let remote = self.remote(run);
+        for member in &crew {
+            let begin = Begin {
+                run,
+                manifest: start.manifest.clone(),
+                table: (&start.table).into(),
+                storage: self.job.storage.clone(),
+                window: WINDOW,
+                crew: crew.clone(),
+            };
+            remote.order(member.worker, &Order::Begin(Box::new(begin)))?;
+        }
+        let mut coordinator = Coordinator::new(graph, log, &start, &uid, pace(self.job.epoch), clock(), RuleSet::ALL);
+        let first = coordinator.begin()?;
+        self.host(run, remote, descs, coordinator, first, crew.iter().map(|m| m.worker).collect())
+    }
+
+    /// Whether everybody is there for whom a beginning waits.
+    fn gathered(&self) -> Result<bool> {
+        // A job that is under way goes on with whoever is left.
+        if self.runs > 0 {
+            return Ok(!self.roster.present().is_empty());
+        }
+        let crew = self.roster.present();
+        if crew.is_empty() || !crew.iter().all(|m| self.books.contains_key(&m.worker)) {
+            return Ok(false);
+        }
+        Ok(self.roster.slots_of(self.wanted).is_ok() || now() - self.began > GATHER_MICROS && self.ran_before()?)
+    }
+
+    /// Goes on with the slots as they run. [`Kind::Unavailable`] if that cannot be: then nothing has been said to anybody.
+    fn adopt(&mut self, books: &[Book]) -> Result<Option<Outcome>> {
+        let (uid, TakenOver { start, log, restored: _, descs }) = self.claim()?;
+        let graph = self.job.claim.graph.clone();
+        let (coordinator, first) =
+            Coordinator::adopt(graph, log, &start, books, &uid, pace(self.job.epoch), clock(), RuleSet::ALL)?;
+        let newest = books.iter().map(|b| b.run).max_by_key(|r| r.term);
+        let run = newest.unwrap_or(Run { term: coordinator.run(), epoch: 0 });
+        let slots: BTreeSet<SlotId> = books.iter().filter(|b| b.run == run).flat_map(|b| b.room.iter().copied()).collect();
+        let crew = self.roster.present();
+        let (told, new): (Vec<_>, Vec<_>) = crew.iter().partition(|m| m.slots.iter().all(|s| slots.contains(s)));
+        let (told, new): (BTreeSet<u32>, Vec<u32>) =
+            (told.iter().map(|m| m.worker).collect(), new.iter().map(|m| m.worker).collect());
+        let over = self.host(run, self.remote(run), descs, coordinator, first, told)?;
+        for worker in new {
+            self.welcome(worker)?;
+        }
+        Ok(over)
+    }
+
+    /// The next term, with what there is to begin from.
+    fn claim(&mut self) -> Result<(String, TakenOver)> {
+        let slots: BTreeSet<SlotId> = self.roster.present().into_iter().flat_map(|m| m.slots).collect();
+        let uid = unique();
+        let taken = self.job.claim.take_over(&self.store, self.keys, &slots, &uid)?;
+        self.term = taken.log.term();
+        Ok((uid, taken))
+    }
+
+    /// The slots of a run, in other processes. Its era does not change with the coordinator: what is between slots stays as it is.
+    fn remote(&self, run: Run) -> Remote {
+        let era = Era { term: run.term, generation: 1 };
+        Remote { sessions: self.sessions.clone(), era, each: self.roster.each(), released: BTreeSet::new() }
+    }
+
+    fn host(
+        &mut self,
+        run: Run,
+        remote: Remote,
+        descs: Descs,
+        mut coordinator: Coordinator,
+        first: Vec<Effect>,
+        told: BTreeSet<u32>,
+    ) -> Result<Option<Outcome>> {
+        self.runs += 1;
+        let (number, queue, era) = (self.runs, self.told.clone(), remote.era);
+        let sender = HostSender::new(move |event| queue.send(Told::Host(number, event)).is_ok());
+        let graph = self.job.claim.graph.clone();
+        let mut host = Host::new(graph, self.store.clone(), remote, sender, self.keys, descs)?;
+        let over = host.go_on(&mut coordinator, first)?;
+        self.running = Some(Running { number, run, era, host, coordinator, told, asked: None });
+        self.recovering = None;
+        Ok(over.then_some(Outcome::Stopped))
+    }
+
+    /// Whether those who are there have room for the job's state; if not, that is what it waits for.
+    fn fits(&mut self, workers: usize) -> Result<bool> {
+        let Some(room) = room(self.roster.budgets()) else { return Ok(true) };
+        let last = crate::restore::read_log(&self.store)?.last;
+        let state = last.map_or(0, |(_, manifest)| manifest.files.iter().map(|f| f.bytes).sum());
+        let lacking = lacking(state, workers, Some(room));
+        let fits = lacking.is_none();
+        if let Some(why) = lacking {
+            self.recovering = Some(why);
+            // The storage is not asked at every turn.
+            self.rest = now() + REST_MICROS;
+        }
+        Ok(fits)
+    }
+
+    fn ran_before(&self) -> Result<bool> {
+        Ok(crate::restore::read_log(&self.store)?.last.is_some())
+    }
+}
