@@ -32,6 +32,19 @@ pub(crate) fn run(world: &mut World, deck: &mut Deck, time: Duration, report: &m
     finish(world, report)
 }
 
+/// What a deck would do: the first so many strikes, in words.
+pub(crate) fn plan(deck: &mut Deck, strikes: usize) -> Vec<String> {
+    let strike = |_| {
+        let _peace = deck.peace();
+        let first = deck.next();
+        match deck.second(first) {
+            Some(second) => format!("{first:?} + {second:?}"),
+            None => format!("{first:?}"),
+        }
+    };
+    (0..strikes).map(strike).collect()
+}
+
 /// One fault, or two at once, until the job is well again. False: it never was.
 fn blow(world: &mut World, first: Fault, second: Option<Fault>, report: &mut Report) -> Result<bool, String> {
     let names: Vec<&str> = [Some(first), second].into_iter().flatten().map(Fault::name).collect();
@@ -100,6 +113,9 @@ fn finish(world: &mut World, report: &mut Report) -> Result<(), String> {
             world.output.ledger.breach(format!("the job does not stop: {state}"));
         }
         world.tick()?;
+        if let Err(why) = world.cast.snapshot_is_whole(&world.net, &world.storage) {
+            world.output.ledger.breach(format!("the last snapshot cannot be read: {why}"));
+        }
     }
     world.output.ledger.close(fed, seconds);
     report.ends(&mut world.cast.ends);

@@ -156,6 +156,16 @@ impl Cast {
         self.ends.append(&mut ends);
     }
 
+    /// Whether the last snapshot can be read once everything is over; if not, what is said of it.
+    pub(crate) fn snapshot_is_whole(&self, net: &Net, storage: &Storage) -> Result<(), String> {
+        let program = std::env::current_exe().map_err(|e| format!("this program cannot be found: {e}"))?;
+        let mut command = net.on(net.holder, &program);
+        command.args(["snapshots", "show", "--storage", &storage.url()]).current_dir(&self.dir);
+        storage.tell(net, &mut command);
+        let said = command.output().map_err(|e| format!("snapshots cannot be asked for: {e}"))?;
+        if said.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&said.stderr).into_owned()) }
+    }
+
     /// The process of a worker.
     pub(crate) fn worker(&mut self, number: u32) -> Option<&mut Process> {
         self.workers.get_mut(&number)?.process.as_mut()

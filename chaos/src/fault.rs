@@ -85,6 +85,11 @@ pub(crate) struct Able {
     pub(crate) output_disk: bool,
 }
 
+impl Able {
+    /// Everything.
+    pub(crate) const ALL: Self = Self { cut: true, server: true, storage_disk: true, output_disk: true };
+}
+
 /// Deals faults.
 #[derive(Debug)]
 pub(crate) struct Deck {
@@ -193,9 +198,8 @@ mod tests {
 
     #[test]
     fn a_seed_deals_the_same_faults_and_a_deck_has_all_of_them() {
-        let able = Able { cut: true, server: true, storage_disk: true, output_disk: true };
         let deal = |seed| {
-            let mut deck = Deck::new(seed, able, Duration::from_secs(30));
+            let mut deck = Deck::new(seed, Able::ALL, Duration::from_secs(30));
             (0..50).map(|_| deck.next()).collect::<Vec<_>>()
         };
         assert_eq!(deal(7), deal(7));

@@ -14,6 +14,8 @@ pub(crate) struct Flags {
     /// How long storage is away at most.
     pub(crate) outage: Duration,
     pub(crate) loopback: bool,
+    /// Says what the seed would do, and does nothing.
+    pub(crate) plan: bool,
     /// Keeps everything here, failed or not.
     pub(crate) keep: Option<PathBuf>,
 }
@@ -28,6 +30,7 @@ impl Flags {
             workers: 3,
             outage: Duration::from_secs(30),
             loopback: false,
+            plan: false,
             keep: None,
         };
         let mut words = words.iter();
@@ -41,10 +44,11 @@ impl Flags {
                 "--workers" => flags.workers = u32::try_from(number(value()?)?).unwrap_or(0),
                 "--outage" => flags.outage = Duration::from_secs(number(value()?)?),
                 "--loopback" => flags.loopback = true,
+                "--plan" => flags.plan = true,
                 "--keep" => flags.keep = Some(value()?.into()),
                 other => {
                     return Err(format!(
-                        "`{other}` is not known: --minutes, --seconds, --seed, --workers, --outage, --loopback, --keep"
+                        "`{other}` is not known: --minutes, --seconds, --seed, --workers, --outage, --loopback, --plan, --keep"
                     ));
                 }
             }

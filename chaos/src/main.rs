@@ -13,7 +13,7 @@
 //! seed; it finds what the simulator cannot have: sockets, signals, disks, a real store's answers, and the shell around the engine.
 //!
 //! ```text
-//! watershed-chaos [--minutes N | --seconds N] [--seed S] [--workers N] [--outage SECONDS] [--loopback] [--keep DIR]
+//! watershed-chaos [--minutes N | --seconds N] [--seed S] [--workers N] [--outage SECONDS] [--loopback] [--plan] [--keep DIR]
 //! ```
 
 mod campaign;
@@ -37,7 +37,7 @@ use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
-use fault::Deck;
+use fault::{Able, Deck};
 use flags::Flags;
 use report::Report;
 use world::World;
@@ -62,6 +62,12 @@ fn main() -> ExitCode {
 
 /// True if there was no breach.
 fn campaign(flags: &Flags) -> Result<bool, String> {
+    if flags.plan {
+        let mut deck = Deck::new(flags.seed, Able::ALL, flags.outage);
+        let report = Report::new(flags.seed);
+        campaign::plan(&mut deck, 30).iter().for_each(|strike| report.say(strike));
+        return Ok(true);
+    }
     let folder =
         tempfile::Builder::new().prefix("watershed-chaos-").tempdir().map_err(|e| format!("no temporary directory: {e}"))?;
     let mut report = Report::new(flags.seed);

@@ -153,7 +153,7 @@ impl World {
             }
             Fault::SlowLine(n, _) => {
                 let n = self.pick(n);
-                self.net.slow(Machine::Worker(n), Some(2000)).map(|()| Cure::Speed(n))
+                self.net.slow(Machine::Worker(n)).map(|()| Cure::Speed(n))
             }
             Fault::StorageFrozen(_) => {
                 self.storage.signal("STOP");
@@ -208,7 +208,7 @@ impl World {
             Cure::WakeFormer => self.cast.former().iter_mut().for_each(|p| p.signal("CONT")),
             Cure::Join(a, b) => self.net.join(a, b)?,
             Cure::Plug(n) => self.net.plug(Machine::Worker(n), true)?,
-            Cure::Speed(n) => self.net.slow(Machine::Worker(n), None)?,
+            Cure::Speed(n) => self.net.quick(Machine::Worker(n))?,
             Cure::WakeStorage => self.storage.signal("CONT"),
             Cure::StartStorage => self.storage.restart(&self.net, true)?,
             Cure::FreeStorage => self.storage.disk().free().map_err(|e| e.to_string())?,

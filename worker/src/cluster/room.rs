@@ -1,7 +1,7 @@
 //! Whether the workers that are there have room for the state of the job. Pure.
 //!
 //! What is asked of a worker is what it has said of itself (`--memory-bytes`); one that has said nothing is taken to have room. State is
-//! counted as it is stored, which is less than it takes in memory: whoever gives budgets gives what a worker may have of it.
+//! counted as it is stored, by the largest file alone: that is less than it takes in memory, and never so much that a job waits which has room.
 
 /// The room that the workers have together; `None` if one of them sets no limit.
 pub(super) fn room(budgets: impl IntoIterator<Item = u64>) -> Option<u64> {

@@ -111,6 +111,8 @@ impl Roster {
     pub(super) fn lost(&mut self, now: i64) -> Vec<(Member, String)> {
         let mut lost = Vec::new();
         self.workers.retain(|_, e| {
+            // A clock that was put back must not make anybody immortal.
+            (e.heard, e.since) = (e.heard.min(now), e.since.min(now));
             let gone = !e.connected && now - e.since > GONE_MICROS;
             let silent = now - e.heard > SILENT_MICROS;
             if gone || silent {
@@ -219,6 +221,22 @@ mod tests {
         assert!(r.lost(woken + GONE_MICROS).is_empty());
         assert_eq!(r.lost(woken + GONE_MICROS + 1).len(), 1, "who stays away is lost a moment later");
         assert_eq!(r.lost(woken + SILENT_MICROS + 1).len(), 1);
+    }
+
+    #[test]
+    fn a_clock_that_jumps_makes_nobody_immortal_and_nobody_lost() {
+        let mut r = Roster::new(4096);
+        r.register(&register("w-0", "a", 1), 7_200_000_000);
+        r.connected(0, true, 7_200_000_000);
+        let back = 3_600_000_000;
+        assert!(r.lost(back).is_empty());
+        assert_eq!(r.lost(back + SILENT_MICROS + 1).len(), 1, "an hour is not waited for");
+        // Forth: the coordinator sees that it has not looked for an hour, and excuses everybody.
+        r.register(&register("w-0", "b", 1), back);
+        r.connected(0, true, back);
+        let forth = back + 3_600_000_000;
+        r.excuse(forth);
+        assert!(r.lost(forth).is_empty());
     }
 
     #[test]

@@ -29,7 +29,7 @@ use party::Party;
 /// A rule and its test.
 type Rule = (&'static str, fn(&Path));
 
-const RULES: [Rule; 13] = [
+const RULES: [Rule; 14] = [
     ("two_workers_share_a_job", two_workers_share_a_job),
     ("workers_join_and_leave_while_rows_flow", workers_join_and_leave_while_rows_flow),
     ("scaling_out_from_two_to_three_loses_no_state", rescale::scaling_out_from_two_to_three_loses_no_state),
@@ -49,6 +49,10 @@ const RULES: [Rule; 13] = [
     ),
     ("garbage_to_live_ports_harms_nobody", bad::garbage_to_live_ports_harms_nobody),
     ("who_takes_the_storage_over_fences_who_had_it", bad::who_takes_the_storage_over_fences_who_had_it),
+    (
+        "workers_without_room_wait_and_say_so_until_somebody_has_room",
+        bad::workers_without_room_wait_and_say_so_until_somebody_has_room,
+    ),
 ];
 
 fn main() -> ExitCode {

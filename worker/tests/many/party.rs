@@ -39,8 +39,13 @@ pub(crate) struct Party {
 impl Party {
     /// Starts a job with so many workers, and waits until it processes.
     pub(crate) fn start(dir: &Path, replicas: u32) -> Self {
+        Self::start_with(dir, replicas, None)
+    }
+
+    /// The same, with a variable that every process of the job sees.
+    pub(crate) fn start_with(dir: &Path, replicas: u32, variable: Option<(&str, &str)>) -> Self {
         std::fs::create_dir(dir.join("in")).expect("the input directory can be made");
-        let supervisor = supervise(dir, "state", replicas);
+        let supervisor = supervise(dir, "state", replicas, variable);
         let mut party = Self { supervisor, dir: dir.to_owned(), home: dir.to_owned(), files: 0 };
         party.manifests(2);
         party
@@ -54,7 +59,7 @@ impl Party {
             std::os::unix::fs::symlink(self.dir.join(name), home.join(name)).expect("a link can be made");
         }
         let storage = self.dir.join("state").display().to_string();
-        let mut first = std::mem::replace(&mut self.supervisor, supervise(&home, &storage, replicas));
+        let mut first = std::mem::replace(&mut self.supervisor, supervise(&home, &storage, replicas, None));
         let mut ended = None;
         self.until("the end of who had the storage before", |_| {
             ended = first.try_wait().expect("the first supervisor is a child of this process");
@@ -103,6 +108,14 @@ impl Party {
             let Some(status) = p.status() else { return false };
             let owners = status["workers"].as_array().map_or(0, |w| w.iter().filter(|w| w["key_groups"] != 0).count());
             status["phase"] == "running" && owners == n
+        });
+    }
+
+    /// It waits, and says what for.
+    pub(crate) fn until_it_waits_for(&mut self, what: &str) {
+        self.until(what, |p| {
+            let waiting = p.status().map(|s| s["waiting"].to_string()).unwrap_or_default();
+            waiting.contains(what)
         });
     }
 
@@ -206,8 +219,9 @@ impl Drop for Party {
     }
 }
 
-fn supervise(home: &Path, storage: &str, replicas: u32) -> Child {
+fn supervise(home: &Path, storage: &str, replicas: u32, variable: Option<(&str, &str)>) -> Child {
     itself("run", home)
+        .envs(variable)
         .args(["--replicas", &replicas.to_string(), "--epoch", "20ms", "--storage", storage, "--log-format", "json"])
         .stderr(std::fs::File::create(home.join("stderr")).expect("the log can be made"))
         .spawn()
