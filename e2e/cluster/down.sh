@@ -3,7 +3,7 @@
 here=$(cd "$(dirname "$0")" && pwd); . "$here/env.sh"
 [ -e "$RUN" ] || { echo "there is no cluster in $RUN"; exit 0; }
 for n in "$RUN"/node*/; do [ -d "$n" ] && "$here/node.sh" kill "$(basename "$n" | tr -dc 0-9)"; done
-for p in "$RUN"/*.pid; do [ -f "$p" ] && kill "$(cat "$p")" 2>/dev/null; done
+for p in "$RUN"/*.pid; do [ -f "$p" ] && kill -9 "$(cat "$p")" 2>/dev/null; done
 for _ in $(seq 50); do
   alive=; for p in "$RUN"/*.pid; do [ -f "$p" ] && kill -0 "$(cat "$p")" 2>/dev/null && alive=yes; done
   [ -z "$alive" ] && break

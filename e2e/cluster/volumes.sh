@@ -1,11 +1,14 @@
 #!/usr/bin/env bash
 # volumes.sh DIRECTORY N: N volumes of the class `shared`, which pods on any node may mount and write to. Made by hand, since the cluster
-# has no provisioner; claims bind to them as they would to a network file system.
+# has no provisioner; claims bind to them as they would to a network file system, also those
+# that name no class.
 set -euo pipefail
 cat <<C
 apiVersion: storage.k8s.io/v1
 kind: StorageClass
-metadata: {name: shared}
+metadata:
+  name: shared
+  annotations: {storageclass.kubernetes.io/is-default-class: "true"}
 provisioner: kubernetes.io/no-provisioner
 C
 for n in $(seq "$2"); do
@@ -18,7 +21,7 @@ metadata: {name: shared-$n}
 spec:
   storageClassName: shared
   capacity: {storage: 1Gi}
-  accessModes: [ReadWriteMany]
+  accessModes: [ReadWriteMany, ReadWriteOnce]
   persistentVolumeReclaimPolicy: Retain
   hostPath: {path: $1/$n, type: Directory}
 C

@@ -3,7 +3,7 @@
 #
 # Programs come from this checkout's target directory, built with PROFILE (release; what is published uses dist, smaller and slower
 # to link), and the root file system from Debian packages; both are handed to the Dockerfile in place of the stages that would pull.
-# TARGET names Rust's triple for none but the machine's own: no cross builds. HEAVY, if set, is put before each compilation.
+# HEAVY, if set, is put before each compilation.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd); cd "$root"
 TAG=${TAG:-e2e}; PROFILE=${PROFILE:-release}
@@ -25,7 +25,7 @@ for image in "${wanted[@]}"; do
   from=$TARGET_DIR
   if [ "$image" = rust-job ]; then
     from=$TARGET_DIR/rust-job
-    ${HEAVY:-} cargo build --locked --profile release --manifest-path examples/rust-job/Cargo.toml --target-dir "$from"
+    ${HEAVY:-} cargo build --release --features cluster --manifest-path examples/rust-job/Cargo.toml --target-dir "$from"
   fi
   stripped="$IMAGES/programs/$image"; mkdir -p "$stripped"
   built="$from/$([ "$image" = rust-job ] && echo release || echo "$PROFILE")/${program[$image]}"

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 
 use crate::bars::Bars;
+use crate::check::checker::Output;
 use crate::check::expect::Expect;
 use crate::check::watch::Watch;
 use crate::kube::{Kube, is, name, number, text};
@@ -104,6 +105,8 @@ impl World {
         }
         self.kube.run(&["delete", "streamjob", JOB, "--wait", "--timeout=90s", "--ignore-not-found"])?;
         if let Some(watch) = self.watch.take() {
+            let counts = Output::ALL.map(|o| format!("{} {}", watch.seen().checker.seen(o), o.folder())).join(", ");
+            Self::told(&self.bars.note("lines of output checked", counts));
             watch.right()?;
         }
         self.kube.words("delete pod reader --ignore-not-found --wait=true")?;
@@ -114,7 +117,10 @@ impl World {
     pub(crate) fn settled(&self, replicas: i64, within: Duration) -> Result<()> {
         let what = format!("streamjob {JOB}");
         let wanted = format!("ready with {replicas} workers");
-        self.kube.wait(&what, &wanted, within, |j| is(j, "Ready") && number(j, "/status/readyReplicas") == replicas).map(drop)
+        let answered = |j: &serde_json::Value| number(j, "/status/observedGeneration") == number(j, "/metadata/generation");
+        let all =
+            |j: &serde_json::Value| number(j, "/status/readyReplicas") == replicas && number(j, "/status/replicas") == replicas;
+        self.kube.wait(&what, &wanted, within, |j| is(j, "Ready") && answered(j) && all(j)).map(drop)
     }
 
     /// The long job's workers.

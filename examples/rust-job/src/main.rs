@@ -3,6 +3,8 @@
 //! ```sh
 //! cargo run --release --manifest-path examples/rust-job/Cargo.toml -- --slots 2
 //! ```
+//!
+//! In an image of its own (see the Dockerfile) it says where its files are by `CLICKS` and `SESSIONS`.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -34,9 +36,13 @@ struct Session {
     seconds: f64,
 }
 
+fn place(variable: &str, otherwise: &str) -> String {
+    std::env::var(variable).unwrap_or_else(|_| otherwise.to_owned())
+}
+
 fn sessions(job: &Job) -> Result<()> {
     let clicks = job
-        .source("clicks", io::json_lines::<Click>("examples/data/clicks"))
+        .source("clicks", io::json_lines::<Click>(place("CLICKS", "examples/data/clicks")))
         .event_time(|c| Time::from_millis(c.ts), Duration::from_secs(2));
     let (sessions, _) = clicks.key_by(|c| c.user.clone()).process::<Open, Session, _, _>(
         |_click, user| {
@@ -62,7 +68,7 @@ fn sessions(job: &Job) -> Result<()> {
             user.clear();
         },
     );
-    sessions.sink("sessions", io::json_files("out/sessions"));
+    sessions.sink("sessions", io::json_files(place("SESSIONS", "out/sessions")));
     Ok(())
 }
 
