@@ -153,7 +153,9 @@ fn without_defaults(mut schema: Value) -> Value {
         }
         for nested in ["properties", "items", "additionalProperties"] {
             match fields.get_mut(nested) {
-                Some(Value::Object(all)) if nested == "properties" => all.values_mut().for_each(|v| *v = without_defaults(v.take())),
+                Some(Value::Object(all)) if nested == "properties" => {
+                    all.values_mut().for_each(|v| *v = without_defaults(v.take()))
+                }
                 Some(one) => *one = without_defaults(one.take()),
                 None => {}
             }

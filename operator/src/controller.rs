@@ -90,6 +90,8 @@ async fn one(context: Arc<Context>, namespace: Option<String>) {
         let job = pod.labels().get(reconcile::JOB).cloned();
         job.zip(pod.namespace()).map(|(job, ns)| ObjectRef::<StreamJob>::new(&job).within(&ns))
     };
+    let snapshots = Controller::new(api::<StreamSnapshot>(&client, ns), watch()).run(snapshot, after_snapshot, context.clone());
+    tokio::spawn(snapshots.for_each(|_| std::future::ready(())));
     let looks = Controller::new(api::<StreamJob>(&client, ns), watch())
         .owns(api::<Deployment>(&client, ns), ours())
         .owns(api::<StatefulSet>(&client, ns), ours())
@@ -117,10 +119,20 @@ async fn one(context: Arc<Context>, namespace: Option<String>) {
 async fn look(job: Arc<StreamJob>, context: Arc<Context>) -> Result<Action, Error> {
     let ticket = context.metrics.begin();
     let deadline = context.settings.deadline;
-    let looked = tokio::time::timeout(deadline, reconcile::reconcile(&job, &context)).await;
+    let looked = tokio::time::timeout(deadline, Box::pin(reconcile::reconcile(&job, &context))).await;
     let result = looked.unwrap_or_else(|_| Err(Error::Late(deadline.as_secs())));
     context.metrics.end(ticket, result.as_ref().err().map(Error::category));
     result.map(|again| Action::requeue(again.min(context.settings.resync)))
+}
+
+async fn snapshot(snapshot: Arc<StreamSnapshot>, context: Arc<Context>) -> Result<Action, Error> {
+    crate::snapshots::look(&snapshot, &context.client).await?;
+    Ok(Action::await_change())
+}
+
+fn after_snapshot(_: Arc<StreamSnapshot>, error: &Error, context: Arc<Context>) -> Action {
+    context.log.say(Level::Error, "look at a snapshot failed", &[("error", &crate::error_text(error))]);
+    Action::requeue(Duration::from_secs(10))
 }
 
 fn after_error(job: Arc<StreamJob>, error: &Error, context: Arc<Context>) -> Action {
@@ -129,7 +141,7 @@ fn after_error(job: Arc<StreamJob>, error: &Error, context: Arc<Context>) -> Act
     context.log.say(Level::Error, "look failed", &said);
     match error {
         // Only another object or other rights can help.
-        Error::Refused(_) | Error::Nameless(_) => Action::requeue(Duration::from_secs(30)),
+        Error::Refused(_) | Error::Nameless(_) => Action::requeue(Duration::from_secs(10)),
         Error::Api { .. } | Error::Late(_) => Action::requeue(Duration::from_secs(2)),
     }
 }

@@ -6,6 +6,7 @@
 //! | `controller` | what is watched and what wakes what |
 //! | `leader` | one of several leads, by a Lease |
 //! | `reconcile` | one look at one job |
+//! | `snapshots` | StreamSnapshots, which are not taken yet |
 //! | `context` | what every look needs |
 //! | `keys` | the API server's public keys, for the tokens of jobs |
 //! | `health`, `metrics`, `log` | how it is |
@@ -20,11 +21,11 @@ mod log;
 mod metrics;
 mod reconcile;
 mod settings;
+mod snapshots;
 
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use kube::Client;
 use kube::runtime::events::{Recorder, Reporter};
@@ -85,7 +86,6 @@ async fn run(settings: Settings) -> Result<Ended, kube::Error> {
     let served = tokio::spawn(health::serve(listening, context.clone()));
     tokio::select! {
         ended = work(context.clone()) => Ok(ended),
-        () = asked_to_end() => Ok(Ended::Asked),
         failed = served => {
             let why = failed.map_or_else(|e| e.to_string(), |r| r.map_or_else(|e| e.to_string(), |()| String::new()));
             context.log.say(Level::Error, "cannot listen", &[("address", &listening.to_string()), ("error", &why)]);
@@ -96,19 +96,29 @@ async fn run(settings: Settings) -> Result<Ended, kube::Error> {
 
 /// Waits for what is needed, then for the lead, then works.
 async fn work(context: Arc<Context>) -> Ended {
-    controller::definitions(&context).await;
+    tokio::select! {
+        () = prepare(&context) => {}
+        () = asked_to_end() => return Ended::Asked,
+    }
+    if let Some(lease) = context.settings.lease.clone() {
+        let elected = leader::Elector::new(context.client.clone(), lease, context.settings.identity.clone());
+        return elected.lead(&context, controller::run(context.clone()), asked_to_end()).await;
+    }
+    context.metrics.leader.store(true, Ordering::Relaxed);
+    tokio::select! {
+        () = controller::run(context.clone()) => Ended::Lost,
+        () = asked_to_end() => Ended::Asked,
+    }
+}
+
+/// What must be there before anything can be done: the resources, and the keys of tokens.
+async fn prepare(context: &Arc<Context>) {
+    controller::definitions(context).await;
     if context.settings.token_file.is_some() {
-        keys::first(&context).await;
+        keys::first(context).await;
         tokio::spawn(keys::keep(context.clone()));
     }
     context.metrics.definitions.store(true, Ordering::Relaxed);
-    let Some(lease) = context.settings.lease.clone() else {
-        context.metrics.leader.store(true, Ordering::Relaxed);
-        controller::run(context.clone()).await;
-        return Ended::Lost;
-    };
-    let elected = leader::Elector::new(context.client.clone(), lease, context.settings.identity.clone());
-    elected.lead(&context, controller::run(context.clone()), asked_to_end()).await
 }
 
 /// SIGTERM, as a pod is ended, or Ctrl-C.
@@ -125,6 +135,4 @@ async fn asked_to_end() {
         () = terminated => {}
         _ = tokio::signal::ctrl_c() => {}
     }
-    // Whoever holds the lease gives it back before this is over.
-    tokio::time::sleep(Duration::from_millis(300)).await;
 }

@@ -34,9 +34,10 @@ pub(crate) struct Refused {
 
 /// Does what was planned.
 pub(crate) async fn apply(job: &StreamJob, names: &Names, plan: &Plan, seen: &Seen, context: &Context) -> Result<()> {
-    match &plan.state {
-        State::Stopping { purpose, .. } => context.memory.stopping(&names.uid, purpose.word()),
-        _ => context.memory.stopped(&names.uid),
+    if let State::Stopping { purpose, .. } = &plan.state {
+        context.memory.stopping(&names.uid, purpose.word());
+    } else {
+        context.memory.stopped(&names.uid);
     }
     // Adding it comes before anything that it protects, removing it is the end.
     if plan.finalizer == Some(true) {
@@ -94,7 +95,7 @@ async fn hold(object: &Value, names: &Names, seen: &Seen, context: &Context) -> 
     if context.memory.is_applied(&names.uid, &key, hash, generation) {
         return Ok(());
     }
-    let (group, version) = text(object, "/apiVersion").split_once('/').unwrap_or(("", text(object, "/apiVersion")));
+    let (group, version) = text(object, "/apiVersion").split_once('/').unwrap_or_else(|| ("", text(object, "/apiVersion")));
     let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind));
     let api: Api<DynamicObject> = Api::namespaced_with(context.client.clone(), &names.namespace, &resource);
     let answer = api.patch(name, &PatchParams::apply(MANAGER).force(), &Patch::Apply(object)).await;

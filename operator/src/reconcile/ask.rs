@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use watershed_wire::tonic::metadata::MetadataValue;
 use watershed_wire::tonic::transport::{Channel, Endpoint};
-use watershed_wire::tonic::{Request, Status};
+use watershed_wire::tonic::{Code, Request, Status};
 use watershed_wire::v1::job_client::JobClient;
 use watershed_wire::v1::{Phase, ReleasableRequest, ScaleRequest, StatusReply, StatusRequest, StopRequest};
 
@@ -50,7 +50,7 @@ impl Says {
     fn of(reply: StatusReply) -> Self {
         Self {
             phase: reply.phase(),
-            era: reply.era.map(|e| (e.term, u64::from(e.generation))),
+            era: reply.era.map(|e| (e.term, e.generation)),
             epoch: reply.epoch,
             wanted: reply.wanted,
             workers: reply.workers.iter().map(|w| (w.worker, w.connected, w.key_groups)).collect(),
@@ -152,9 +152,11 @@ fn request<T>(question: T, token: Option<&str>) -> Result<Request<T>, String> {
 
 fn said(status: Status) -> String {
     // What is below (an address, a time) changes from try to try and is of no use to a reader.
-    match status.code() {
-        watershed_wire::tonic::Code::Unavailable if status.message().contains("error") => "nobody listens there".into(),
-        _ if status.message().is_empty() => status.code().to_string(),
-        _ => status.message().to_owned(),
+    if status.code() == Code::Unavailable && status.message().contains("error") {
+        "nobody listens there".into()
+    } else if status.message().is_empty() {
+        status.code().to_string()
+    } else {
+        status.message().to_owned()
     }
 }

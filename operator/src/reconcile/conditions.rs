@@ -62,12 +62,15 @@ pub(super) fn summary(state: &State) -> (Truth, String, String) {
 /// Whether rows flow.
 fn available(state: &State, world: &World) -> Said {
     let flows = matches!(&world.answer, Some(Answer::Says(s)) if matches!(s.phase, Phase::Running | Phase::Rescaling));
-    let (truth, reason) = match state {
-        State::Unreachable { .. } => (Truth::Unknown, "CoordinatorUnreachable"),
-        _ if flows => (Truth::True, "RowsFlow"),
-        // Rows flow without their coordinator; only epochs wait.
-        State::Recovering { .. } if matches!(world.answer, Some(Answer::Silent(_))) => (Truth::Unknown, "CoordinatorUnreachable"),
-        _ => (Truth::False, "NotRunning"),
+    let silent = matches!(world.answer, Some(Answer::Silent(_)));
+    // Rows flow without their coordinator; only epochs wait.
+    let away = matches!(state, State::Unreachable { .. }) || silent && matches!(state, State::Recovering { .. });
+    let (truth, reason) = if away {
+        (Truth::Unknown, "CoordinatorUnreachable")
+    } else if flows {
+        (Truth::True, "RowsFlow")
+    } else {
+        (Truth::False, "NotRunning")
     };
     Said { kind: "Available", truth, reason: reason.into(), message: String::new() }
 }
@@ -105,9 +108,10 @@ fn all(state: &State, world: &World) -> Vec<Said> {
             State::Recovering { .. } | State::Unreachable { .. } | State::Invalid(_) | State::Rescaling { step: "Failed", .. }
         );
     let stalled = matches!(state, State::Invalid(_)) || trouble(state).is_some_and(|t| t.fatal);
-    let (rescaling, step, why) = match state {
-        State::Rescaling { step, why, .. } => (*step != "Failed", *step, why.as_str()),
-        _ => (false, "AsWanted", ""),
+    let (rescaling, step, why) = if let State::Rescaling { step, why, .. } = state {
+        (*step != "Failed", *step, why.as_str())
+    } else {
+        (false, "AsWanted", "")
     };
     let or = |is: bool, otherwise: &'static str| if is { reason.clone() } else { otherwise.to_owned() };
     let told = |is: bool| if is { message.as_str() } else { "" };

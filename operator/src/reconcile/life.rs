@@ -27,7 +27,7 @@ use super::pods::Trouble;
 use super::validate::Judged;
 
 /// How long deleting waits for the last snapshot. Deleting never hangs.
-const LAST_SNAPSHOT: Duration = Duration::from_secs(120);
+const LAST_SNAPSHOT: Duration = Duration::from_secs(60);
 /// For how long a coordinator that used to answer is silent before its node is looked at.
 pub(crate) const SUSPICION: Duration = Duration::from_secs(5);
 /// How a job ended whose input is at its end.
@@ -87,6 +87,11 @@ pub(crate) fn coordinator_trouble(world: &World) -> Option<Trouble> {
     world.coordinator_pods.iter().find(|p| !p.deleting).and_then(|p| p.trouble.clone())
 }
 
+/// Whether there is nothing to take a snapshot of: the coordinator cannot start, or has never come so far as to run the job.
+fn hopeless(world: &World) -> bool {
+    coordinator_trouble(world).is_some() || world.coordinator_pods.is_empty() || world.status.term.is_none()
+}
+
 /// The objects of a revision with so many pods. The templates are those the revision was made with.
 pub(crate) fn workloads(plan: &mut Plan, judged: &Judged, names: &Names, world: &World, around: &Surroundings, pods: Pods<'_>) {
     let Pods { revision, coordinator, workers, outcome } = pods;
@@ -119,7 +124,7 @@ pub(crate) fn start(plan: &mut Plan, judged: &Judged, names: &Names, world: &Wor
     if !world.revisions.contains_key(&judged.revision) {
         plan.objects.push(build::revision_map(judged, names, around));
     }
-    plan.objects.push(build::told_map(names, replicas, around));
+    plan.objects.push(build::told_map(judged, names, replicas, around));
     let pods = Pods { revision: &judged.revision, coordinator: 1, workers: replicas, outcome: "" };
     workloads(plan, judged, names, world, around, pods);
     plan.state = State::Starting { why: "the coordinator and its workers are being started".into(), trouble: None };
@@ -153,9 +158,7 @@ pub(crate) fn stop(plan: &mut Plan, purpose: Purpose, judged: &Judged, names: &N
             Some("a last snapshot is being taken".to_owned())
         }
         Some(Answer::Silent(why)) => {
-            // A coordinator that cannot even start has nothing to take a snapshot of.
-            let hopeless = coordinator_trouble(world).is_some() || world.coordinator_pods.is_empty();
-            (!hopeless).then(|| format!("the coordinator is to take a last snapshot and does not answer: {why}"))
+            (!hopeless(world)).then(|| format!("the coordinator is to take a last snapshot and does not answer: {why}"))
         }
     };
     let Some(why) = why else {
@@ -234,7 +237,7 @@ pub(crate) fn leave(judged: Option<&Judged>, world: &World) -> Plan {
             plan.ask = Some(Ask::Stop(purpose));
             false
         }
-        Some(Answer::Silent(_)) => coordinator_trouble(world).is_some() || world.coordinator_pods.is_empty(),
+        Some(Answer::Silent(_)) => hopeless(world),
         // There is nobody to ask.
         None => true,
     };

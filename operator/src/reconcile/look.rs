@@ -11,7 +11,7 @@ use crate::error::Result;
 /// Looks at a job once, and says when to look again.
 pub(crate) async fn reconcile(job: &StreamJob, context: &Context) -> Result<Duration> {
     let names = names::Names::of(job)?;
-    let seen = observe::observe(job, &names, context).await?;
+    let seen = Box::pin(observe::observe(job, &names, context)).await?;
     let judged = validate::validate(job, &context.settings.worker_image);
     let plan = plan::plan(&judged, &names, &seen.world, &context.surroundings());
     apply::apply(job, &names, &plan, &seen, context).await?;

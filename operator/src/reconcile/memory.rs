@@ -4,6 +4,9 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+/// How often it is looked whether objects without a watch are still there.
+const STANDING: Duration = Duration::from_secs(30);
+
 /// Since when something is so, by the job's identity.
 #[derive(Debug, Default)]
 pub(crate) struct Memory {
@@ -16,6 +19,10 @@ struct Remembered {
     stopping_since: Option<(&'static str, Instant)>,
     /// The coordinator's pod that answered last.
     answered: Option<String>,
+    /// The node of a coordinator that was found gone: its name and address.
+    gone_host: Option<(String, String)>,
+    /// When it was looked whether the objects that stand are still there.
+    looked: Option<Instant>,
     /// What was applied: by kind and name, the hash of what was asked for and the generation that it got.
     applied: HashMap<String, (u64, i64)>,
 }
@@ -43,6 +50,16 @@ impl Memory {
         self.with(uid, |r| r.answered.as_deref() == Some(pod))
     }
 
+    /// The node of a coordinator was found gone.
+    pub(crate) fn host_is_gone(&self, uid: &str, node: &str, address: &str) {
+        self.with(uid, |r| r.gone_host = Some((node.to_owned(), address.to_owned())));
+    }
+
+    /// The node that was found gone last: its name and address.
+    pub(crate) fn gone_host(&self, uid: &str) -> Option<(String, String)> {
+        self.with(uid, |r| r.gone_host.clone())
+    }
+
     /// The job is being stopped for a purpose.
     pub(crate) fn stopping(&self, uid: &str, purpose: &'static str) {
         self.with(uid, |r| {
@@ -60,6 +77,27 @@ impl Memory {
     /// For how long the job is being stopped, and what for.
     pub(crate) fn stopping_for(&self, uid: &str) -> Option<(&'static str, Duration)> {
         self.with(uid, |r| r.stopping_since.map(|(purpose, since)| (purpose, since.elapsed())))
+    }
+
+    /// Whether it is time to look whether the objects that stand are still there.
+    pub(crate) fn may_look(&self, uid: &str) -> bool {
+        self.with(uid, |r| {
+            let due = r.looked.is_none_or(|since| since.elapsed() > STANDING);
+            if due {
+                r.looked = Some(Instant::now());
+            }
+            due
+        })
+    }
+
+    /// An object is gone: what was applied counts no more.
+    pub(crate) fn gone(&self, uid: &str, object: &str) {
+        self.with(uid, |r| r.applied.remove(object));
+    }
+
+    /// The objects that were applied.
+    pub(crate) fn all_applied(&self, uid: &str) -> Vec<String> {
+        self.with(uid, |r| r.applied.keys().cloned().collect())
     }
 
     /// Whether an object is as it was asked for last: the same text was applied, and nobody has changed the object since.
@@ -90,6 +128,9 @@ mod tests {
         assert!(!memory.is_applied("u", "Deployment/a", 8, Some(3)), "something else is wanted");
         assert!(!memory.is_applied("u", "Deployment/a", 7, Some(4)), "somebody changed it");
         assert!(!memory.is_applied("u", "Deployment/a", 7, None), "it is gone");
+        memory.gone("u", "Deployment/a");
+        assert!(!memory.is_applied("u", "Deployment/a", 7, Some(3)), "it was deleted");
+        assert!(memory.may_look("u") && !memory.may_look("u"));
         memory.forget("u");
         assert!(!memory.is_applied("u", "Deployment/a", 7, Some(3)));
     }

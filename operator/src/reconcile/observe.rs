@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, Service};
-use kube::api::ListParams;
+use kube::api::{DynamicObject, ListParams, ObjectMeta};
+use kube::core::{ApiResource, GroupVersionKind};
 use kube::{Api, ResourceExt};
 use serde_json::Value;
 use watershed_crds::{JobStatus, StreamJob};
@@ -47,6 +48,8 @@ pub(crate) struct World {
     pub(crate) stopping: Option<(&'static str, Duration)>,
     /// Whether the coordinator's node does not answer either.
     pub(crate) host_gone: bool,
+    /// Whether objects of a deleted job of the same name are still there.
+    pub(crate) foreign: bool,
     /// For how long the job is being deleted.
     pub(crate) deleted: Option<Duration>,
     /// Whether the finaliser is on it.
@@ -112,6 +115,9 @@ pub(crate) async fn observe(job: &StreamJob, names: &Names, context: &Context) -
     .tried(|| format!("read what belongs to the job {ns}/{}", names.job))?;
     let mut seen = Seen::default();
     let world = &mut seen.world;
+    let owners =
+        [deployment.as_ref().map(|d| &d.metadata), set.as_ref().map(|s| &s.metadata), service.as_ref().map(|s| &s.metadata)];
+    world.foreign = owners.into_iter().flatten().any(|m| owned_by_another(m, &names.uid));
     if let Some(d) = &deployment {
         let spec = d.spec.clone().unwrap_or_default();
         world.coordinator = Some(workload(d.annotations(), spec.replicas));
@@ -135,8 +141,49 @@ pub(crate) async fn observe(job: &StreamJob, names: &Names, context: &Context) -
     let seconds = |since: i64| Duration::from_secs(u64::try_from(now.as_second() - since).unwrap_or(0));
     world.deleted = job.metadata.deletion_timestamp.as_ref().map(|t| seconds(t.0.as_second()));
     seen.address = service.and_then(|s| s.spec?.cluster_ip).filter(|ip| ip != "None" && !ip.is_empty());
+    standing(names, context).await?;
     ask(&mut seen, names, context).await;
     Ok(seen)
+}
+
+/// Whether the node of a coordinator that has stopped to answer is gone. Asked only of a pod that used to answer, or of its successor that was
+/// put on the very node that was found gone: an operator that cannot reach a coordinator for another reason removes nothing.
+async fn suspect(pod: &PodSeen, names: &Names, context: &Context) -> bool {
+    let known = context.memory.has_answered(&names.uid, &pod.uid);
+    let before = context.memory.gone_host(&names.uid);
+    let host = match (&pod.host, &pod.node, before) {
+        (Some(host), _, _) if known => host.clone(),
+        (None, Some(node), Some((gone, host))) if *node == gone => host,
+        _ => return false,
+    };
+    let gone = super::life::host_gone(&host).await;
+    if gone && let Some(node) = &pod.node {
+        context.memory.host_is_gone(&names.uid, node, &host);
+    }
+    gone
+}
+
+/// Objects that are neither watched nor read at each look: that one is gone is noticed now and then.
+async fn standing(names: &Names, context: &Context) -> Result<()> {
+    if !context.memory.may_look(&names.uid) {
+        return Ok(());
+    }
+    for object in context.memory.all_applied(&names.uid) {
+        let Some((kind, name)) = object.split_once('/') else { continue };
+        let group = match kind {
+            "PodDisruptionBudget" => ("policy", "v1"),
+            "NetworkPolicy" => ("networking.k8s.io", "v1"),
+            "Service" | "ServiceAccount" | "ConfigMap" => ("", "v1"),
+            // Read at each look.
+            _ => continue,
+        };
+        let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group.0, group.1, kind));
+        let api: Api<DynamicObject> = Api::namespaced_with(context.client.clone(), &names.namespace, &resource);
+        if api.get_metadata_opt(name).await.tried(|| format!("read {object}"))?.is_none() {
+            context.memory.gone(&names.uid, &object);
+        }
+    }
+    Ok(())
 }
 
 /// Asks the coordinator, if there is to be one.
@@ -154,18 +201,22 @@ async fn ask(seen: &mut Seen, names: &Names, context: &Context) {
     if matches!(&answer, Answer::Says(says) if says.wanted < pods) {
         answer = context.coordinators.status(address, token.as_deref(), true).await;
     }
-    let pod = world.coordinator_pods.iter().find(|p| !p.deleting).map(|p| p.uid.clone());
-    let answered = matches!(answer, Answer::Says(_)).then(|| pod.clone().unwrap_or_default());
+    let pod = world.coordinator_pods.iter().find(|p| !p.deleting).cloned();
+    let answered = matches!(answer, Answer::Says(_)).then(|| pod.as_ref().map(|p| p.uid.clone()).unwrap_or_default());
     world.silent = context.memory.answered(&names.uid, answered.as_deref());
-    let known = pod.is_some_and(|pod| context.memory.has_answered(&names.uid, &pod));
-    if answered.is_none() && known && world.silent >= super::life::SUSPICION {
-        let host = world.coordinator_pods.iter().find_map(|p| p.host.clone());
-        world.host_gone = match host {
-            Some(host) => super::life::host_gone(&host).await,
-            None => false,
-        };
+    if answered.is_none()
+        && world.silent >= super::life::SUSPICION
+        && let Some(pod) = pod
+    {
+        world.host_gone = suspect(&pod, names, context).await;
     }
     world.answer = Some(answer);
+}
+
+/// Whether an object belongs to a job that is gone: one of the same name, which the API server has not cleared away yet.
+fn owned_by_another(metadata: &ObjectMeta, uid: &str) -> bool {
+    let mut owners = metadata.owner_references.iter().flatten().filter(|o| o.controller == Some(true));
+    metadata.deletion_timestamp.is_some() || owners.any(|o| o.uid != uid)
 }
 
 fn workload(annotations: &BTreeMap<String, String>, replicas: Option<i32>) -> Workload {

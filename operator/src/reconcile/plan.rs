@@ -15,8 +15,10 @@ use super::validate::{Invalid, Judged};
 
 /// How soon something under way is looked at again. Changes of objects wake the operator anyway; a coordinator does not.
 pub(crate) const SOON: Duration = Duration::from_millis(500);
-/// How soon a job at rest is.
+/// How soon a job that runs as wanted is: its coordinator may have lost a worker.
 pub(crate) const LATER: Duration = Duration::from_secs(5);
+/// How soon a job is in which nothing can happen that no watch tells.
+pub(crate) const AT_REST: Duration = Duration::from_secs(60);
 
 /// What is to be done, and how the job is.
 #[derive(Clone, Debug, PartialEq)]
@@ -164,13 +166,19 @@ pub(crate) fn plan(judged: &Result<Judged, Invalid>, names: &Names, world: &Worl
         return life::leave(judged.as_ref().ok(), world);
     }
     if world.paused {
-        return Plan::idle(State::Paused, world);
+        return Plan { again: AT_REST, ..Plan::idle(State::Paused, world) };
     }
     let judged = match judged {
         Ok(judged) => judged,
         // What runs goes on as it is: a mistake in the text stops nothing.
         Err(invalid) => return Plan::idle(State::Invalid(invalid.clone()), world),
     };
+    if world.foreign {
+        let why = "objects of a deleted job of the same name are still being removed".to_owned();
+        let mut plan = Plan::idle(State::Starting { why, trouble: None }, world);
+        plan.again = SOON;
+        return plan;
+    }
     let mut plan = Plan::idle(State::Running, world);
     plan.objects = standing(judged, names, around);
     plan.finalizer = life::wants_finalizer(judged, world);
@@ -184,8 +192,8 @@ pub(crate) fn plan(judged: &Result<Judged, Invalid>, names: &Names, world: &Worl
             plan.state = State::Stopping { purpose, why: life::pods_left(world) };
             plan.again = SOON;
         }
-        Stage::Suspended => plan.state = State::Suspended,
-        Stage::Finished => plan.state = State::Finished,
+        Stage::Suspended => (plan.state, plan.again) = (State::Suspended, AT_REST),
+        Stage::Finished => (plan.state, plan.again) = (State::Finished, AT_REST),
     }
     plan
 }

@@ -23,7 +23,9 @@ pub(crate) struct PodSeen {
     pub(crate) deleting: bool,
     /// Whether its node does not answer: it was evicted and nobody there can end it.
     pub(crate) node_gone: bool,
-    /// The address of its node.
+    /// The name of its node.
+    pub(crate) node: Option<String>,
+    /// The address of its node, once that has taken it.
     pub(crate) host: Option<String>,
     /// What is wrong with it.
     pub(crate) trouble: Option<Trouble>,
@@ -59,6 +61,7 @@ impl PodSeen {
             ready: !deleting && conditions.iter().any(|c| c.type_ == "Ready" && c.status == "True"),
             deleting,
             node_gone: deleting && evicted,
+            node: pod.spec.as_ref().and_then(|s| s.node_name.clone()),
             host: status.host_ip,
             trouble: trouble(pod, &name),
             name,

@@ -36,7 +36,7 @@ pub(crate) fn steady(plan: &mut Plan, judged: &Judged, names: &Names, world: &Wo
         Some(Answer::Silent(why)) => {
             silent(plan, world, why);
             // Never fewer while nobody can say whether they are needed.
-            if there == 0 { target } else { there }
+            if there == 0 || world.status.term.is_none() { target } else { there.max(target) }
         }
         None => {
             plan.state = State::Starting {
@@ -54,10 +54,12 @@ pub(crate) fn steady(plan: &mut Plan, judged: &Judged, names: &Names, world: &Wo
     let told = match (&plan.ask, &world.answer) {
         (Some(Ask::Scale(n)), _) => *n,
         (_, Some(Answer::Says(says))) if says.wanted > 0 => says.wanted,
+        // It may be silent because it was told of another operator.
+        (_, Some(Answer::Silent(_))) if world.status.term.is_some() && world.silent > super::life::SUSPICION => there.max(1),
         _ => 0,
     };
     if told > 0 {
-        plan.objects.push(build::told_map(names, told, around));
+        plan.objects.push(build::told_map(judged, names, told, around));
     }
     let pods = Pods { revision: &judged.revision, coordinator: 1, workers: pods, outcome: "" };
     workloads(plan, judged, names, world, around, pods);
@@ -243,7 +245,7 @@ impl Change<'_> {
         };
         let total: i64 = groups(&|_| true);
         let known = self.status().filter(|r| r.step != DONE);
-        let from = known.map_or(signed(self.says.wanted), |r| r.from_replicas);
+        let from = known.map_or_else(|| signed(self.says.wanted), |r| r.from_replicas);
         // What has to move: to newcomers their share, from leavers all they had.
         let (to, before) = (i64::from(self.target), i64::from(from.max(1)));
         let to_move = if to > before { total * (to - before) / to } else { total * (before - to) / before };

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Surroundings, templates};
+use super::{Surroundings, account, templates};
 use crate::reconcile::names::{COORDINATOR, Names, REVISION};
 use crate::reconcile::observe::REVISION_MAP;
 use crate::reconcile::validate::Judged;
@@ -26,9 +26,12 @@ pub(crate) fn revision_map(judged: &Judged, names: &Names, around: &Surroundings
     })
 }
 
-/// What a coordinator is told when it starts: how many workers, and the keys that tokens are checked with.
-pub(crate) fn told_map(names: &Names, replicas: u32, around: &Surroundings) -> Value {
-    let mut data = json!({"replicas": replicas.to_string(), "job": names.job});
+/// What a job's processes are told when they start: how many workers, whose tokens they let in, and the keys these are checked with. Not in the
+/// templates, since an operator that moves to another namespace must not make another revision.
+pub(crate) fn told_map(judged: &Judged, names: &Names, replicas: u32, around: &Surroundings) -> Value {
+    let account = format!("system:serviceaccount:{}:{}", names.namespace, account(judged, names));
+    let subjects: Vec<&str> = std::iter::once(account.as_str()).chain(around.operator.as_deref()).collect();
+    let mut data = json!({"replicas": replicas.to_string(), "subjects": subjects.join(",")});
     if let (Some(keys), Some(fields)) = (&around.keys, data.as_object_mut()) {
         fields.insert("jwks.json".into(), json!(keys.as_str()));
     }

@@ -103,7 +103,7 @@ fn ours(judged: &Judged, names: &Names, around: &Surroundings, role: &Role) -> V
         mounts.push(json!({"name": "storage", "mountPath": CLAIM_MOUNT}));
     }
     if around.keys.is_some() {
-        let (volume, mount, variables) = token(judged, names, around);
+        let (volume, mount, variables) = token(names);
         volumes.extend(volume);
         mounts.extend(mount);
         env.extend(variables);
@@ -147,9 +147,7 @@ fn some<T: serde::Serialize>(fields: &mut Map<String, Value>, name: &str, list: 
 
 /// The token that the job's processes show one another, and what they check it with. Nothing of it is secret to the API server: the
 /// kubelet writes the token, and the keys are public.
-fn token(judged: &Judged, names: &Names, around: &Surroundings) -> (Vec<Value>, Vec<Value>, Vec<Value>) {
-    let account = format!("system:serviceaccount:{}:{}", names.namespace, account(judged, names));
-    let subjects: Vec<&str> = std::iter::once(account.as_str()).chain(around.operator.as_deref()).collect();
+fn token(names: &Names) -> (Vec<Value>, Vec<Value>, Vec<Value>) {
     let source = json!({"serviceAccountToken": {"audience": AUDIENCE, "expirationSeconds": 3600, "path": "token"}});
     let volumes = vec![
         json!({"name": "token", "projected": {"sources": [source]}}),
@@ -163,7 +161,7 @@ fn token(judged: &Judged, names: &Names, around: &Surroundings) -> (Vec<Value>, 
         json!({"name": "WATERSHED_TOKEN_FILE", "value": "/var/run/secrets/watershed/token"}),
         json!({"name": "WATERSHED_TOKEN_KEYS", "value": "/etc/watershed/keys/jwks.json"}),
         json!({"name": "WATERSHED_TOKEN_AUDIENCE", "value": AUDIENCE}),
-        json!({"name": "WATERSHED_TOKEN_SUBJECTS", "value": subjects.join(",")}),
+        json!({"name": "WATERSHED_TOKEN_SUBJECTS", "valueFrom": {"configMapKeyRef": {"name": names.coordinator(), "key": "subjects"}}}),
     ];
     (volumes, mounts, env)
 }

@@ -167,9 +167,11 @@ fn deleting_takes_a_last_snapshot_only_if_asked_and_never_waits_for_ever() {
     assert_eq!(there.plan().finalizer, Some(false));
     there.silent(Duration::from_secs(5));
     assert_eq!(there.plan().finalizer, None);
-    there.world.deleted = Some(Duration::from_secs(121));
+    there.world.deleted = Some(Duration::from_secs(61));
     assert_eq!(there.plan().finalizer, Some(false), "the deadline is over");
     there.world.deleted = Some(Duration::from_secs(1));
+    there.status(|s| s.term = None);
+    assert_eq!(there.plan().finalizer, Some(false), "it has never run");
     there.world.answer = None;
     assert_eq!(there.plan().finalizer, Some(false), "nobody can be asked");
 }
@@ -209,4 +211,13 @@ fn revisions_that_nobody_needs_are_removed() {
     there.world.status.stable_revision = Some("stable".into());
     there.world.worker_pods[0].revision = "used".into();
     assert_eq!(there.plan().prune, ["old"]);
+}
+
+#[test]
+fn a_job_waits_until_its_deleted_namesake_is_cleared_away() {
+    let mut there = There::running(2, json!({"replicas": 2}));
+    there.world.foreign = true;
+    let plan = there.plan();
+    assert!(plan.objects.is_empty() && plan.ask.is_none());
+    assert!(matches!(&plan.state, State::Starting { why, .. } if why.contains("same name")));
 }

@@ -71,7 +71,7 @@ fn objects_are_what_they_were() {
         build::workers_service(&names),
         build::budget(&job, &names),
         build::policy(&job, &names, &around).unwrap(),
-        build::told_map(&names, 3, &around),
+        build::told_map(&job, &names, 3, &around),
     ]
     .iter()
     .map(yaml)

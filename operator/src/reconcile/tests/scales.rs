@@ -12,10 +12,10 @@ use crate::reconcile::report::time;
 
 fn step(there: &There) -> (String, Option<u64>, Option<Ask>) {
     let plan = there.plan();
-    let step = match &plan.state {
-        State::Rescaling { step, .. } => (*step).to_owned(),
-        State::Running => "Running".into(),
-        other => format!("{other:?}").split([' ', '{']).next().unwrap_or_default().to_owned(),
+    let step = if let State::Rescaling { step, .. } = &plan.state {
+        (*step).to_owned()
+    } else {
+        format!("{:?}", plan.state).split([' ', '{']).next().unwrap_or_default().to_owned()
     };
     (step, workers(&plan), plan.ask)
 }
