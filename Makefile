@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .ONESHELL:
-.PHONY: help build test test-quick lint fmt fmt-check tidy unit bench cluster-up cluster-down images e2e e2e-smoke sim sim-short model fuzz doc deny run-example chaos chaos-tools ci
+.PHONY: help build test test-quick lint fmt fmt-check tidy unit bench bench-rescale cluster-up cluster-down images e2e e2e-smoke sim sim-short model fuzz doc deny run-example chaos chaos-tools ci
 
 CARGO ?= cargo
 # Seeds of a simulation: SEEDS=FROM..TO. `make test` takes few, `make sim` many.
@@ -69,6 +69,10 @@ bench: ## The table of benchmarks; writes target/bench/summary.json. BENCH="--on
 	$(CARGO) build --locked --release -p watershed-bench --features watershed-bench/sql --bins
 	$(CARGO) build --locked --release -p watershed-sim -p watershed-runtime --bin watershed-sim --example state_rmw
 	"$${CARGO_TARGET_DIR:-target}/release/watershed-bench" $(BENCH)
+
+bench-rescale: ## One job of worker processes with STATE_MB=2048 of state: live rescale, restart, losses; a chart in target/bench/rescale.svg.
+	$(CARGO) build --locked --release -p watershed-bench --features watershed-bench/grpc --bin rescale-many
+	"$${CARGO_TARGET_DIR:-target}/release/rescale-many"
 
 fuzz: ## Each fuzz target for SECONDS=n seconds; needs cargo-fuzz and a nightly toolchain.
 	@if ! $(CARGO) fuzz --version >/dev/null 2>&1; then

@@ -167,6 +167,12 @@ impl<C: Crew> Host<C> {
         Ok(over)
     }
 
+    /// What named snapshots keep from collection.
+    #[cfg(feature = "grpc")]
+    pub(crate) fn pins(&self) -> crate::named::Pins {
+        self.upkeep.pins.clone()
+    }
+
     /// How long the coordinator may sleep.
     pub(crate) fn nap(&self, coordinator: &Coordinator) -> Duration {
         let due = Duration::from_micros(coordinator.next_due().saturating_sub(clock()));

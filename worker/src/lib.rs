@@ -9,6 +9,7 @@
 //! | [`store`] | object storage as the engine needs it: create-only puts, probed at the start |
 //! | `slots` | one thread a slot |
 //! | `restore`, `stored` | from manifest and state files back into slots |
+//! | `named` | snapshots with a name |
 //! | `takeover` | what the storage has, compared with the job and claimed |
 //! | `host`, `crew` | the coordinator's surroundings: carries its effects out, to slots that are threads here |
 //! | [`local`] | `run`: all of it in this process |
@@ -34,6 +35,7 @@ pub mod io;
 pub mod local;
 #[cfg(feature = "http")]
 mod metrics;
+mod named;
 mod pool;
 mod restore;
 mod slots;

@@ -114,10 +114,10 @@ impl Status {
         }
         drop(to);
         // A slot answers between two steps; one that is gone does not count.
-        while let Ok((slot, nodes, waiting, moves)) = answers.recv_timeout(Duration::from_secs(2)) {
-            self.nodes.push((slot.0, nodes));
-            self.moves.push((slot.0, moves));
-            self.waiting.extend(waiting);
+        while let Ok(numbers) = answers.recv_timeout(Duration::from_secs(2)) {
+            self.nodes.push((numbers.slot.0, numbers.nodes));
+            self.moves.push((numbers.slot.0, numbers.moves));
+            self.waiting.extend(numbers.waiting);
         }
         self.nodes.sort_by_key(|(s, _)| *s);
         self

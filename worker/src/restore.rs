@@ -69,6 +69,7 @@ fn ours(name: &str) -> bool {
     name == "job.json"
         || name == LATEST
         || name.starts_with("probe/")
+        || crate::named::is_named(name)
         || name.strip_prefix("manifest/").is_some_and(entry)
         || watershed_runtime::protocol::gc::age(name).is_some()
 }

@@ -29,9 +29,20 @@ pub(crate) enum SlotMessage {
     /// Something it waits for is ready.
     Wake,
     /// Tell the numbers.
-    Stats(Sender<(SlotId, Vec<NodeStats>, Vec<String>, MoveStats)>),
+    Stats(Sender<SlotNumbers>),
     /// End.
     Stop,
+}
+
+/// A slot's numbers.
+#[derive(Clone, Debug)]
+pub(crate) struct SlotNumbers {
+    pub(crate) slot: SlotId,
+    pub(crate) nodes: Vec<NodeStats>,
+    pub(crate) waiting: Vec<String>,
+    pub(crate) moves: MoveStats,
+    /// Microseconds in which it slept because others did not take what it had for them.
+    pub(crate) blocked: i64,
 }
 
 /// The way to slots of another process.
@@ -267,6 +278,8 @@ fn run(
         }
     };
     let mut wait: Option<Option<i64>> = None;
+    // How long it has slept blocked, and since when it sleeps so now.
+    let (mut blocked, mut asleep) = (0, None::<i64>);
     loop {
         let first = match wait.take() {
             None => None,
@@ -283,6 +296,9 @@ fn run(
                 }
             }
         };
+        if let Some(since) = asleep.take() {
+            blocked += now() - since;
+        }
         let mut next = first;
         for _ in 0..TAKE {
             let message = match next.take().map_or_else(|| events.try_recv(), Ok) {
@@ -297,13 +313,15 @@ fn run(
                     slot.wake();
                 }
                 SlotMessage::Stats(to) => {
-                    let _gone = to.send((slot.id(), slot.stats(), slot.waiting(), slot.move_stats()));
+                    let (nodes, waiting, moves) = (slot.stats(), slot.waiting(), slot.move_stats());
+                    let _gone = to.send(SlotNumbers { slot: slot.id(), nodes, waiting, moves, blocked });
                 }
                 SlotMessage::Stop => return slot.keep(),
             }
         }
         if let Status::Idle(until) = slot.run(now(), &mut post) {
             wait = Some(until);
+            asleep = slot.blocked().then(now);
         }
     }
 }

@@ -3,7 +3,7 @@
 //! Both run behind the job, one at a time, on a thread of their own, and may fail without harm: an error is tried again with a later
 //! manifest. Deleting goes by what manifests name and by (term, epoch), never by time (I14).
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -14,6 +14,7 @@ use watershed_runtime::protocol::manifest::{Groups, Manifest, StateFile};
 use watershed_runtime::state::snapshot::{FileMeta, Index, merge, plan_merge};
 
 use crate::clock::{now, unique};
+use crate::named::Pins;
 use crate::pool::Worker;
 use crate::store::Store;
 
@@ -29,6 +30,7 @@ pub(crate) struct Upkeep {
     busy: Arc<AtomicBool>,
     kept: VecDeque<Manifest>,
     collected: i64,
+    pub(crate) pins: Pins,
 }
 
 impl Upkeep {
@@ -38,6 +40,7 @@ impl Upkeep {
             busy: Arc::new(AtomicBool::new(false)),
             kept: VecDeque::new(),
             collected: now(),
+            pins: Pins::default(),
         })
     }
 
@@ -81,10 +84,11 @@ impl Upkeep {
         } else if now() - self.collected >= COLLECT_EVERY {
             self.collected = now();
             let (store, kept, busy) = (store.clone(), self.kept.iter().cloned().collect::<Vec<_>>(), self.busy.clone());
+            let pins = self.pins.clone();
             busy.store(true, Ordering::Release);
             self.worker.run(move || {
                 // What is not deleted now is found again next time.
-                let _later = collect_garbage(&store, &kept, floor);
+                let _later = collect_garbage(&store, &kept, floor, &pins);
                 busy.store(false, Ordering::Release);
             });
         }
@@ -113,9 +117,9 @@ fn merge_files(store: &Store, age: Age, files: &[StateFile]) -> Result<StateFile
     }
 }
 
-fn collect_garbage(store: &Store, kept: &[Manifest], floor: Age) -> Result<()> {
+fn collect_garbage(store: &Store, kept: &[Manifest], floor: Age, pins: &Pins) -> Result<()> {
     let names = store.list("state")?;
-    let pins = BTreeSet::new();
+    let pins = pins.files(store)?;
     let keep = Keep { manifests: kept, pins: &pins, floor };
     for name in collect(&keep, names.iter().map(String::as_str)) {
         store.delete(name)?;

@@ -16,8 +16,10 @@ mod effects;
 mod history;
 mod machine;
 mod parts;
+mod progress;
 mod splits;
 
 pub use diary::{Book, Diary, Run};
 pub use effects::{Effect, Input, NewSlot};
 pub use machine::Coordinator;
+pub use progress::EpochProgress;

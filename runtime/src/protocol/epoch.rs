@@ -262,6 +262,17 @@ impl Epochs {
         self.commit_next().into_iter().chain(self.done()).collect()
     }
 
+    /// The epoch that the next barrier ends.
+    #[must_use]
+    pub fn next_epoch(&self) -> u64 {
+        self.next_epoch
+    }
+
+    /// Epochs that are not published, oldest first.
+    pub fn flights(&self) -> impl Iterator<Item = &Flight> {
+        self.flights.iter()
+    }
+
     /// The slots whose part in an epoch or whose output is still to come or to be committed (I8).
     #[must_use]
     pub fn needed(&self) -> BTreeSet<SlotId> {

@@ -9,6 +9,8 @@
 //! that was begun. Cancel and revert are wishes too. A cut that has begun completes, or its slot is lost and recovery takes over:
 //! there is no way back inside a cut and no recovery code here. Several batches warm up at once, so that the next is ready when a cut ends.
 
+pub mod progress;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 

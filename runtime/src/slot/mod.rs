@@ -170,6 +170,12 @@ impl Slot {
         self.epoch
     }
 
+    /// Whether something it has to pass on waits for others to take what they were sent.
+    #[must_use]
+    pub fn blocked(&self) -> bool {
+        !self.nodes.iter().all(NodeState::exchanges_open)
+    }
+
     /// A source, a sink or a timer of this slot called its waker.
     pub fn wake(&mut self) {
         self.woken = true;

@@ -20,6 +20,7 @@ pub(crate) fn run(typed: &ArgMatches) -> ExitCode {
         Some(("coordinator", typed)) => with_job(typed, |graph, settings| cluster::coordinate(typed, graph, settings)),
         Some(("worker", typed)) => with_job(typed, |graph, settings| cluster::work(typed, graph, settings)),
         Some(("status", typed)) => report(name_and_storage(typed).and_then(|(job, _)| cluster::status(typed, &job))),
+        Some(("snapshot", typed)) => report(name_and_storage(typed).and_then(|(job, _)| cluster::snapshot(typed, &job))),
         Some(("stop", typed)) => report(name_and_storage(typed).and_then(|(job, _)| cluster::stop(typed, &job))),
         Some(("validate", typed)) => validate(typed),
         Some(("explain", typed)) => report(explain(typed)),

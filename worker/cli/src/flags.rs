@@ -30,6 +30,7 @@ pub(crate) fn command() -> Command {
         .subcommand(cluster::coordinator_command(Some(file())))
         .subcommand(cluster::worker_command(Some(file())))
         .subcommand(cluster::status_command(Some(job())))
+        .subcommand(cluster::snapshot_command(Some(job())))
         .subcommand(cluster::stop_command(Some(job())))
         .subcommand(Command::new("validate").about("Check jobs without running them").arg(files))
         .subcommand(Command::new("explain").about("Show the plan of a job").arg(file()).arg(dot))

@@ -3,7 +3,6 @@
 //! Each flag may also be given as a variable of the environment, `WATERSHED_` and its name in capitals: that is how a pod sets them. What
 //! is typed counts more.
 
-use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command as Process, ExitCode};
 use std::sync::Arc;
@@ -19,6 +18,7 @@ use watershed_runtime::key::KeySpace;
 use watershed_wire::v1::{Phase, StatusReply};
 
 use super::exit::{Printed, exit_code, print};
+use super::shown::{as_json, as_table};
 use super::supervised::{ends_when_told, is_supervised, stay, stay_and_tell, supervised_arg};
 use super::{Settings, flags};
 use crate::LocalJob;
@@ -105,6 +105,16 @@ pub fn status_command(job: Option<Arg>) -> Command {
         .args(job)
         .arg(Arg::new("watch").long("watch").action(clap::ArgAction::SetTrue).help("Again and again"))
         .arg(Arg::new("json").long("json").action(clap::ArgAction::SetTrue).help("For programs"))
+        .args(reach_args())
+}
+
+/// `snapshot`.
+#[must_use]
+pub fn snapshot_command(job: Option<Arg>) -> Command {
+    Command::new("snapshot")
+        .about("Name a snapshot of a job in many processes: it stays until `snapshots delete`")
+        .args(job)
+        .arg(value("as", "NAME", "Its name [default: the time]"))
         .args(reach_args())
 }
 
@@ -371,6 +381,14 @@ fn progress(now: &StatusReply) -> String {
     text
 }
 
+/// `snapshot`.
+pub fn snapshot(typed: &ArgMatches, job: &str) -> Result<Printed> {
+    let of_now = || crate::telemetry::rfc3339(crate::clock::now()).replace([':', '.'], "-").to_lowercase();
+    let name = typed.get_one::<String>("as").cloned().unwrap_or_else(of_now);
+    let epoch = client(typed, job)?.snapshot(&name)?;
+    print(|out| writeln!(out, "{job}: snapshot {name} is epoch {epoch}"))
+}
+
 /// `stop`.
 pub fn stop(typed: &ArgMatches, job: &str) -> Result<Printed> {
     client(typed, job)?.stop()?;
@@ -382,57 +400,10 @@ pub fn status(typed: &ArgMatches, job: &str) -> Result<Printed> {
     let mut client = client(typed, job)?;
     loop {
         let now = client.status()?;
-        print(|out| if typed.get_flag("json") { json_status(out, &now) } else { table(out, &now) })?;
+        print(|out| if typed.get_flag("json") { as_json(out, &now) } else { as_table(out, &now) })?;
         if !typed.get_flag("watch") {
             return Ok(Printed);
         }
         std::thread::sleep(Duration::from_secs(1));
     }
-}
-
-fn phase(now: &StatusReply) -> String {
-    now.phase().as_str_name().trim_start_matches("PHASE_").to_lowercase()
-}
-
-fn table(out: &mut dyn Write, now: &StatusReply) -> std::io::Result<()> {
-    let age = now.epoch_age_millis.map_or_else(String::new, |ms| format!(", published {:.1} s ago", ms as f64 / 1000.0));
-    let (term, generation) = now.era.as_ref().map_or((0, 0), |e| (e.term, e.generation));
-    writeln!(
-        out,
-        "{}: {}, term {term}, generation {generation}, epoch {}{age}, {} workers wanted",
-        now.job,
-        phase(now),
-        now.epoch,
-        now.wanted
-    )?;
-    writeln!(out, "{:<14} {:>6} {:>12} {:>12} {:>12}  SLOTS", "WORKER", "GROUPS", "ROWS IN/S", "ROWS OUT/S", "STATE")?;
-    for w in &now.workers {
-        let name = w.identity.as_ref().map_or("", |i| i.name.as_str());
-        let slots: Vec<String> = w.slots.iter().map(u32::to_string).collect();
-        let there = if w.connected { "" } else { "  (not connected)" };
-        let state = format!("{:.1} MiB", w.state_bytes as f64 / 1_048_576.0);
-        let (rows_in, rows_out) = (w.rows_in_per_second, w.rows_out_per_second);
-        writeln!(out, "{name:<14} {:>6} {rows_in:>12.0} {rows_out:>12.0} {state:>12}  {}{there}", w.key_groups, slots.join(","))?;
-    }
-    for r in &now.ranges {
-        writeln!(out, "  key groups {:>5} to {:>5}: slot {}, worker {}", r.first, r.first + r.groups - 1, r.slot, r.worker)?;
-    }
-    now.waiting.iter().try_for_each(|w| writeln!(out, "waiting {w}"))
-}
-
-fn json_status(out: &mut dyn Write, now: &StatusReply) -> std::io::Result<()> {
-    let workers = now.workers.iter().map(|w| {
-        json!({
-            "worker": w.worker, "name": w.identity.as_ref().map(|i| i.name.as_str()), "connected": w.connected,
-            "slots": w.slots, "key_groups": w.key_groups, "rows_in_per_second": w.rows_in_per_second,
-            "rows_out_per_second": w.rows_out_per_second, "state_bytes": w.state_bytes, "waiting": w.waiting,
-        })
-    });
-    let ranges = now.ranges.iter().map(|r| json!({ "first": r.first, "groups": r.groups, "slot": r.slot, "worker": r.worker }));
-    let all = json!({
-        "job": now.job, "phase": phase(now), "term": now.era.as_ref().map(|e| e.term),
-        "generation": now.era.as_ref().map(|e| e.generation), "epoch": now.epoch,
-        "wanted": now.wanted, "waiting": now.waiting, "workers": workers.collect::<Vec<_>>(), "ranges": ranges.collect::<Vec<_>>(),
-    });
-    writeln!(out, "{all}")
 }

@@ -140,15 +140,17 @@ pub fn scale_slots(typed: &ArgMatches) -> u16 {
     typed.get_one::<u16>(SLOTS).copied().unwrap_or(1)
 }
 
-/// `snapshots list` and `snapshots show`.
+/// `snapshots list`, `show` and `delete`.
 #[must_use]
 pub fn snapshots_command(job: Option<&Arg>) -> Command {
     let entry = Arg::new("epoch").value_name("EPOCH").value_parser(value_parser!(u64)).help("Which one [default: the newest]");
     let json = Arg::new("json").long("json").action(ArgAction::SetTrue).help("As it is stored");
+    let named = Arg::new("name").value_name("NAME").required(true).help("Its name");
     Command::new("snapshots")
-        .about("Look at a job's snapshots")
+        .about("Look at a job's snapshots, and delete those that have a name")
         .subcommand_required(true)
         .subcommand(Command::new("list").about("One line a snapshot").args(job.cloned()).arg(storage()))
+        .subcommand(Command::new("delete").about("Give up a named snapshot").args(job.cloned()).arg(named).arg(storage()))
         .subcommand(Command::new("show").about("What is in a snapshot").args(job.cloned()).arg(entry).arg(json).arg(storage()))
 }
 
@@ -158,6 +160,7 @@ pub fn snapshots(typed: &ArgMatches, job: &str, manifest: Option<&str>) -> Resul
     let storage = storage_of(typed).or_else(|| manifest.map(str::to_owned));
     match what {
         "list" => super::list(job, storage.as_deref()),
+        "delete" => super::delete(job, storage.as_deref(), typed.get_one::<String>("name").map_or("", String::as_str)),
         _ => super::show(job, storage.as_deref(), typed.get_one::<u64>("epoch").copied(), typed.get_flag("json")),
     }
 }

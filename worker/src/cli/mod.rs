@@ -11,6 +11,7 @@
 //! | `run` | a job with everything around it: signals, control socket, HTTP, live line |
 //! | `scale`, `snapshots`, `explain` | the other commands |
 //! | `cluster` (feature `grpc`) | a job in many processes: coordinator, worker, status |
+//! | `shown` | its status, as a table and as JSON |
 //! | `supervised` | processes that somebody else looks after |
 //! | `exit` | from an error to an exit code |
 //! | `program` | [`main`] |
@@ -24,6 +25,8 @@ mod program;
 mod run;
 mod scale;
 mod settings;
+#[cfg(feature = "grpc")]
+mod shown;
 mod signals;
 mod snapshots;
 #[cfg(feature = "grpc")]
@@ -35,6 +38,6 @@ pub use program::{main, main_from};
 pub use run::run;
 pub use scale::scale;
 pub use settings::Settings;
-pub use snapshots::{list, show};
+pub use snapshots::{delete, list, show};
 
 pub use crate::telemetry::log::Format;

@@ -58,6 +58,8 @@ pub fn main_from(name: &str, args: impl IntoIterator<Item = OsString>, build: im
         #[cfg(feature = "grpc")]
         Some(("status", typed)) => report(cluster::status(typed, name)),
         #[cfg(feature = "grpc")]
+        Some(("snapshot", typed)) => report(cluster::snapshot(typed, name)),
+        #[cfg(feature = "grpc")]
         Some(("stop", typed)) => report(cluster::stop(typed, name)),
         #[cfg(feature = "grpc")]
         Some(("scale", typed)) if cluster::typed_replicas(typed).is_some() => {
@@ -112,6 +114,7 @@ fn command(name: &str) -> Command {
         .subcommand(cluster::coordinator_command(None))
         .subcommand(cluster::worker_command(None))
         .subcommand(cluster::status_command(None))
+        .subcommand(cluster::snapshot_command(None))
         .subcommand(cluster::stop_command(None));
     command
 }

@@ -1,4 +1,4 @@
-//! `snapshots list` and `snapshots show`: what a job's storage holds. Reads only, and claims nothing: the job may run meanwhile.
+//! `snapshots list`, `show` and `delete`: what a job's storage holds. Claims nothing: the job may run meanwhile.
 
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -11,6 +11,7 @@ use watershed_runtime::time::Time;
 
 use super::exit::{Printed, print};
 use crate::local::LocalJob;
+use crate::named;
 use crate::store::Store;
 use crate::telemetry::rfc3339;
 
@@ -45,7 +46,7 @@ fn entries(store: &Store) -> Result<Vec<(u64, Manifest)>> {
 pub fn list(job: &str, storage: Option<&str>) -> Result<Printed> {
     let store = open(job, storage)?;
     let there: BTreeSet<String> = store.list("state")?.into_iter().collect();
-    let all = entries(&store)?;
+    let (all, named) = (entries(&store)?, named::all(&store)?);
     print(|out| {
         writeln!(
             out,
@@ -62,8 +63,25 @@ pub fn list(job: &str, storage: Option<&str>) -> Result<Printed> {
             let (slots, files) = (m.members.len(), m.files.len());
             writeln!(out, "{:>10} {seq:>10} {slots:>6} {files:>6} {bytes:>12} {entries:>12}  {complete}", m.epoch)?;
         }
+        for s in named {
+            let bytes: u64 = s.manifest.files.iter().map(|f| f.bytes).sum();
+            writeln!(out, "named {}: epoch {}, {bytes} bytes, at {}", s.name, s.manifest.epoch, rfc3339(s.at_micros))?;
+        }
         Ok(())
     })
+}
+
+/// Gives a named snapshot up; its files go when the job next collects.
+pub fn delete(job: &str, storage: Option<&str>, name: &str) -> Result<Printed> {
+    let store = open(job, storage)?;
+    let object = named::object_of(name)?;
+    if store.get(&object)?.is_none() {
+        return Err(Error::new(Kind::Invalid, format!("there is no snapshot `{name}`"))
+            .at(format!("storage {}", store.place()))
+            .advise("`snapshots list` says which there are"));
+    }
+    store.delete(&object)?;
+    print(|out| writeln!(out, "{job}: snapshot {name} is given up"))
 }
 
 /// What is in one snapshot: that of `epoch`, or the newest.

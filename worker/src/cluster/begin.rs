@@ -129,7 +129,7 @@ impl Office {
         let graph = self.job.claim.graph.clone();
         let mut host = Host::new(graph, self.store.clone(), remote, sender, self.keys, descs)?;
         let over = host.go_on(&mut coordinator, first)?;
-        self.running = Some(Running { number, run, era, host, coordinator, told, asked: None });
+        self.running = Some(Running { number, run, era, host, coordinator, told, asked: None, began_rescale: None });
         self.recovering = None;
         Ok(over.then_some(Outcome::Stopped))
     }

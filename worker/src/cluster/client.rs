@@ -1,11 +1,11 @@
-//! Asking a coordinator: what `status`, `scale` and `stop` do, and a supervisor.
+//! Asking a coordinator: what `status`, `scale`, `snapshot` and `stop` do, and a supervisor.
 
 use std::time::Duration;
 
 use watershed_runtime::error::{Error, Kind, Result};
 use watershed_wire::tonic::{self, transport::Channel};
 use watershed_wire::v1::job_client::JobClient;
-use watershed_wire::v1::{Releasable, ReleasableRequest, ScaleRequest, StatusReply, StatusRequest, StopRequest};
+use watershed_wire::v1::{Releasable, ReleasableRequest, ScaleRequest, SnapshotRequest, StatusReply, StatusRequest, StopRequest};
 
 use crate::transport::{Network, Runtime, dial, threads};
 
@@ -53,6 +53,13 @@ impl Client {
     pub fn scale(&mut self, replicas: u32) -> Result<u32> {
         let reply = self.ask(ScaleRequest { replicas }, |mut jobs, q| async move { jobs.scale(q).await })?;
         if reply.accepted { Ok(reply.replicas_before) } else { Err(Error::new(Kind::Invalid, reply.reason).at("replicas")) }
+    }
+
+    /// Names a snapshot of all that is read by now; its epoch.
+    pub fn snapshot(&mut self, name: &str) -> Result<u64> {
+        let request = SnapshotRequest { wait: true, name: name.to_owned() };
+        let reply = self.ask(request, |mut jobs, q| async move { jobs.snapshot(q).await })?;
+        if reply.accepted { Ok(reply.epoch) } else { Err(Error::new(Kind::Invalid, reply.reason)) }
     }
 
     /// Stops the job with a snapshot.

@@ -7,11 +7,12 @@ use std::time::{Duration, Instant};
 
 use watershed_runtime::coordinator::{Book, Coordinator, Input, Run};
 use watershed_runtime::error::{Error, Kind, Result};
-use watershed_runtime::key::{KeySpace, SlotId};
+use watershed_runtime::key::{Assignment, KeySpace, SlotId};
 use watershed_wire::frame::Era;
 use watershed_wire::v1::{RefusalReason, Register, Registered};
 
 use super::job::CoordinatorJob;
+use super::keeping::Wish;
 use super::orders::{Begin, Order, Word};
 use super::remote::Remote;
 use super::roster::{Admission, Roster};
@@ -67,6 +68,7 @@ impl CoordinatorJob {
             worked: false,
             failing: None,
             rest: 0,
+            wishes: Vec::new(),
             recovering: None,
         };
         let outcome = office.work(&events).map_err(|e| explain_fenced(e, &place));
@@ -97,6 +99,8 @@ pub(super) struct Running {
     /// Workers that have been told of this run.
     pub(super) told: BTreeSet<u32>,
     pub(super) asked: Option<BTreeSet<SlotId>>,
+    /// The table when the last wish was told.
+    pub(super) began_rescale: Option<Assignment>,
 }
 
 /// The coordinator at work.
@@ -127,6 +131,8 @@ pub(super) struct Office {
     failing: Option<i64>,
     /// No run begins before this.
     pub(super) rest: i64,
+    /// Snapshots that somebody waits for.
+    pub(super) wishes: Vec<Wish>,
     /// Why the last run ended, until the next has begun.
     pub(super) recovering: Option<String>,
 }
@@ -158,6 +164,7 @@ impl Office {
         if self.running.as_ref().is_some_and(|r| r.host.snapshot_age().is_some()) {
             (self.worked, self.failing) = (true, None);
         }
+        self.grant_wishes()?;
         self.look_after_workers();
         if let Some(outcome) = self.begin_if_possible()? {
             return Ok(Some(outcome));
@@ -320,6 +327,7 @@ impl Office {
             return Ok(None);
         }
         running.asked = Some(slots.clone());
+        running.began_rescale = Some((**running.coordinator.table()).clone());
         self.step(Input::Want(slots))
     }
 

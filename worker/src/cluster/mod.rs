@@ -26,6 +26,7 @@
 //! | `worker`, `uploads`, `pulse` | a worker's process; state files it writes itself; its heartbeat |
 //! | `dataflow` | whether two processes run one dataflow, and what differs |
 //! | `service`, `status` | what the command line and an operator ask |
+//! | `keeping` | snapshots that somebody wants to have |
 //! | `client` | asking it |
 //! | `supervise` | `run --replicas N`: all of it as processes of this machine |
 
@@ -34,6 +35,7 @@ pub mod client;
 mod coordinator;
 mod dataflow;
 mod job;
+mod keeping;
 mod orders;
 mod pulse;
 mod remote;

@@ -1,5 +1,6 @@
 //! A worker's heartbeat, on a thread of its own: a slot that is busy must not keep orders waiting, nor a worker from being heard.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
@@ -7,12 +8,13 @@ use std::time::Duration;
 
 use watershed_runtime::error::{Error, Kind, Result};
 use watershed_runtime::graph::{Graph, NodeId};
+use watershed_runtime::key::SlotId;
 use watershed_runtime::slot::NodeStats;
 use watershed_runtime::time::Time;
 use watershed_wire::v1::{Load, Moves, SlotLoad};
 
 use crate::clock::now;
-use crate::slots::{Directory, SlotMessage};
+use crate::slots::{Directory, SlotMessage, SlotNumbers};
 use crate::transport::{Peers, Speaker};
 
 /// How often a worker says how it is.
@@ -31,8 +33,9 @@ impl Pulse {
     pub(super) fn start(graph: Arc<Graph>, directory: Directory, peers: Peers, speaker: Speaker) -> Result<Self> {
         let (stop, stopped) = channel();
         let beat = move || {
+            let mut blocked = Blocked::default();
             while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(EVERY) {
-                speaker.load(load(&graph, &directory, peers.waiting()));
+                speaker.load(load(&graph, &directory, peers.waiting(), &mut blocked));
             }
         };
         let thread = std::thread::Builder::new()
@@ -52,7 +55,19 @@ impl Drop for Pulse {
     }
 }
 
-fn load(graph: &Graph, directory: &Directory, waiting: Vec<String>) -> Load {
+/// By slot: microseconds blocked, and when that was said.
+type Blocked = BTreeMap<SlotId, (i64, i64)>;
+
+/// Thousandths of the time since the last beat in which a slot was blocked; 0 for a slot that has just come.
+fn back_pressure(blocked: &mut Blocked, slot: SlotId, micros: i64) -> u32 {
+    let at = now();
+    let Some((before, since)) = blocked.insert(slot, (micros, at)) else { return 0 };
+    let (spent, time) = (micros - before, (at - since).max(1));
+    // A slot of the same number that came anew counts from nothing.
+    u32::try_from(spent.max(0) * 1000 / time).unwrap_or(u32::MAX).min(1000)
+}
+
+fn load(graph: &Graph, directory: &Directory, waiting: Vec<String>, blocked: &mut Blocked) -> Load {
     let (to, answers) = channel();
     for slot in directory.here() {
         directory.send(slot, SlotMessage::Stats(to.clone()));
@@ -62,7 +77,7 @@ fn load(graph: &Graph, directory: &Directory, waiting: Vec<String>) -> Load {
     let sinks: Vec<NodeId> = graph.sinks().map(|(_, n, _)| n.id).collect();
     let at_micros = u64::try_from(now()).unwrap_or(0);
     let mut load = Load { at_micros, slots: Vec::new(), waiting, memory_used_bytes: 0 };
-    while let Ok((slot, nodes, waiting, moves)) = answers.recv_timeout(PATIENCE) {
+    while let Ok(SlotNumbers { slot, nodes, waiting, moves, blocked: micros }) = answers.recv_timeout(PATIENCE) {
         load.waiting.extend(waiting);
         let sum = |of: fn(&NodeStats) -> u64| nodes.iter().map(of).sum::<u64>();
         let rows = |ids: &[NodeId]| nodes.iter().filter(|n| ids.contains(&n.id)).map(|n| n.rows_in).sum::<u64>();
@@ -75,8 +90,7 @@ fn load(graph: &Graph, directory: &Directory, waiting: Vec<String>) -> Load {
             late: sum(|n| n.late),
             state_bytes: sum(|n| n.bytes),
             entries: sum(|n| n.entries),
-            // Not measured yet; no command shows it.
-            back_pressure_millis: 0,
+            back_pressure_millis: back_pressure(blocked, slot, micros),
             watermark_micros: least.map(|w| w.0),
             queued: sum(|n| n.queued as u64),
             moves: Some(Moves {

@@ -25,6 +25,7 @@ use watershed_runtime::error::{Error, Result as Outcomes};
 pub(super) enum Ask {
     Status(oneshot::Sender<StatusReply>),
     Scale(u32, oneshot::Sender<ScaleReply>),
+    Snapshot(SnapshotRequest, oneshot::Sender<SnapshotReply>),
     Stop(oneshot::Sender<StopReply>),
     Releasable(oneshot::Sender<ReleasableReply>),
 }
@@ -44,6 +45,7 @@ impl Office {
                 };
                 let _gone = to.send(reply);
             }
+            Ask::Snapshot(asked, to) => self.wish_for_snapshot(asked, to),
             Ask::Stop(to) => {
                 let _gone = to.send(StopReply { accepted: true, reason: String::new() });
                 return self.stop();
@@ -126,8 +128,9 @@ impl Job for Service {
         self.ask(|to| Ask::Scale(replicas, to)).await
     }
 
-    async fn snapshot(&self, _: Request<SnapshotRequest>) -> Result<Response<SnapshotReply>, Status> {
-        Err(Status::unimplemented("named snapshots do not exist yet: every epoch is a snapshot, see `snapshots list`"))
+    async fn snapshot(&self, request: Request<SnapshotRequest>) -> Result<Response<SnapshotReply>, Status> {
+        let asked = request.into_inner();
+        self.ask(|to| Ask::Snapshot(asked, to)).await
     }
 
     async fn stop(&self, _: Request<StopRequest>) -> Result<Response<StopReply>, Status> {

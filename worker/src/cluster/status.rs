@@ -1,8 +1,11 @@
 //! What is to be seen of a job in many processes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use watershed_wire::v1::{KeyRange, Load, Moves, Phase, StatusReply, WorkerStatus};
+use watershed_runtime::protocol::rescale::progress::Step;
+use watershed_wire::v1::{
+    BatchStatus, BatchStep, EpochProgress, KeyRange, Load, Moves, Phase, RescaleStatus, StatusReply, WorkerStatus,
+};
 
 use super::coordinator::{Office, Running};
 use crate::clock::now;
@@ -43,6 +46,12 @@ impl Loads {
     }
 }
 
+/// How far the lowest watermark is behind the clock.
+fn status_lag(load: &Load) -> Option<u64> {
+    let lowest = load.slots.iter().filter_map(|s| s.watermark_micros).min()?;
+    u64::try_from(now().saturating_sub(lowest) / 1000).ok()
+}
+
 fn add(mut all: Moves, one: &Moves) -> Moves {
     all.batches_in += one.batches_in;
     all.batches_out += one.batches_out;
@@ -71,6 +80,17 @@ impl Office {
             reply.epoch = coordinator.last().epoch;
             reply.epoch_age_millis = running.host.snapshot_age().map(|a| u64::try_from(a.as_millis()).unwrap_or(u64::MAX));
             reply.version = coordinator.table().version;
+            let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+            reply.epochs = coordinator
+                .epochs_under_way()
+                .map(|e| EpochProgress {
+                    epoch: e.epoch,
+                    aligned: count(e.aligned),
+                    uploaded: count(e.uploaded),
+                    slots: count(e.slots),
+                })
+                .collect();
+            reply.rescale = self.rescale(running);
             let mut first = 0;
             for (run, slot) in coordinator.table().runs() {
                 let worker = self.roster.worker_of(slot);
@@ -98,6 +118,9 @@ impl Office {
             Some(watershed_wire::v1::Identity { name: member.name.clone(), incarnation: member.incarnation.clone() });
         if let Some(Heard { load, rows_in, rows_out }) = self.loads.by_worker.get(&member.worker) {
             (status.rows_in_per_second, status.rows_out_per_second) = (*rows_in, *rows_out);
+            let pressed = load.slots.iter().map(|s| s.back_pressure_millis).max().unwrap_or(0);
+            status.back_pressure = f64::from(pressed) / 1000.0;
+            status.lag_millis = status_lag(load);
             status.state_bytes = load.slots.iter().map(|s| s.state_bytes).sum();
             status.entries = load.slots.iter().map(|s| s.entries).sum();
             status.late = load.slots.iter().map(|s| s.late).sum();
@@ -111,6 +134,39 @@ impl Office {
     /// The coordinator's term; the generation is the term under which the run began, so each way back to a manifest raises it.
     fn era(&self, running: &Running) -> watershed_wire::v1::Era {
         watershed_wire::v1::Era { term: self.term, generation: running.run.term }
+    }
+
+    /// The rescale step by step; the first batch under way stands for all.
+    fn rescale(&self, running: &Running) -> Option<RescaleStatus> {
+        let progress = running.coordinator.rescale_under_way()?;
+        let begun = running.began_rescale.as_ref()?;
+        let slots: BTreeSet<u32> = begun.table().iter().map(|s| self.roster.worker_of(*s)).collect();
+        let now = running.coordinator.table();
+        let moved = begun.table().iter().zip(now.table()).filter(|(a, b)| a != b).count();
+        let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        let first = progress.batches.iter().max_by_key(|b| b.step);
+        let mut current = BatchStatus {
+            batch: first.map_or(0, |b| b.batch),
+            source: first.map_or(0, |b| u32::from(b.source.0)),
+            target: first.map_or(0, |b| u32::from(b.target.0)),
+            groups: first.map_or(0, |b| count(b.groups)),
+            ..BatchStatus::default()
+        };
+        current.set_step(match progress.step {
+            Step::Provisioning => BatchStep::Provisioning,
+            Step::Warming => BatchStep::Warming,
+            Step::Cutting => BatchStep::Cutting,
+            Step::Settling => BatchStep::Settling,
+            Step::Releasing => BatchStep::Releasing,
+        });
+        Some(RescaleStatus {
+            from: count(slots.len()),
+            to: self.wanted,
+            groups_to_move: count(moved + progress.groups_left),
+            groups_moved: count(moved),
+            current: Some(current),
+            ..RescaleStatus::default()
+        })
     }
 
     fn phase(&self) -> Phase {

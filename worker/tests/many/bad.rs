@@ -95,8 +95,8 @@ pub(crate) fn who_takes_the_storage_over_fences_who_had_it(dir: &Path) {
 pub(crate) fn workers_without_room_wait_and_say_so_until_somebody_has_room(dir: &Path) {
     let mut party = Party::start_with(dir, 2, Some(("WATERSHED_MEMORY_BYTES", "1")));
     party.manifests(4);
-    // A job without state fits; what there is now does not fit into two bytes.
-    party.coordinator().signal("KILL");
+    // A job without state fits; what there is now does not fit into two bytes. A run that goes on is not asked.
+    party.worker(1).signal("KILL");
     party.until_it_waits_for("2 workers have room for 1 MiB");
     let mut third = itself("worker", dir)
         .args(["--name", "worker-2", "--coordinator", party.address().trim()])

@@ -16,6 +16,7 @@
 mod bad;
 #[path = "../kill/job.rs"]
 mod job;
+mod named;
 mod party;
 mod rescale;
 
@@ -29,7 +30,8 @@ use party::Party;
 /// A rule and its test.
 type Rule = (&'static str, fn(&Path));
 
-const RULES: [Rule; 14] = [
+const RULES: [Rule; 15] = [
+    ("a_named_snapshot_stays_while_the_job_goes_on", named::a_named_snapshot_stays_while_the_job_goes_on),
     ("two_workers_share_a_job", two_workers_share_a_job),
     ("workers_join_and_leave_while_rows_flow", workers_join_and_leave_while_rows_flow),
     ("scaling_out_from_two_to_three_loses_no_state", rescale::scaling_out_from_two_to_three_loses_no_state),
@@ -58,7 +60,7 @@ const RULES: [Rule; 14] = [
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     match words.first().map(String::as_str) {
-        Some("run" | "coordinator" | "worker" | "scale" | "status" | "stop") => {
+        Some("run" | "coordinator" | "worker" | "scale" | "status" | "snapshot" | "snapshots" | "stop") => {
             if std::env::var_os("OTHER_JOB").is_some() {
                 return watershed::main("others", party::build);
             }

@@ -80,7 +80,7 @@ impl Party {
     }
 
     /// Waits until `come`, and feeds meanwhile.
-    fn until(&mut self, what: &str, mut come: impl FnMut(&Self) -> bool) {
+    pub(crate) fn until(&mut self, what: &str, mut come: impl FnMut(&Self) -> bool) {
         let deadline = Instant::now() + DEADLINE;
         loop {
             // Ahead of what has been published, so that there is always something to read, but not by much.
@@ -237,6 +237,12 @@ pub(crate) fn itself(word: &str, dir: &Path) -> Command {
 pub(crate) fn output(dir: &Path) -> Vec<PathBuf> {
     let out = dir.join("out");
     names(&out).into_iter().filter(|n| !n.starts_with(['.', '_'])).map(|n| out.join(n)).collect()
+}
+
+/// The state files that workers have written and nobody has collected.
+pub(crate) fn state_files(dir: &Path) -> Vec<PathBuf> {
+    let deltas = dir.join("state/state/delta");
+    names(&deltas).into_iter().map(|n| deltas.join(n)).collect()
 }
 
 fn names(dir: &Path) -> Vec<String> {

@@ -1,0 +1,60 @@
+//! `snapshot`: the job as of the next barrier gets a name.
+
+use tokio::sync::oneshot;
+use watershed_runtime::error::{Error, Result};
+use watershed_wire::v1::{SnapshotReply, SnapshotRequest};
+
+use super::coordinator::Office;
+use crate::clock::now;
+use crate::named::{NamedSnapshot, object_of};
+
+/// Somebody waits for a snapshot.
+#[derive(Debug)]
+pub(super) struct Wish {
+    name: String,
+    /// The barrier that it must have.
+    epoch: u64,
+    answer: oneshot::Sender<SnapshotReply>,
+}
+
+fn refused(e: &Error) -> SnapshotReply {
+    SnapshotReply { accepted: false, reason: watershed_runtime::error::explain(e), epoch: 0 }
+}
+
+impl Office {
+    /// A snapshot is asked for: of everything that is read until the next barrier.
+    pub(super) fn wish_for_snapshot(&mut self, asked: SnapshotRequest, answer: oneshot::Sender<SnapshotReply>) {
+        if let Err(e) = object_of(&asked.name) {
+            let _gone = answer.send(refused(&e));
+            return;
+        }
+        let Some(running) = &self.running else {
+            let reason = "the job does not run yet: `status` says for whom it waits".to_owned();
+            let _gone = answer.send(SnapshotReply { accepted: false, reason, epoch: 0 });
+            return;
+        };
+        self.wishes.push(Wish { name: asked.name, epoch: running.coordinator.next_epoch(), answer });
+    }
+
+    /// Names what has been published for those who wait.
+    pub(super) fn grant_wishes(&mut self) -> Result<()> {
+        let Some(running) = self.running.as_ref().filter(|_| !self.wishes.is_empty()) else { return Ok(()) };
+        let (covered, pins) = (running.coordinator.covered(), running.host.pins());
+        for wish in self.wishes.extract_if(.., |w| w.epoch <= covered) {
+            let manifest = running.coordinator.last().clone();
+            pins.pin(&wish.name, &manifest)?;
+            let (store, pins) = (self.store.clone(), pins.clone());
+            // The storage may take its time; slots must not wait for it.
+            std::thread::spawn(move || {
+                let epoch = manifest.epoch;
+                let snapshot = NamedSnapshot { name: wish.name, at_micros: now(), manifest };
+                let reply = match pins.store(&store, &snapshot) {
+                    Ok(()) => SnapshotReply { accepted: true, reason: String::new(), epoch },
+                    Err(e) => refused(&e),
+                };
+                let _gone = wish.answer.send(reply);
+            });
+        }
+        Ok(())
+    }
+}
