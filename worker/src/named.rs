@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 use watershed_runtime::error::{Error, Kind, Result};
+#[cfg(any(test, feature = "grpc"))]
 use watershed_runtime::protocol::log::Put;
 use watershed_runtime::protocol::manifest::Manifest;
 
@@ -40,6 +41,7 @@ pub(crate) fn is_named(object: &str) -> bool {
 }
 
 /// All of a storage.
+#[cfg(any(test, feature = "cli"))]
 pub(crate) fn all(store: &Store) -> Result<Vec<NamedSnapshot>> {
     let names = store.list(FOLDER)?;
     names.iter().filter(|n| is_named(n)).filter_map(|n| read(store, n).transpose()).collect()
@@ -71,6 +73,7 @@ fn files(manifest: &Manifest) -> BTreeSet<String> {
 
 impl Pins {
     /// Keeps the files of a manifest, before it is named. While the manifest is among the newest, so that nothing of it is gone yet.
+    #[cfg(any(test, feature = "grpc"))]
     pub(crate) fn pin(&self, name: &str, manifest: &Manifest) -> Result<()> {
         let object = object_of(name)?;
         let mut pins = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -79,6 +82,7 @@ impl Pins {
     }
 
     /// Names it. A name that is taken stays what it was.
+    #[cfg(any(test, feature = "grpc"))]
     pub(crate) fn store(&self, store: &Store, snapshot: &NamedSnapshot) -> Result<()> {
         let object = object_of(&snapshot.name)?;
         let bytes = serde_json::to_vec_pretty(snapshot)

@@ -36,7 +36,7 @@ impl Coordinator {
     /// The last barrier as of which the last manifest describes the job: of an epoch in which nothing changed there is none of its own.
     #[must_use]
     pub fn covered(&self) -> u64 {
-        self.epochs.flights().next().map_or(self.epochs.next_epoch(), |f| f.epoch) - 1
+        self.epochs.flights().next().map_or_else(|| self.epochs.next_epoch(), |f| f.epoch) - 1
     }
 
     /// The rescale, unless the newest wish is met and durable.

@@ -63,7 +63,7 @@ impl Office {
         }
         let mut coordinator = Coordinator::new(graph, log, &start, &uid, pace(self.job.epoch), clock(), RuleSet::ALL);
         let first = coordinator.begin()?;
-        self.host(run, remote, descs, coordinator, first, crew.iter().map(|m| m.worker).collect())
+        self.host(run, descs, coordinator, first, crew.iter().map(|m| m.worker).collect())
     }
 
     /// Whether everybody is there for whom a beginning waits.
@@ -86,13 +86,13 @@ impl Office {
         let (coordinator, first) =
             Coordinator::adopt(graph, log, &start, books, &uid, pace(self.job.epoch), clock(), RuleSet::ALL)?;
         let newest = books.iter().map(|b| b.run).max_by_key(|r| r.term);
-        let run = newest.unwrap_or(Run { term: coordinator.run(), epoch: 0 });
+        let run = newest.unwrap_or_else(|| Run { term: coordinator.run(), epoch: 0 });
         let slots: BTreeSet<SlotId> = books.iter().filter(|b| b.run == run).flat_map(|b| b.room.iter().copied()).collect();
         let crew = self.roster.present();
         let (told, new): (Vec<_>, Vec<_>) = crew.iter().partition(|m| m.slots.iter().all(|s| slots.contains(s)));
         let (told, new): (BTreeSet<u32>, Vec<u32>) =
             (told.iter().map(|m| m.worker).collect(), new.iter().map(|m| m.worker).collect());
-        let over = self.host(run, self.remote(run), descs, coordinator, first, told)?;
+        let over = self.host(run, descs, coordinator, first, told)?;
         for worker in new {
             self.welcome(worker)?;
         }
@@ -117,14 +117,14 @@ impl Office {
     fn host(
         &mut self,
         run: Run,
-        remote: Remote,
         descs: Descs,
         mut coordinator: Coordinator,
         first: Vec<Effect>,
         told: BTreeSet<u32>,
     ) -> Result<Option<Outcome>> {
         self.runs += 1;
-        let (number, queue, era) = (self.runs, self.told.clone(), remote.era);
+        let (number, queue, remote) = (self.runs, self.told.clone(), self.remote(run));
+        let era = remote.era;
         let sender = HostSender::new(move |event| queue.send(Told::Host(number, event)).is_ok());
         let graph = self.job.claim.graph.clone();
         let mut host = Host::new(graph, self.store.clone(), remote, sender, self.keys, descs)?;
