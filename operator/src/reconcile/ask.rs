@@ -101,7 +101,7 @@ impl Coordinators {
 
     /// How the job is, and if `releasing` which workers may not go yet.
     pub(crate) async fn status(&self, address: &str, token: Option<&str>, releasing: bool) -> Answer {
-        let asked = tokio::time::timeout(PATIENCE * 2, self.look(address, token, releasing)).await;
+        let asked = tokio::time::timeout(PATIENCE, self.look(address, token, releasing)).await;
         match asked {
             Ok(Ok(says)) => Answer::Says(says),
             Ok(Err(why)) => {

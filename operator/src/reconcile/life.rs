@@ -19,7 +19,7 @@ use watershed_job::manifest::{OnDelete, OnSnapshotFailure, UpdateMode};
 use watershed_wire::v1::Phase;
 
 use super::ask::Answer;
-use super::build::{self, Surroundings};
+use super::build::{self, Surroundings, Told};
 use super::names::Names;
 use super::observe::World;
 use super::plan::{Ask, Plan, Purpose, Removal, SOON, State};
@@ -29,7 +29,7 @@ use super::validate::Judged;
 /// How long deleting waits for the last snapshot. Deleting never hangs.
 const LAST_SNAPSHOT: Duration = Duration::from_secs(60);
 /// For how long a coordinator that used to answer is silent before its node is looked at.
-pub(crate) const SUSPICION: Duration = Duration::from_secs(5);
+pub(crate) const SUSPICION: Duration = Duration::from_secs(3);
 /// How a job ended whose input is at its end.
 pub(crate) const FINISHED: &str = "Finished";
 
@@ -121,15 +121,19 @@ pub(crate) struct Pods<'a> {
 /// Everything comes up.
 pub(crate) fn start(plan: &mut Plan, judged: &Judged, names: &Names, world: &World, around: &Surroundings) {
     let replicas = judged.job.replicas.get();
+    plan.again = SOON;
+    let Some(address) = world.address.as_deref() else {
+        plan.state = State::Starting { why: "the coordinator's Service has no address yet".into(), trouble: None };
+        return;
+    };
     if !world.revisions.contains_key(&judged.revision) {
         plan.objects.push(build::revision_map(judged, names, around));
     }
-    plan.objects.push(build::told_map(judged, names, replicas, around));
+    plan.objects.push(build::told_map(judged, names, Told { replicas, address }, around));
     let pods = Pods { revision: &judged.revision, coordinator: 1, workers: replicas, outcome: "" };
     workloads(plan, judged, names, world, around, pods);
     plan.state = State::Starting { why: "the coordinator and its workers are being started".into(), trouble: None };
     plan.rescale = None;
-    plan.again = SOON;
 }
 
 /// The job is stopped, by asking first where somebody can be asked.

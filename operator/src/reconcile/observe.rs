@@ -15,7 +15,7 @@ use serde_json::Value;
 use watershed_crds::{JobStatus, StreamJob};
 
 use super::ask::Answer;
-use super::build::TEMPLATES;
+use super::build::{TEMPLATES, TOLD_ADDRESS};
 use super::names::{COORDINATOR, FINALIZER, Names, OUTCOME, REVISION, WORKER};
 use super::plan::Purpose;
 use super::pods::PodSeen;
@@ -48,6 +48,8 @@ pub(crate) struct World {
     pub(crate) stopping: Option<(&'static str, Duration)>,
     /// Whether the coordinator's node does not answer either.
     pub(crate) host_gone: bool,
+    /// The address of the coordinator's Service, as it is or as the workers were told.
+    pub(crate) address: Option<String>,
     /// Whether objects of a deleted job of the same name are still there.
     pub(crate) foreign: bool,
     /// For how long the job is being deleted.
@@ -103,11 +105,13 @@ pub(crate) async fn observe(job: &StreamJob, names: &Names, context: &Context) -
     let pods: Api<Pod> = Api::namespaced(client.clone(), ns);
     let of = |component: &str| ListParams::default().labels(&names.selector_text(component));
     let (coordinator_name, worker_name) = (names.coordinator(), names.worker());
+    let told_name = coordinator_name.clone();
     let (of_coordinator, of_worker, of_revision) = (of(COORDINATOR), of(WORKER), of(REVISION_MAP));
-    let (deployment, set, service, revisions, coordinators, workers) = tokio::try_join!(
+    let (deployment, set, service, told, revisions, coordinators, workers) = tokio::try_join!(
         deployments.get_opt(&coordinator_name),
         sets.get_opt(&worker_name),
         services.get_opt(&coordinator_name),
+        maps.get_opt(&told_name),
         maps.list(&of_revision),
         pods.list(&of_coordinator),
         pods.list(&of_worker),
@@ -141,6 +145,9 @@ pub(crate) async fn observe(job: &StreamJob, names: &Names, context: &Context) -
     let seconds = |since: i64| Duration::from_secs(u64::try_from(now.as_second() - since).unwrap_or(0));
     world.deleted = job.metadata.deletion_timestamp.as_ref().map(|t| seconds(t.0.as_second()));
     seen.address = service.and_then(|s| s.spec?.cluster_ip).filter(|ip| ip != "None" && !ip.is_empty());
+    let told =
+        told.and_then(|map| map.data?.remove(TOLD_ADDRESS)).and_then(|at| at.rsplit_once(':').map(|(ip, _)| ip.to_owned()));
+    seen.world.address = seen.address.clone().or_else(|| told.map(|ip| ip.trim_matches(['[', ']']).to_owned()));
     standing(names, context).await?;
     ask(&mut seen, names, context).await;
     Ok(seen)

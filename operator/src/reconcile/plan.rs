@@ -39,6 +39,8 @@ pub(crate) struct Plan {
     pub(crate) rescale: Option<RescaleStatus>,
     /// The snapshot that was taken for a purpose last.
     pub(crate) snapshot: Option<LastSnapshot>,
+    /// Whether nothing is said yet: one answer that did not come is no news.
+    pub(crate) quiet: bool,
     /// When to look again.
     pub(crate) again: Duration,
 }
@@ -155,6 +157,7 @@ impl Plan {
             state,
             rescale: world.status.rescale.clone(),
             snapshot: world.status.last_snapshot.clone(),
+            quiet: false,
             again: LATER,
         }
     }
@@ -180,7 +183,7 @@ pub(crate) fn plan(judged: &Result<Judged, Invalid>, names: &Names, world: &Worl
         return plan;
     }
     let mut plan = Plan::idle(State::Running, world);
-    plan.objects = standing(judged, names, around);
+    plan.objects = standing(judged, names, world, around);
     plan.finalizer = life::wants_finalizer(judged, world);
     plan.removals = life::removals(world);
     plan.prune = prune(judged, world);
@@ -199,9 +202,9 @@ pub(crate) fn plan(judged: &Result<Judged, Invalid>, names: &Names, world: &Worl
 }
 
 /// The objects that a job has whether it runs or not. The account comes first, since pods are made under it.
-fn standing(judged: &Judged, names: &Names, around: &Surroundings) -> Vec<Value> {
+fn standing(judged: &Judged, names: &Names, world: &World, around: &Surroundings) -> Vec<Value> {
     let mut objects: Vec<Value> = build::service_account(judged, names).into_iter().collect();
-    objects.push(build::coordinator_service(names));
+    objects.push(build::coordinator_service(names, world.address.as_deref()));
     objects.push(build::workers_service(names));
     objects.push(build::budget(judged, names));
     objects.extend(build::policy(judged, names, around));

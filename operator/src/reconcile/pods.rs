@@ -124,7 +124,7 @@ fn ended(state: Option<&ContainerState>, last: Option<&ContainerState>, pod: &st
 }
 
 /// What an exit code of `watershed` means; see docs/cli.md.
-fn meaning(code: i32) -> (&'static str, bool) {
+pub(super) fn meaning(code: i32) -> (&'static str, bool) {
     match code {
         1 => ("JobFailed", false),
         2 => ("JobInvalid", true),

@@ -77,7 +77,7 @@ pub(crate) async fn report(
         return Ok(());
     }
     let now = status(job, names, judged, plan, seen);
-    if now == seen.world.status {
+    if plan.quiet || now == seen.world.status {
         return Ok(());
     }
     tell(job, names, &seen.world.status.conditions, &now.conditions, context).await;

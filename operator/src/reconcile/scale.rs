@@ -13,7 +13,7 @@ use watershed_job::manifest::OnRescaleFailure;
 use watershed_wire::v1::Phase;
 
 use super::ask::{Answer, Says};
-use super::build::{self, Surroundings};
+use super::build::{self, Surroundings, Told};
 use super::life::{Pods, coordinator_trouble, workloads};
 use super::names::Names;
 use super::observe::World;
@@ -58,8 +58,8 @@ pub(crate) fn steady(plan: &mut Plan, judged: &Judged, names: &Names, world: &Wo
         (_, Some(Answer::Silent(_))) if world.status.term.is_some() && world.silent > super::life::SUSPICION => there.max(1),
         _ => 0,
     };
-    if told > 0 {
-        plan.objects.push(build::told_map(judged, names, told, around));
+    if let Some(address) = world.address.as_deref().filter(|_| told > 0) {
+        plan.objects.push(build::told_map(judged, names, Told { replicas: told, address }, around));
     }
     let pods = Pods { revision: &judged.revision, coordinator: 1, workers: pods, outcome: "" };
     workloads(plan, judged, names, world, around, pods);
@@ -75,6 +75,7 @@ fn silent(plan: &mut Plan, world: &World, why: &str) {
     } else if coming || trouble.is_some() {
         State::Recovering { why: "the coordinator is being started again; rows go on flowing meanwhile".into(), trouble }
     } else {
+        plan.quiet = world.silent < super::life::SUSPICION;
         State::Unreachable { why: format!("the coordinator does not answer: {why}"), trouble }
     };
     if world.silent > super::life::SUSPICION * 12 {
@@ -226,6 +227,8 @@ impl Change<'_> {
     /// The workers that were to come did not: those that came go again, and the job goes on as it was.
     fn given_up(&self, plan: &mut Plan) -> u32 {
         let seconds = self.judged.job.rescale.deadline.as_secs();
+        let before = self.world.status.conditions.iter().find(|c| c.kind == "Rescaling" && c.reason == FAILED);
+        let said = before.filter(|_| self.status().is_some_and(|r| r.step == FAILED)).map(|c| c.message.clone());
         plan.rescale = Some(self.at(FAILED));
         let trouble = self.trouble(&(0..self.target).collect::<Vec<_>>());
         let cause = trouble.as_ref().map(|t| format!(": {}", t.message)).unwrap_or_default();
@@ -234,7 +237,8 @@ impl Change<'_> {
              change spec.replicas to try again",
             self.target, self.says.wanted
         );
-        plan.state = State::Rescaling { step: FAILED, why, trouble: None };
+        // The pods that were in the way are gone; what was wrong with them stays said.
+        plan.state = State::Rescaling { step: FAILED, why: said.unwrap_or(why), trouble: None };
         plan.again = LATER;
         self.says.wanted
     }

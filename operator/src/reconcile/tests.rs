@@ -52,7 +52,7 @@ pub(super) struct There {
 impl There {
     /// Nothing, for a job with this spec.
     pub(super) fn nothing(spec: Value) -> Self {
-        Self { spec, world: World { now: 1_000_000, ..World::default() } }
+        Self { spec, world: World { now: 1_000_000, address: Some("10.96.0.7".into()), ..World::default() } }
     }
 
     /// A job of the present revision with so many workers, all of which take part.

@@ -206,6 +206,7 @@ pub fn coordinate(typed: &ArgMatches, graph: Graph, settings: &Settings) -> Exit
             .fresh(settings.fresh)
             .keys(keys)
             .may_drop(settings.drop_states.clone())
+            .drop_unmatched(settings.drop_unmatched)
             .listen(&listen)
             .network(network(typed)?);
         let heard = if supervised { vec![SIGINT] } else { vec![SIGINT, SIGTERM] };

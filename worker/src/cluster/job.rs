@@ -71,6 +71,13 @@ impl CoordinatorJob {
         self
     }
 
+    /// Any stored state that the job no longer has may be given up.
+    #[must_use]
+    pub fn drop_unmatched(mut self, drop: bool) -> Self {
+        self.claim.drop_unmatched = drop;
+        self
+    }
+
     /// Where it listens, for workers and for whoever asks.
     #[must_use]
     pub fn listen(mut self, address: impl Into<String>) -> Self {

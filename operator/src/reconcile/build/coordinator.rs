@@ -53,9 +53,10 @@ pub(crate) fn deployment(names: &Names, revision: &str, template: &Value, replic
     })
 }
 
-/// The Service. Addresses of pods that are not ready are published too: workers come before a coordinator is ready.
-pub(crate) fn coordinator_service(names: &Names) -> Value {
-    json!({
+/// The Service. Addresses of pods that are not ready are published too: workers come before a coordinator is ready. One that somebody deleted
+/// comes back with the address that the workers were told.
+pub(crate) fn coordinator_service(names: &Names, address: Option<&str>) -> Value {
+    let mut service = json!({
         "apiVersion": "v1",
         "kind": "Service",
         "metadata": names.metadata(&names.coordinator(), Some(COORDINATOR)),
@@ -65,5 +66,9 @@ pub(crate) fn coordinator_service(names: &Names) -> Value {
             "selector": names.selector(COORDINATOR),
             "ports": [{"name": "grpc", "port": COORDINATOR_PORT, "targetPort": "grpc", "protocol": "TCP"}],
         },
-    })
+    });
+    if let (Some(address), Some(spec)) = (address, service.pointer_mut("/spec").and_then(Value::as_object_mut)) {
+        spec.insert("clusterIP".into(), json!(address));
+    }
+    service
 }

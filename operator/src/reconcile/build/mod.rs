@@ -11,6 +11,6 @@ mod workers;
 
 pub(crate) use access::{budget, policy, service_account};
 pub(crate) use around::{Surroundings, account, templates};
-pub(crate) use configs::{TEMPLATES, revision_map, told_map};
+pub(crate) use configs::{TEMPLATES, TOLD_ADDRESS, Told, revision_map, told_map};
 pub(crate) use coordinator::{coordinator_service, deployment};
 pub(crate) use workers::{stateful_set, workers_service};

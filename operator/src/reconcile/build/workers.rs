@@ -7,8 +7,9 @@
 use serde_json::{Value, json};
 
 use super::Surroundings;
+use super::configs::TOLD_ADDRESS;
 use super::pod::{Role, template as pod};
-use crate::reconcile::names::{COORDINATOR_PORT, Names, REVISION, WORKER, WORKER_PORT};
+use crate::reconcile::names::{Names, REVISION, WORKER, WORKER_PORT};
 use crate::reconcile::validate::Judged;
 
 /// The template of a worker's pod.
@@ -23,7 +24,7 @@ pub(super) fn template(judged: &Judged, names: &Names, around: &Surroundings) ->
     let env = vec![
         json!({"name": "POD_IP", "valueFrom": field("status.podIP")}),
         json!({"name": "WATERSHED_NAME", "valueFrom": field("metadata.name")}),
-        json!({"name": "WATERSHED_COORDINATOR", "value": format!("{}.{}.svc:{COORDINATOR_PORT}", names.coordinator(), names.namespace)}),
+        json!({"name": "WATERSHED_COORDINATOR", "valueFrom": {"configMapKeyRef": {"name": names.coordinator(), "key": TOLD_ADDRESS}}}),
         json!({"name": "WATERSHED_LISTEN", "value": format!("0.0.0.0:{WORKER_PORT}")}),
         json!({"name": "WATERSHED_ADVERTISE", "value": format!("$(POD_IP):{WORKER_PORT}")}),
         json!({"name": "WATERSHED_SLOTS", "value": judged.job.threads_per_worker.get().to_string()}),

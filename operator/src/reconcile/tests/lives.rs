@@ -38,6 +38,20 @@ fn a_new_job_gets_all_its_objects_accounts_and_maps_first() {
 }
 
 #[test]
+fn workers_are_told_an_address_and_no_name_so_the_service_comes_first() {
+    let mut there = There::nothing(json!({}));
+    there.world.address = None;
+    assert!(kinds(&there).iter().any(|k| k == "Service/clicks-coordinator"));
+    assert_eq!((coordinators(&there.plan()), workers(&there.plan())), (None, None));
+    there.world.address = Some("10.96.0.9".into());
+    let plan = there.plan();
+    let told = plan.objects.iter().find(|o| o["metadata"]["name"] == "clicks-coordinator" && o["kind"] == "ConfigMap").unwrap();
+    assert_eq!(told["data"]["coordinator"], "10.96.0.9:7100");
+    let service = plan.objects.iter().find(|o| o["kind"] == "Service").unwrap();
+    assert_eq!(service["spec"]["clusterIP"], "10.96.0.9", "one that was deleted comes back under the address that was told");
+}
+
+#[test]
 fn an_account_that_is_named_and_a_policy_that_is_not_wanted_are_not_made() {
     let there = There::nothing(json!({"serviceAccountName": "mine", "networkPolicy": {"mode": "None"}}));
     assert!(!kinds(&there).iter().any(|k| k.starts_with("ServiceAccount") || k.starts_with("NetworkPolicy")));

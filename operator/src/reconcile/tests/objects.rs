@@ -67,11 +67,11 @@ fn objects_are_what_they_were() {
     insta::assert_snapshot!("statefulset", yaml(&build::stateful_set(&names, "rev", &templates["worker"], 3)));
     let rest: Vec<String> = [
         build::service_account(&job, &names).unwrap(),
-        build::coordinator_service(&names),
+        build::coordinator_service(&names, None),
         build::workers_service(&names),
         build::budget(&job, &names),
         build::policy(&job, &names, &around).unwrap(),
-        build::told_map(&job, &names, 3, &around),
+        build::told_map(&job, &names, build::Told { replicas: 3, address: "10.96.0.7" }, &around),
     ]
     .iter()
     .map(yaml)

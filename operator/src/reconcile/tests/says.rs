@@ -82,3 +82,30 @@ fn a_condition_that_does_not_change_keeps_its_time() {
     there.status(|s| s.conditions = first.clone());
     assert_eq!(conditions(&there.plan().state, &there.world, Some(3), "now"), first, "at rest nothing is written");
 }
+
+#[test]
+fn every_reason_is_in_the_manual() {
+    let page = include_str!("../../../../docs/kubernetes-troubleshooting.md");
+    let of_exits = [1, 2, 3, 4, 5, 70, 99, 137].map(|code| crate::reconcile::pods::meaning(code).0);
+    let of_pods = ["OutOfMemory", "Unschedulable", "ImageUnavailable", "ConfigMissing", "ContainerBroken"];
+    let of_specs = ["InvalidSpec", "NotSupportedYet", "StorageMissing"];
+    let of_states = [
+        "Running",
+        "Finished",
+        "Starting",
+        "Rescaling",
+        "RescaleFailed",
+        "Recovering",
+        "CoordinatorUnreachable",
+        "Suspending",
+        "Suspended",
+        "Updating",
+        "Restarting",
+        "Finishing",
+        "Deleting",
+        "Paused",
+    ];
+    for reason in of_exits.iter().chain(&of_pods).chain(&of_specs).chain(&of_states) {
+        assert!(page.contains(&format!("`{reason}`")), "{reason} is not explained");
+    }
+}

@@ -104,6 +104,13 @@ fn workers_that_do_not_come_are_given_up_and_the_job_goes_on_as_it_was() {
         plan.state
     );
     assert_eq!(workers(&plan), Some(2));
+    there.world.worker_pods.truncate(2);
+    there.status(|s| s.rescale = Some(at("Failed", 2, 4)));
+    there.world.status.conditions = crate::reconcile::conditions::conditions(&plan.state, &there.world, None, "t");
+    assert!(
+        matches!(&there.plan().state, State::Rescaling { why, .. } if why.contains("Unschedulable!")),
+        "the cause stays said"
+    );
     // And it stays so until something else is asked for.
     there.world.workers.as_mut().unwrap().replicas = 2;
     there.status(|s| s.rescale = Some(at("Failed", 2, 4)));
@@ -135,7 +142,10 @@ fn a_stateful_set_that_somebody_scaled_is_put_right() {
 #[test]
 fn no_pod_goes_while_the_coordinator_is_silent() {
     let mut there = There::running(4, json!({"replicas": 2}));
+    there.silent(Duration::from_secs(1));
+    assert!(there.plan().quiet, "one answer that did not come is no news");
     there.silent(Duration::from_secs(3));
+    assert!(!there.plan().quiet);
     assert_eq!(step(&there), ("Unreachable".into(), Some(4), None));
 }
 
