@@ -106,8 +106,10 @@ impl Tally {
 
     /// What no run came across.
     #[must_use]
-    pub fn unseen(&self) -> Vec<&'static str> {
-        Cover::ALL.iter().zip(&self.seen).filter(|(_, n)| **n == 0).map(|((_, what), _)| *what).collect()
+    pub fn unseen(&self, cluster: bool) -> Vec<&'static str> {
+        let here = |c: Cover| if cluster { c.of_cluster() } else { c.of_process() };
+        let all = Cover::ALL.iter().zip(&self.seen).filter(|((c, _), n)| **n == 0 && here(*c));
+        all.map(|((_, what), _)| *what).collect()
     }
 }
 
@@ -119,6 +121,22 @@ pub fn try_run(wanted: &Wanted) -> Outcome {
         Outcome::lost(wanted, format!("panic: {}", text.unwrap_or_default()))
     })
 }
+
+/// Rules of which only a job in many processes has need.
+pub const CLUSTER: &[&str] = &[
+    "obeys_newest",
+    "adopts_its_own_run",
+    "adopts_only_all",
+    "adopter_repeats",
+    "adopts_parts",
+    "adopts_alignment",
+    "adopts_open_cuts",
+    "adopts_cut_versions",
+    "adopter_forgets",
+    "adopts_readers",
+    "unread_hold_time",
+    "discovery_first",
+];
 
 /// The rules whose removal two thousand seeds do not miss, and why.
 pub const BEYOND: &[(&str, &str)] = &[
@@ -175,8 +193,9 @@ pub struct Missed {
 #[must_use]
 pub fn remove(rule: &'static str, seeds: u64) -> Missed {
     let Some(rules) = Rules::without(rule) else { return Missed { rule, by: None } };
+    let cluster = CLUSTER.contains(&rule);
     for seed in 0..seeds {
-        let o = try_run(&Wanted { seed, job: None, rules: RuleSet::new(rules), text: false });
+        let o = try_run(&Wanted { seed, job: None, cluster, rules: RuleSet::new(rules), text: false });
         if let Some(breach) = o.breach {
             return Missed { rule, by: Some((seed + 1, Broken { seed, job: o.job, breach })) };
         }

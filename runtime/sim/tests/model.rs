@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use watershed_runtime::protocol::rules::Rules;
+use watershed_sim::model::adopt::AdoptModel;
 use watershed_sim::model::cut::CutModel;
 use watershed_sim::model::log::LogModel;
 use watershed_sim::model::run::{Outcome, check};
@@ -57,4 +58,15 @@ fn every_law_holds_in_the_base_world() {
 fn the_log_has_one_writer_whatever_the_store_does() {
     holds("two starts", &check(log_model(Rules::ALL), LIMIT, false));
     holds("two faults", &check(LogModel::new(1, 2, 2, Rules::ALL), LIMIT, false));
+}
+
+#[test]
+fn slots_are_taken_over_at_any_step_of_an_epoch_and_of_a_cut() {
+    holds("one death", &check(AdoptModel::new(1, 1, Rules::ALL), LIMIT, false));
+}
+
+#[test]
+#[cfg_attr(debug_assertions, ignore = "exhaustive: run with --release")]
+fn slots_are_taken_over_again_and_again() {
+    holds("two deaths", &check(AdoptModel::new(2, 2, Rules::ALL), LIMIT, false));
 }

@@ -6,9 +6,10 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use watershed_runtime::protocol::rules::Rules;
+use watershed_sim::model::adopt::AdoptModel;
 use watershed_sim::model::cut::CutModel;
 use watershed_sim::model::run::check;
-use watershed_sim::model::table::{LIMIT, LOG_RULES, NOT_MODELLED, NOT_SHOWN, log_model, world};
+use watershed_sim::model::table::{ADOPT_RULES, LIMIT, LOG_RULES, NOT_MODELLED, NOT_SHOWN, log_model, world};
 
 fn missed(rule: &str, name: &str) {
     let (g, rules) = (world(name).unwrap(), Rules::without(rule).unwrap());
@@ -75,9 +76,19 @@ fn the_log_misses_each_of_its_rules() {
 }
 
 #[test]
+#[cfg_attr(debug_assertions, ignore = "exhaustive: run with --release")]
+fn whoever_takes_slots_over_misses_each_of_its_rules() {
+    for rule in ADOPT_RULES {
+        let o = check(AdoptModel::new(2, 1, Rules::without(rule).unwrap()), LIMIT, false);
+        assert!(o.failed.is_some(), "without `{rule}` nothing fails ({} states)", o.states);
+    }
+}
+
+#[test]
 fn no_rule_is_left_out() {
     for (rule, _, _) in Rules::TABLE {
-        let known = [IN_CUT_MODEL, LOG_RULES, NOT_MODELLED, NOT_SHOWN].iter().filter(|list| list.contains(rule)).count();
+        let known =
+            [IN_CUT_MODEL, LOG_RULES, ADOPT_RULES, NOT_MODELLED, NOT_SHOWN].iter().filter(|list| list.contains(rule)).count();
         assert_eq!(known, 1, "`{rule}` is in {known} lists");
     }
 }

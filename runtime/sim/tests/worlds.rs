@@ -5,7 +5,7 @@ use watershed_runtime::protocol::rules::RuleSet;
 use watershed_sim::world::run::{Wanted, run};
 
 fn wanted(seed: u64) -> Wanted {
-    Wanted { seed, job: None, rules: RuleSet::ALL, text: false }
+    Wanted { seed, job: None, cluster: false, rules: RuleSet::ALL, text: false }
 }
 
 #[test]

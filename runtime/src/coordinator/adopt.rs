@@ -11,7 +11,8 @@
 //! | a warm-up without a cut | it is dropped, and planned again |
 //! | a slot that was to join and was never made | it is made |
 //! | a slot that has left | it is released when nothing needs it |
-//! | a split that its old reader has handed over, or that nobody reads | its next reader gets it |
+//! | a split that its old reader has handed over | its next reader gets it |
+//! | slots that have not heard which splits are theirs | they hold event time until sources have been looked through, and get what nobody reads |
 //! | a wish for other slots, a wish to stop that nobody has heard | lost: whoever wished says it again |
 //!
 //! The entries of the log carry the new term, and that alone decides who writes it (I10). The names of files and staged output keep the term of the run
@@ -88,6 +89,8 @@ impl Coordinator {
             expected,
             ended: BTreeSet::new(),
             dealt: BTreeSet::new(),
+            untold: BTreeMap::new(),
+            unseen: BTreeSet::new(),
             puts: 0,
             poison: None,
             stopped: false,
@@ -146,28 +149,53 @@ impl Coordinator {
 
     /// Who reads which split, and who has heard of it.
     fn deal_again(&mut self, history: &History<'_>, out: &mut Vec<Effect>) {
-        let nodes: Vec<(NodeIndex, u64)> = self.graph.sources().map(|(i, n, _)| (i, n.id.0)).collect();
         for (slot, node, splits) in self.splits.adopt(&self.graph, history, self.rules) {
             out.push(Effect::Send(slot, Command::Splits(node, splits)));
         }
-        let heard = |slot: &SlotId, of: &dyn Fn(&Diary) -> bool| history.diaries.get(slot).is_some_and(|d| of(d));
+        for (node, entry) in self.splits.entries() {
+            self.epochs.discovered(node, entry);
+        }
+        let nodes: Vec<(NodeIndex, u64)> = self.graph.sources().map(|(i, n, _)| (i, n.id.0)).collect();
+        let without = |started: &BTreeSet<SlotId>, of: &dyn Fn(&Diary) -> bool| -> BTreeSet<SlotId> {
+            started.iter().filter(|s| !history.diaries.get(s).is_some_and(|d| of(d))).copied().collect()
+        };
         for (node, id) in nodes {
             let dealt = |d: &Diary| d.dealt.iter().any(|n| n.0 == id);
             let over = |d: &Diary| d.over.iter().any(|n| n.0 == id);
+            let ends = history.diaries.values().any(|d| over(d));
+            if ends {
+                self.ended.insert(node);
+                self.epochs.discovered(id, SourceEntry { splits: Vec::new(), discovery_complete: true });
+                out.extend(without(&self.started, &over).into_iter().map(|s| Effect::Send(s, Command::EndOfSource(node))));
+            }
             if history.diaries.values().any(|d| dealt(d)) {
                 self.dealt.insert(node);
-                self.splits.heard_of(id, false);
-                let without = self.started.iter().filter(|s| !heard(s, &dealt));
-                out.extend(without.map(|s| Effect::Send(*s, Command::Splits(node, Vec::new()))));
-            }
-            if history.diaries.values().any(|d| over(d)) {
-                self.ended.insert(node);
-                self.splits.heard_of(id, true);
-                self.epochs.discovered(id, SourceEntry { splits: Vec::new(), discovery_complete: true });
-                let without = self.started.iter().filter(|s| !heard(s, &over));
-                out.extend(without.map(|s| Effect::Send(*s, Command::EndOfSource(node))));
+                self.splits.heard_of(id, ends);
+                self.untold.insert(node, without(&self.started, &dealt));
+                if self.splits.all_known(id) || !self.rules.unread_hold_time() {
+                    self.tell_rest(node, out);
+                }
             }
         }
+        self.untold.retain(|_, slots| !slots.is_empty());
+        let dealt = &self.dealt;
+        let unseen =
+            self.graph.sources().filter(|(i, n, _)| !self.splits.all_known(n.id.0) && !dealt.contains(i)).map(|(i, ..)| i);
+        self.unseen = unseen.filter(|_| self.rules.discovery_first()).collect();
+        self.give_splits(out);
+    }
+
+    /// All splits of a source are known again: those that nobody reads go to slots that have not heard of any, if there are such. Until then these hold
+    /// event time for them; to others they would come when it has passed (I6).
+    pub(super) fn tell_rest(&mut self, node: NodeIndex, out: &mut Vec<Effect>) {
+        let Some(untold) = self.untold.remove(&node) else { return };
+        let stays = |s: &&SlotId| self.members.contains(s) && self.joining.values().all(|next| next.contains(s));
+        let readers: BTreeSet<SlotId> = untold.iter().filter(stays).filter(|_| self.rules.unread_hold_time()).copied().collect();
+        let id = self.graph.id(node).0;
+        let given = self.splits.give(&self.graph, &readers, |of| of == id);
+        let none = untold.iter().filter(|s| !given.iter().any(|(g, ..)| g == *s)).map(|s| (*s, node, Vec::new()));
+        let none: Vec<_> = none.collect();
+        out.extend(given.into_iter().chain(none).map(|(s, node, splits)| Effect::Send(s, Command::Splits(node, splits))));
     }
 }
 

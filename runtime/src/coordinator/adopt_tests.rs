@@ -6,6 +6,9 @@ use std::sync::Arc;
 use super::super::diary::{Book, Run};
 use super::super::effects::{Effect, Input};
 use super::*;
+use crate::env::{Discovered, Source, SplitId, SplitReader};
+use crate::error::{Error, Kind};
+use crate::graph::Role;
 use crate::key::{Assignment, KeyGroup, KeySpace, SlotId};
 use crate::protocol::log::{LogEffect, Put, Tail};
 use crate::slot::{EpochPart, Report};
@@ -14,6 +17,7 @@ const SPACE: KeySpace = KeySpace { seed: 0, bits: 8 };
 
 /// A run of slots without a graph: words are all there is to it.
 struct Job {
+    graph: Arc<Graph>,
     start: Start,
     coordinator: Coordinator,
     book: Book,
@@ -27,16 +31,20 @@ fn writer(term: u64) -> LogWriter {
 }
 
 fn job(slots: u16) -> Job {
+    job_of(slots, Arc::default())
+}
+
+fn job_of(slots: u16, graph: Arc<Graph>) -> Job {
     let members: Vec<SlotId> = (0..slots).map(SlotId).collect();
     let table = Assignment::even(SPACE, slots);
     let manifest = Manifest::origin(1, Vec::new(), &table, members.clone());
     let start = Start { manifest, table: table.clone(), commit: vec![], empty: vec![], dropped: vec![], finished: false };
     let pace = Pace { interval_micros: 10, max_in_flight: 3 };
-    let mut coordinator = Coordinator::new(Arc::default(), writer(1), &start, "a", pace, 0, RuleSet::ALL);
+    let mut coordinator = Coordinator::new(graph.clone(), writer(1), &start, "a", pace, 0, RuleSet::ALL);
     let _first = coordinator.begin().unwrap();
     let mut book = Book::new(Run { term: 1, epoch: 0 }, (0..8).map(SlotId).collect());
     members.iter().for_each(|s| book.begun(*s, &table, &members));
-    Job { start, coordinator, book }
+    Job { graph, start, coordinator, book }
 }
 
 impl Job {
@@ -51,7 +59,7 @@ impl Job {
             if let Effect::Send(slot, command) = &effect
                 && hear.contains(&slot.0)
             {
-                self.book.told(&Graph::default(), *slot, command);
+                self.book.told(&self.graph, *slot, command);
             }
         }
     }
@@ -64,7 +72,16 @@ impl Job {
 
     fn adopt(&self) -> Result<(Coordinator, Vec<Effect>)> {
         let pace = Pace { interval_micros: 10, max_in_flight: 3 };
-        Coordinator::adopt(Arc::default(), writer(2), &self.start, std::slice::from_ref(&self.book), "b", pace, 20, RuleSet::ALL)
+        Coordinator::adopt(
+            self.graph.clone(),
+            writer(2),
+            &self.start,
+            std::slice::from_ref(&self.book),
+            "b",
+            pace,
+            20,
+            RuleSet::ALL,
+        )
     }
 }
 
@@ -147,6 +164,55 @@ fn a_slot_that_was_to_join_and_was_never_made_is_made() {
     j.step(Input::Want([SlotId(0), SlotId(1)].into()), 1, &[0]);
     let (_, effects) = j.adopt().unwrap();
     assert!(effects.iter().any(|e| matches!(e, Effect::Start(n) if n.id == SlotId(1) && n.epoch == 2)), "{effects:?}");
+}
+
+#[test]
+fn a_slot_that_is_about_to_join_is_needed_though_it_is_wanted_no_more() {
+    let mut j = job(1);
+    j.step(Input::Tick, 10, &[0]);
+    j.step(Input::Want([SlotId(0), SlotId(1)].into()), 11, &[0]);
+    j.step(Input::Want([SlotId(0)].into()), 12, &[0]);
+    assert!(j.coordinator.needs(|s| s == SlotId(1)) && !j.coordinator.settled(), "its barrier is still to come");
+}
+
+/// A source with two splits.
+#[derive(Debug)]
+struct Two;
+
+impl Source for Two {
+    fn discover(&self) -> Result<Discovered> {
+        Ok(Discovered { splits: vec!["a".into(), "b".into()], complete: true })
+    }
+
+    fn open(&self, _: &SplitId, _: &[u8]) -> Result<Box<dyn SplitReader>> {
+        Err(Error::new(Kind::Invalid, "nothing is read here"))
+    }
+
+    fn bounded(&self) -> bool {
+        true
+    }
+}
+
+/// Which splits a slot is told are its own.
+fn splits(effects: &[Effect], slot: u16) -> Vec<Vec<String>> {
+    let names = |e: &Effect| match e {
+        Effect::Send(s, Command::Splits(_, all)) if s.0 == slot => Some(all.iter().map(|(id, ..)| id.0.to_string()).collect()),
+        Effect::Send(..) | Effect::Start(_) | Effect::Release(_) | Effect::Log(_) | Effect::Upload(..) => None,
+        Effect::Commit(_) | Effect::Published(_) | Effect::Done | Effect::Failed(_) => None,
+    };
+    effects.iter().filter_map(names).collect()
+}
+
+#[test]
+fn who_has_not_heard_which_splits_are_its_own_hears_nothing_until_the_source_was_looked_through_again() {
+    let mut graph = Graph::default();
+    let node = graph.add("two", Role::Source { source: Arc::new(Two), event_time: None }, &[]);
+    let mut j = job_of(2, Arc::new(graph));
+    j.step(Input::Discovered(node, Two.discover().unwrap()), 1, &[0]);
+    let (mut c, effects) = j.adopt().unwrap();
+    assert!(splits(&effects, 1).is_empty(), "that it has none would let event time pass those it is to get: {effects:?}");
+    let effects = c.step(Input::Discovered(node, Two.discover().unwrap()), 20);
+    assert_eq!((splits(&effects, 0), splits(&effects, 1)), (vec![], vec![vec!["b".to_owned()]]));
 }
 
 #[test]

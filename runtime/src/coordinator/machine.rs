@@ -46,6 +46,10 @@ pub struct Coordinator {
     pub(super) ended: BTreeSet<NodeIndex>,
     /// Sources whose splits have been dealt once.
     pub(super) dealt: BTreeSet<NodeIndex>,
+    /// Sources that nobody has looked through since this coordinator began, and that may have more splits than the manifest knows.
+    pub(super) unseen: BTreeSet<NodeIndex>,
+    /// Slots that hold event time until they hear which splits of a source are theirs, where others have heard it from a coordinator before.
+    pub(super) untold: BTreeMap<NodeIndex, BTreeSet<SlotId>>,
     /// Manifests put so far: part of each entry's unique name.
     pub(super) puts: u64,
     /// What a source could not read.
@@ -85,6 +89,8 @@ impl Coordinator {
             expected: BTreeMap::new(),
             ended: BTreeSet::new(),
             dealt: BTreeSet::new(),
+            untold: BTreeMap::new(),
+            unseen: BTreeSet::new(),
             puts: 0,
             poison: None,
             stopped: false,
@@ -106,6 +112,9 @@ impl Coordinator {
         let mut out = Vec::new();
         let owed = self.epochs.start();
         self.epoch_effects(owed, &mut out)?;
+        // A split that the manifest does not know would come to slots that have gone ahead with the others (I6).
+        let unseen = self.graph.sources().filter(|(_, n, _)| !self.splits.all_known(n.id.0)).map(|(i, ..)| i);
+        self.unseen = unseen.filter(|_| self.rules.discovery_first()).collect();
         self.give_splits(&mut out);
         Ok(out)
     }
@@ -125,7 +134,7 @@ impl Coordinator {
     /// Whether a slot of these takes part, is about to, or has a part in what is not published or not committed (I8).
     #[must_use]
     pub fn needs(&self, which: impl Fn(SlotId) -> bool) -> bool {
-        self.members.iter().chain(&self.started).chain(&self.epochs.needed()).any(|s| which(*s))
+        self.members.iter().chain(&self.started).chain(&self.epochs.needed()).chain(self.rescale.asked()).any(|s| which(*s))
     }
 
     /// The table as the coordinator has cut it.
@@ -215,6 +224,8 @@ impl Coordinator {
             Input::Discovered(node, found) => {
                 let entry = self.splits.discovered(&self.graph, node, &found);
                 self.epochs.discovered(self.graph.id(node).0, entry);
+                self.unseen.remove(&node);
+                self.tell_rest(node, out);
                 self.give_splits(out);
                 Ok(())
             }
@@ -428,14 +439,15 @@ impl Coordinator {
     }
 
     /// Splits that nobody reads go to the slots with the fewest.
-    fn give_splits(&mut self, out: &mut Vec<Effect>) {
+    pub(super) fn give_splits(&mut self, out: &mut Vec<Effect>) {
         // Not to a slot that is about to leave: it would read them when nobody listens any more.
         let stays = |m: &&SlotId| self.joining.values().all(|next| next.contains(m));
         let readers: BTreeSet<SlotId> = self.members.iter().filter(stays).copied().collect();
-        let mut given = self.splits.give(&self.graph, &readers);
+        let held: Vec<u64> = self.untold.keys().chain(&self.unseen).map(|node| self.graph.id(*node).0).collect();
+        let mut given = self.splits.give(&self.graph, &readers, |id| !held.contains(&id));
         // The first time, a slot that gets none hears of it too: until it has heard, its watermark stands (I6).
         for node in self.splits.known() {
-            if self.dealt.insert(node) {
+            if !self.unseen.contains(&node) && self.dealt.insert(node) {
                 let without = self.started.iter().filter(|m| !given.iter().any(|(s, n, _)| s == *m && *n == node));
                 let none: Vec<_> = without.map(|m| (*m, node, Vec::new())).collect();
                 given.extend(none);

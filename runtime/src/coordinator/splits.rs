@@ -99,6 +99,22 @@ impl Splits {
         given
     }
 
+    /// Every split as a manifest has it that knows nothing more of it.
+    pub(super) fn entries(&self) -> Vec<(u64, SourceEntry)> {
+        let mut all: BTreeMap<u64, SourceEntry> = BTreeMap::new();
+        for ((node, split), s) in &self.splits {
+            let entry =
+                SplitEntry { split: split.clone(), position: s.position.clone(), watermark: s.watermark, finished: false };
+            all.entry(*node).or_default().splits.push(entry);
+        }
+        all.into_iter().collect()
+    }
+
+    /// Whether no other split of a source will ever come.
+    pub(super) fn all_known(&self, node: u64) -> bool {
+        self.complete.get(&node).copied().unwrap_or(false)
+    }
+
     /// Slots know which splits a source has, or that nothing will ever come of it again.
     pub(super) fn heard_of(&mut self, node: u64, complete: bool) {
         *self.complete.entry(node).or_default() |= complete;
@@ -124,8 +140,8 @@ impl Splits {
         self.splits.iter().filter(|(_, s)| !s.finished)
     }
 
-    /// Gives splits without a reader away, evenly, leaving all others where they are.
-    pub(super) fn give(&mut self, graph: &Graph, members: &BTreeSet<SlotId>) -> Vec<Given> {
+    /// Gives splits without a reader away, of these sources, evenly, leaving all others where they are.
+    pub(super) fn give(&mut self, graph: &Graph, members: &BTreeSet<SlotId>, of: impl Fn(u64) -> bool) -> Vec<Given> {
         let mut load: BTreeMap<SlotId, usize> = members.iter().map(|m| (*m, 0)).collect();
         for (_, s) in self.open() {
             if let Some(n) = s.next.or(s.reader).and_then(|r| load.get_mut(&r)) {
@@ -133,7 +149,9 @@ impl Splits {
             }
         }
         let mut given: BTreeMap<(SlotId, NodeIndex), Vec<From>> = BTreeMap::new();
-        for ((node, id), split) in self.splits.iter_mut().filter(|(_, s)| !s.finished && s.reader.is_none() && s.next.is_none()) {
+        let unread =
+            |((node, _), s): &(&SplitKey, &mut Split)| !s.finished && s.reader.is_none() && s.next.is_none() && of(*node);
+        for ((node, id), split) in self.splits.iter_mut().filter(unread) {
             let Some((slot, n)) = load.iter_mut().min_by_key(|(s, n)| (**n, **s)) else { break };
             let Some(place) = graph.find(NodeId(*node)) else { continue };
             *n += 1;

@@ -116,6 +116,11 @@ impl Rescale {
         Self { wanted: then, registered, asked, batches, leaving, ..Self::new(sizes, members, next_batch) }
     }
 
+    /// Those who take part after a barrier that is to come: nobody may be let go who is about to join (I8).
+    pub fn asked(&self) -> impl Iterator<Item = &SlotId> {
+        self.asked.iter().flatten()
+    }
+
     /// With other sizes.
     pub fn resize(&mut self, sizes: Sizes) {
         self.sizes = sizes;
@@ -181,6 +186,7 @@ impl Rescale {
     #[must_use]
     pub fn idle(&self) -> bool {
         self.members == self.wanted
+            && self.asked.is_none()
             && self.batches.is_empty()
             && self.leaving.is_empty()
             && self.todo.as_ref().is_none_or(VecDeque::is_empty)

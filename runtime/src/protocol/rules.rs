@@ -201,6 +201,10 @@ rules! {
     adopts_cut_versions => "I2, I11: a group is given on while no manifest carries its last cut";
     /// Warm-ups that were under way are dropped where they are.
     adopter_forgets => "I2: what came of a warm-up that nobody counts any more stays, and is taken for newer than it is";
+    /// A coordinator deals the splits of a source when it has looked through it itself, unless the manifest has all of them.
+    discovery_first => "I6: rows of a split that only its predecessor knew are late";
+    /// Splits that nobody reads go to slots that hold event time for them.
+    unread_hold_time => "I6: rows of a split that was to be read and is read later are late";
     /// Splits that slots read are theirs.
     adopts_readers => "I2, I5: two slots read one split";
     // The manifest log.

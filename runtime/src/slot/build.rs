@@ -1,7 +1,6 @@
 //! A slot's nodes from the graph, and putting stored state back into them.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 
 use crate::env::SplitId;
 use crate::error::{Error, Kind, Result};
@@ -31,8 +30,8 @@ impl Slot {
             let body = match &node.role {
                 Role::Source { source, event_time } => {
                     let mut state = SourceState::new(node.id, source.clone(), event_time.clone(), tuning);
-                    let comes = |b: &Arc<Barrier>| b.moves.iter().filter(|m| m.node == node.id && m.to == id).count();
-                    state.expecting = joins_at.as_ref().map_or(0, comes);
+                    let moves = joins_at.iter().flat_map(|b| &b.moves).filter(|m| m.node == node.id && m.to == id);
+                    state.expecting = moves.map(|m| m.split.clone()).collect();
                     Body::Source(Box::new(state))
                 }
                 Role::Operator { make, keyed } => Body::Operator { op: make(space)?, keyed: *keyed },
@@ -152,9 +151,7 @@ impl Slot {
         let NodeState { body: Body::Source(source), .. } = self.node(node.0) else {
             return Err(Error::new(Kind::Broken, "splits were given to a node that is not a source"));
         };
-        let n = splits.len();
         source.add(splits, now);
-        source.arrived(n);
         self.source_watermark(node.0);
         Ok(())
     }

@@ -24,7 +24,7 @@ impl Slot {
         let now = self.now;
         let node = self.node(i);
         let Body::Source(source) = &mut node.body else { return };
-        if source.expecting > 0 || !source.told {
+        if !source.expecting.is_empty() || !source.told {
             return;
         }
         match source.watermark(now) {

@@ -48,7 +48,7 @@ pub(super) struct SourceState {
     /// Rows read since the last barrier, moved positions: whether the epoch changed anything.
     pub(super) changed: bool,
     /// Splits that come to this slot with the last barrier and have not been given to it yet: until then its watermark stands.
-    pub(super) expecting: usize,
+    pub(super) expecting: Vec<SplitId>,
 }
 
 impl std::fmt::Debug for SourceState {
@@ -80,13 +80,15 @@ impl SourceState {
             tuning,
             stopped: false,
             changed: false,
-            expecting: 0,
+            expecting: Vec::new(),
         }
     }
 
     /// Takes splits over.
     pub(super) fn add(&mut self, splits: Vec<(SplitId, Position, Time)>, now: i64) {
         for (id, start, watermark) in splits {
+            // By name: others may be given to this slot while it waits for one.
+            self.expecting.retain(|e| *e != id);
             self.splits.push(Split {
                 id,
                 start,
@@ -99,11 +101,6 @@ impl SourceState {
             });
         }
         self.told = true;
-    }
-
-    /// Splits that a barrier moved here have come.
-    pub(super) fn arrived(&mut self, splits: usize) {
-        self.expecting = self.expecting.saturating_sub(splits);
     }
 
     pub(super) fn end(&mut self) {
@@ -224,7 +221,8 @@ impl SourceState {
         let all: Vec<SplitState> = self.splits.iter().map(state).collect();
         let moves = |s: &SplitId| barrier.moves.iter().any(|m| m.node == node && m.from == me && m.split == *s);
         self.splits.retain(|s| !moves(&s.id));
-        self.expecting += barrier.moves.iter().filter(|m| m.node == node && m.to == me).count();
+        let comes = barrier.moves.iter().filter(|m| m.node == node && m.to == me);
+        self.expecting.extend(comes.map(|m| m.split.clone()));
         let handed = all.iter().filter(|s| moves(&s.split)).cloned().collect();
         (all, handed)
     }

@@ -304,3 +304,14 @@ fn what_is_not_a_moving_stage_may_go_quiet_during_a_cut() {
     let quiet = |(to, e): &(SlotId, Event)| to.0 == 0 && matches!(e, Event::Frame(Frame { item: Item::Quiet, .. }));
     assert!(h.said.sent.iter().any(quiet), "else event time at newcomers stands still for as long as groups move");
 }
+
+#[test]
+fn a_split_that_a_barrier_brings_is_waited_for_whatever_else_is_given_meanwhile() {
+    let mut source = source::SourceState::new(NodeId(1), Arc::new(Nothing), None, Tuning::default());
+    let moved = SplitMove { node: NodeId(1), split: "moved".into(), from: SlotId(0), to: SlotId(1) };
+    source.barrier(&Barrier { epoch: 1, moves: vec![moved], ..Barrier::default() }, SlotId(1));
+    source.add(vec![("other".into(), Vec::new(), Time::MIN)], 0);
+    assert_eq!(source.expecting, ["moved".into()]);
+    source.add(vec![("moved".into(), Vec::new(), Time::MIN)], 0);
+    assert!(source.expecting.is_empty());
+}

@@ -1,5 +1,8 @@
 //! Runs seeds: `--seeds A..B` on as many threads as there are cores, `--seed N --trace` for one with its record; `--job NAME` for one kind
-//! of job only, `--mutant RULE` with one rule of the protocols removed, `--mutants` for the table of `docs/mutants.md`.
+//! of job only, `--cluster` for jobs in many processes, `--mutant RULE` with one rule of the protocols removed, `--mutants` for the table of `docs/mutants.md`.
+//!
+//! `--cost` asks instead what a live rescale costs in virtual time: of ten gigabytes from 4 slots to 8, or with `--cost workers` of a
+//! hundred slots to a hundred and ten; `--state GB`, `--load SHARE` and `--fence MILLIS` (latency between slots) change it.
 //!
 //! Ends with code 1 if a run broke a law (with a mutant: if none did), or if some row of the coverage table was never reached by a
 //! thousand seeds or more.
@@ -12,6 +15,7 @@ use std::time::Instant;
 
 use watershed_runtime::protocol::rules::{RuleSet, Rules};
 use watershed_sim::campaign::{BEYOND, Missed, Tally, remove, try_run};
+use watershed_sim::cost::{Setting, rescale, stop_and_copy, table as cost_table};
 use watershed_sim::jobs::JobKind;
 use watershed_sim::model::cut::config::{MEDIUM, SMALL};
 use watershed_sim::model::table::{self, Line};
@@ -31,10 +35,12 @@ fn say(text: &str) {
 struct Asked {
     seeds: Range<u64>,
     job: Option<JobKind>,
+    cluster: bool,
     rules: RuleSet,
     mutant: bool,
     trace: bool,
     mutants: bool,
+    cost: bool,
 }
 
 fn ask() -> Result<Asked, String> {
@@ -58,7 +64,37 @@ fn ask() -> Result<Asked, String> {
         }
         (None, None) => 0..1000,
     };
-    Ok(Asked { seeds, job, rules, mutant: mutant.is_some(), trace: flag("--trace"), mutants: flag("--mutants") })
+    Ok(Asked {
+        seeds,
+        job,
+        cluster: flag("--cluster"),
+        rules,
+        mutant: mutant.is_some(),
+        trace: flag("--trace"),
+        mutants: flag("--mutants"),
+        cost: flag("--cost"),
+    })
+}
+
+/// What a rescale costs in virtual time.
+fn cost() -> Result<String, String> {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let value = |name: &str| args.iter().position(|a| a == name).and_then(|i| args.get(i + 1));
+    let number = |name: &str, or: f64| match value(name) {
+        Some(text) => text.parse().map_err(|e| format!("`{text}` is not a number for {name}: {e}")),
+        None => Ok(or),
+    };
+    let mut set = Setting::default();
+    if value("--cost").is_some_and(|w| w == "workers") {
+        set = Setting { slots: (100, 110), rate: 4000.0, state: 100e9, ..set };
+    }
+    set.state = number("--state", set.state / 1e9)? * 1e9;
+    set.load = number("--load", set.load)?;
+    set.latency = (number("--fence", set.latency as f64 / 1e6)? * 1e6) as i64;
+    let explain = |e| watershed_runtime::error::explain(&e);
+    let mut live = rescale(set).map_err(explain)?;
+    let mut stopped = stop_and_copy(set).map_err(explain)?;
+    Ok(cost_table(&set, &mut live, Some(&mut stopped)))
 }
 
 fn threads() -> usize {
@@ -75,7 +111,7 @@ fn sweep(asked: &Asked) -> Tally {
             if seed >= asked.seeds.end {
                 return tally;
             }
-            let o = try_run(&Wanted { seed, job: asked.job, rules: asked.rules, text: asked.trace });
+            let o = try_run(&Wanted { seed, job: asked.job, cluster: asked.cluster, rules: asked.rules, text: asked.trace });
             o.lines.iter().for_each(|l| say(l));
             if asked.seeds.end - asked.seeds.start == 1 {
                 say(&format!("seed {seed}: {}, {} steps, trace {:016x}", o.job.name(), o.steps, o.hash));
@@ -126,6 +162,11 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    if asked.cost {
+        let told = cost();
+        say(told.as_ref().unwrap_or_else(|e| e));
+        return if told.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    }
     // A panic is told as a breach of its seed, not by the hook.
     std::panic::set_hook(Box::new(|_| {}));
     if asked.mutants {
@@ -142,9 +183,9 @@ fn main() -> ExitCode {
     }
     tally.broken.iter().take(20).for_each(|b| say(&format!("seed {} ({}): {}", b.seed, b.job.name(), b.breach)));
     say(&format!("{}; {:.0} runs a minute", tally.line(), tally.runs as f64 / minutes.max(1e-9)));
-    let covered = asked.mutant || asked.job.is_some() || tally.runs < COVERING || tally.unseen().is_empty();
+    let covered = asked.mutant || asked.job.is_some() || tally.runs < COVERING || tally.unseen(asked.cluster).is_empty();
     if !covered {
-        say(&format!("never came across: {}", tally.unseen().join("; ")));
+        say(&format!("never came across: {}", tally.unseen(asked.cluster).join("; ")));
     }
     if tally.broken.is_empty() != asked.mutant && covered { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

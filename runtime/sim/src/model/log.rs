@@ -87,7 +87,8 @@ pub enum Step {
     Land,
 }
 
-fn tail(store: &BTreeMap<String, Vec<u8>>) -> Tail {
+/// The end of the log.
+pub(super) fn tail(store: &BTreeMap<String, Vec<u8>>) -> Tail {
     let (mut reader, mut effect) = LogReader::new(None);
     while let LogEffect::Get { name } = &effect {
         match reader.got(store.get(name).map(Vec::as_slice)) {

@@ -1,7 +1,8 @@
 //! Models for the checker (Stateright): every interleaving of a small world, with the production's own step functions inside.
 //!
 //! [`cut`] is the cut-over: upstreams, slots with one or two keyed stages, consumers, several batches, barriers, manifests, late
-//! `Published`, crashes. [`log`] is the manifest log with two coordinators and a store that answers ambiguously. [`run`] checks a
+//! `Published`, crashes. [`log`] is the manifest log with two coordinators and a store that answers ambiguously. [`adopt`] is a
+//! coordinator that dies and one that takes its slots over. [`run`] checks a
 //! model and tells how many states it took; [`table`] is the list of runs behind `docs/mutants.md`.
 //!
 //! What is checked is the roles' decisions and the order in which a slot obeys them; encoding, files and sinks are the
@@ -13,6 +14,7 @@
     reason = "a model is a test: an index out of range is a defect of the model and must stop the run"
 )]
 
+pub mod adopt;
 pub mod cut;
 pub mod log;
 pub mod run;

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use watershed_runtime::protocol::rules::Rules;
 
+use super::adopt::AdoptModel;
 use super::cut::CutModel;
 use super::cut::config::{BIG, Config, MEDIUM, SMALL};
 use super::log::LogModel;
@@ -24,6 +25,8 @@ pub struct Line {
 
 /// Rules of the log: no cut model consults them.
 pub const LOG_RULES: &[&str] = &["term_first", "read_back", "never_next_slot"];
+/// Rules of a coordinator that takes slots over, as far as two slots and one cut show them.
+pub const ADOPT_RULES: &[&str] = &["adopter_repeats", "adopts_parts", "adopts_alignment", "adopts_open_cuts"];
 /// Rules that no model has the parts for: the simulator and tables of (state, event) → effects hold them.
 pub const NOT_MODELLED: &[&str] = &[
     "commit_after_manifest",
@@ -48,13 +51,11 @@ pub const NOT_MODELLED: &[&str] = &[
     "obeys_newest",
     "adopts_its_own_run",
     "adopts_only_all",
-    "adopter_repeats",
-    "adopts_parts",
-    "adopts_alignment",
-    "adopts_open_cuts",
     "adopts_cut_versions",
     "adopter_forgets",
     "adopts_readers",
+    "unread_hold_time",
+    "discovery_first",
 ];
 /// Rules whose removal alone breaks nothing in any model.
 pub const NOT_SHOWN: &[&str] = &["control_bypass", "set_aside_credits"];
@@ -74,6 +75,10 @@ pub fn remove(rule: &'static (&'static str, &'static str, &'static str), worlds:
     if LOG_RULES.contains(&rule.0) {
         let outcome = check(log_model(rules), LIMIT, false);
         return Line { rule, caught: outcome.failed.is_some().then_some(("manifest log", outcome)) };
+    }
+    if ADOPT_RULES.contains(&rule.0) {
+        let outcome = check(AdoptModel::new(2, 1, rules), LIMIT, false);
+        return Line { rule, caught: outcome.failed.is_some().then_some(("adoption", outcome)) };
     }
     if NOT_MODELLED.contains(&rule.0) || NOT_SHOWN.contains(&rule.0) {
         return Line { rule, caught: None };

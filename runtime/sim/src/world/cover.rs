@@ -58,11 +58,64 @@ covers! {
     Epoch => "a manifest is published";
     Late => "rows are late";
     Gate => "a late row waits until event time has passed";
+    Adopted => "a new coordinator takes running slots over";
+    AdoptedAgain => "a new coordinator takes slots over that were taken over before";
+    AdoptWarming => "the coordinator dies while a batch warms up, and its successor goes on";
+    AdoptFenced => "the coordinator dies during a cut, before Final, and its successor goes on";
+    AdoptFinal => "the coordinator dies during a cut, between Final and active, and its successor goes on";
+    AdoptCut => "the coordinator dies after a cut that no manifest carries, and its successor goes on";
+    AdoptJoining => "the coordinator dies before the barrier at which slots join has aligned, and its successor goes on";
+    AdoptLeaving => "the coordinator dies before slots that left are released, and its successor goes on";
+    AdoptAligning => "the coordinator dies while a barrier aligns, and its successor goes on";
+    AdoptParts => "the coordinator dies with parts of epochs that are not published, and its successor goes on";
+    AdoptUnheard => "the coordinator dies between the put of a manifest and its publication, and its successor goes on";
+    AdoptOwed => "a coordinator that takes slots over commits what its predecessor owed";
+    AdoptRefused => "slots cannot be taken over: a new run begins";
+    Repeated => "words that only some slots have heard are said to the others";
+    StartedAgain => "a slot that was to join is made by the successor";
+    HandedAgain => "a split between two readers is given on by the successor";
+    OrdersLost => "words of a coordinator are lost with it";
+    StrayRefused => "a word of an old coordinator comes after the book was given away, and is refused";
+    WorkerWarming => "a worker dies while a batch warms up";
+    WorkerFenced => "a worker dies during a cut, before Final";
+    WorkerFinal => "a worker dies during a cut, between Final and active";
+    WorkerCut => "a worker dies after a cut that no manifest carries";
+    WorkerJoining => "a worker dies before the barrier at which slots join has aligned";
+    WorkerLeaving => "a worker dies before slots that left are released";
+    WorkerAligning => "a worker dies while a barrier aligns";
+    WorkerUploading => "a worker dies while a state file is written";
+    WorkerElsewhere => "a worker dies at some other moment";
+    BothDied => "coordinator and worker die together";
+    AllDied => "all processes die";
+    Survivors => "a run begins with fewer slots than the last one had";
+    LostDuringRecovery => "a worker is lost while a run begins";
+    ScaleDuringRecovery => "another number of workers is wanted while a run begins";
+    CutOff => "coordinator and worker hear nothing of each other for a while";
+    ThoughtLost => "a worker that was thought lost goes on, and comes back";
+    OldRun => "slots of an old run go on beside those of the next";
+    Rivals => "two coordinators have workers at once";
+    OldCollects => "a coordinator that was replaced deletes files";
+}
+
+impl Cover {
+    /// Whether a job in many processes is to come across it.
+    #[must_use]
+    pub fn of_cluster(self) -> bool {
+        self >= Self::Adopted
+            || (Self::StoreDown..=Self::Stall).contains(&self)
+            || matches!(self, Self::ClockJump | Self::ScaleOut | Self::ScaleIn)
+    }
+
+    /// Whether a job in one process is.
+    #[must_use]
+    pub fn of_process(self) -> bool {
+        self < Self::Adopted
+    }
 }
 
 /// A set of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Covered(u64);
+pub struct Covered(u128);
 
 impl Covered {
     /// Puts one in.

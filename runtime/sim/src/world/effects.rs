@@ -80,7 +80,7 @@ impl Process {
             Command::Barrier(b) => {
                 self.marks.aligning += 1;
                 if let Life::Running(c) = &self.life {
-                    ground.barriers.insert((c.term(), b.epoch), c.table().version);
+                    ground.barriers.insert((c.run(), b.epoch), c.table().version);
                 }
                 if let Life::Running(c) = &self.life
                     && b.epoch > c.last().epoch + 1

@@ -7,7 +7,8 @@ use watershed_runtime::protocol::entry::{Body, Entry};
 use watershed_runtime::protocol::manifest::Manifest;
 
 use super::cover::Cover;
-use super::process::{Ground, Life, Process};
+use super::net::Net;
+use super::process::{Ground, Host, Life, Process};
 use super::sink::Staged;
 use super::start::SPACE;
 
@@ -21,15 +22,7 @@ impl Process {
     pub(super) fn look_at_slots(&mut self, ground: &mut Ground) {
         let mut late = 0;
         for host in self.hosts.iter_mut().flatten() {
-            late += host.slot.stats().iter().map(|n| n.late).sum::<u64>();
-            let moves = host.slot.move_stats();
-            for (n, cover) in
-                [(moves.final_first, Cover::FinalFirst), (moves.gated_rows, Cover::Gated), (moves.frames_aside, Cover::SetAside)]
-            {
-                if n > 0 {
-                    ground.seen.see(cover);
-                }
-            }
+            late += look_at_host(host, ground);
         }
         if late > 0 {
             ground.seen.see(Cover::Late);
@@ -39,37 +32,59 @@ impl Process {
         }
     }
 
-    /// I2, I11: what a slot has given away stays with it until a manifest carries the cut, so that a crash would find it.
+    /// [`copies_kept`] in this process.
     pub(super) fn copies_kept(&mut self, ground: &mut Ground) {
         let Life::Running(c) = &self.life else { return };
         let carried = c.last().table.version;
-        self.net.cuts.retain(|p| p.version > carried);
-        for plan in &self.net.cuts {
-            let Some(Some(host)) = self.hosts.get_mut(usize::from(plan.source.0)) else { continue };
-            if !host.slot.keeps(plan.version) {
-                let (slot, batch) = (plan.source.0, plan.batch);
-                return ground.broken(|| {
-                    format!("I2: slot {slot} has dropped its copy of batch {batch}, and no manifest carries the cut")
-                });
-            }
-        }
+        copies_kept(&mut self.net, &mut self.hosts, carried, ground);
     }
 
-    /// I1: a group is active in one slot at most.
+    /// [`one_owner`] in this process.
     pub(super) fn one_owner(&mut self, ground: &mut Ground) {
-        let mut all = GroupSet::new(SPACE);
-        for (i, host) in self.hosts.iter_mut().enumerate() {
-            let Some(host) = host else { continue };
-            let tables = host.slot.active_groups();
-            let Some(first) = tables.first() else { continue };
-            if tables.iter().any(|t| t != first) {
-                return ground.broken(|| format!("I1: the tables of slot {i} disagree about what is active"));
-            }
-            if first.intersects(&all) {
-                return ground.broken(|| format!("I1: a group of slot {i} is active in another slot too"));
-            }
-            all.union(first);
+        one_owner(&mut self.hosts, ground);
+    }
+}
+
+/// What a slot came across; how many rows were late in it.
+pub(super) fn look_at_host(host: &mut Host, ground: &mut Ground) -> u64 {
+    let moves = host.slot.move_stats();
+    for (n, cover) in
+        [(moves.final_first, Cover::FinalFirst), (moves.gated_rows, Cover::Gated), (moves.frames_aside, Cover::SetAside)]
+    {
+        if n > 0 {
+            ground.seen.see(cover);
         }
+    }
+    host.slot.late()
+}
+
+/// I2, I11: what a slot has given away stays with it until a manifest carries the cut, so that a crash would find it.
+pub(super) fn copies_kept(net: &mut Net, hosts: &mut [Option<Host>], carried: u64, ground: &mut Ground) {
+    net.cuts.retain(|p| p.version > carried);
+    for plan in &net.cuts {
+        let Some(Some(host)) = hosts.get_mut(usize::from(plan.source.0)) else { continue };
+        if !host.slot.keeps(plan.version) {
+            let (slot, batch) = (plan.source.0, plan.batch);
+            return ground
+                .broken(|| format!("I2: slot {slot} has dropped its copy of batch {batch}, and no manifest carries the cut"));
+        }
+    }
+}
+
+/// I1: a group is active in one slot at most.
+pub(super) fn one_owner(hosts: &mut [Option<Host>], ground: &mut Ground) {
+    let mut all = GroupSet::new(SPACE);
+    for (i, host) in hosts.iter_mut().enumerate() {
+        let Some(host) = host else { continue };
+        let tables = host.slot.active_groups();
+        let Some(first) = tables.first() else { continue };
+        if tables.iter().any(|t| t != first) {
+            return ground.broken(|| format!("I1: the tables of slot {i} disagree about what is active"));
+        }
+        if first.intersects(&all) {
+            return ground.broken(|| format!("I1: a group of slot {i} is active in another slot too"));
+        }
+        all.union(first);
     }
 }
 
@@ -97,6 +112,7 @@ fn check_entry(entry: &Entry, ground: &mut Ground) {
         ground.broken(|| format!("I10: the manifest of epoch {epoch} follows that of epoch {before}"));
     }
     ground.term.1 = manifest.epoch;
+    ground.carried.insert(manifest.injected_term, manifest.table.version);
     check_manifest(manifest, ground);
 }
 

@@ -10,7 +10,9 @@
 //! | `start`, `effects`, `ops` | how a process starts; what it does for its coordinator; what the store makes of that |
 //! | `laws` | what is checked of every manifest and of every owner |
 //! | `run` | the scheduler, and the faults |
+//! | `cluster` | the same job in many processes, which die one by one |
 
+mod cluster;
 pub mod cover;
 mod effects;
 mod laws;

@@ -88,6 +88,13 @@ impl Net {
         Some((at, Self::queue(at)))
     }
 
+    /// Whether the next of the `n`th queue is a credit: for a slot that is not there it can only be late.
+    #[must_use]
+    pub fn late_credit(&self, n: usize) -> bool {
+        let front = self.full.get(n).and_then(|at| self.queues.get(*at)).and_then(VecDeque::front);
+        matches!(front, Some(Event::Credit { .. } | Event::Taken(_)))
+    }
+
     fn queue(at: usize) -> Queue {
         match at.checked_sub(SENDERS * N * CLASSES) {
             Some(slot) => Queue::Reports(slot),

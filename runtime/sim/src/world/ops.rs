@@ -57,7 +57,7 @@ pub(super) enum Why {
 
 /// What the store makes of a put.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fate {
+pub(super) enum Fate {
     Done,
     Lost,
     Failed,
@@ -66,7 +66,7 @@ enum Fate {
 }
 
 impl Ground {
-    fn fate(&mut self) -> Fate {
+    pub(super) fn fate(&mut self) -> Fate {
         let step = self.trace.steps();
         if step >= self.lies {
             return Fate::Done;
@@ -81,7 +81,7 @@ impl Ground {
     }
 
     /// A create-only put with an answer that may be wrong. `None`: no answer yet.
-    fn put(&mut self, name: &str, bytes: &Bytes) -> Option<Put> {
+    pub(super) fn put(&mut self, name: &str, bytes: &Bytes) -> Option<Put> {
         let fate = self.fate();
         self.trace.note(5, name.len() as u64, fate as u64, || format!("store: create {name}: {fate:?}"));
         match fate {
@@ -107,7 +107,7 @@ impl Ground {
     }
 
     /// A get; `None`: it failed and will be tried again.
-    fn get(&mut self, name: &str) -> Option<Option<Bytes>> {
+    pub(super) fn get(&mut self, name: &str) -> Option<Option<Bytes>> {
         if matches!(self.fate(), Fate::Failed | Fate::Slow) {
             self.seen.see(Cover::GetFailed);
             return None;

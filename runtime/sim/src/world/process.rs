@@ -46,6 +46,12 @@ pub(super) struct Ground {
     pub(super) barriers: BTreeMap<(u64, u64), u64>,
     /// Term and epoch of the log's last entries.
     pub(super) term: (u64, u64),
+    /// Slots a worker has, where a job runs in many processes.
+    pub(super) each: usize,
+    /// Runs that were taken over.
+    pub(super) adopted: BTreeSet<u64>,
+    /// By run: the version of the table in its last manifest.
+    pub(super) carried: BTreeMap<u64, u64>,
     /// Manifests put, records replayed, and so on: for the report.
     pub(super) epochs: u64,
     pub(super) rows: u64,
@@ -53,6 +59,33 @@ pub(super) struct Ground {
 }
 
 impl Ground {
+    /// What a plan stands on.
+    pub(super) fn new(plan: Plan, rules: RuleSet, text: bool) -> Self {
+        Self {
+            expected: plan.kind.expected(&plan.env),
+            store: Store::default(),
+            sinks: Arc::new(Sinks::new(plan.kind.sinks())),
+            rng: Rng::new(plan.seed.rotate_left(17) ^ 0xabcd),
+            now: 1_000_000_000,
+            trace: Trace::new(text),
+            seen: super::cover::Covered::default(),
+            breach: None,
+            rules,
+            down: 0,
+            lies: 0,
+            stall: None,
+            barriers: BTreeMap::new(),
+            term: (0, 0),
+            each: 1,
+            adopted: BTreeSet::new(),
+            carried: BTreeMap::new(),
+            epochs: 0,
+            rows: 0,
+            rescales: 0,
+            plan,
+        }
+    }
+
     /// Something that must not be.
     pub(super) fn broken(&mut self, what: impl FnOnce() -> String) {
         if self.breach.is_none() {
@@ -81,7 +114,12 @@ pub(super) struct Host {
 }
 
 impl Host {
-    fn wants(&self, now: i64) -> bool {
+    /// Whether its waker was called since the last look.
+    pub(super) fn take_flag(&self) -> bool {
+        self.flag.0.swap(false, Ordering::Relaxed)
+    }
+
+    pub(super) fn wants(&self, now: i64) -> bool {
         self.busy || self.flag.0.load(Ordering::Relaxed) || self.timeout.is_some_and(|t| t <= now)
     }
 }
@@ -296,7 +334,7 @@ impl Process {
     }
 }
 
-fn said(report: &Report) -> String {
+pub(super) fn said(report: &Report) -> String {
     match report {
         Report::Sealed(e, part) => format!("sealed {e}: {} handles, changed {}", part.handles.len(), part.changed),
         Report::Failed(e) | Report::Poisoned(e) => format!("failed: {e}"),
@@ -309,7 +347,7 @@ fn said(report: &Report) -> String {
     }
 }
 
-fn shown(event: &Event) -> String {
+pub(super) fn shown(event: &Event) -> String {
     use watershed_runtime::frame::Item;
     use watershed_runtime::slot::{Bulk, Command};
     let plan = |p: &watershed_runtime::protocol::cut::CutPlan| {

@@ -1,7 +1,5 @@
 //! One run: the scheduler draws what happens next, faults and wishes come when they are due, and at the end the oracle is asked.
 
-use std::sync::Arc;
-
 use watershed_runtime::coordinator::Input;
 use watershed_runtime::protocol::rules::RuleSet;
 
@@ -10,10 +8,6 @@ use super::laws::look_at_log;
 use super::net::{COORDINATOR, Queue};
 use super::plan::{Fault, MAX_SLOTS, Plan, Stage, Trigger};
 use super::process::{Ground, Life, Process};
-use super::rng::Rng;
-use super::sink::Sinks;
-use super::store::Store;
-use super::trace::Trace;
 use crate::jobs::JobKind;
 
 /// Steps after which a run is not going to end.
@@ -28,6 +22,8 @@ pub struct Wanted {
     pub seed: u64,
     /// The job; the seed's own, if none.
     pub job: Option<JobKind>,
+    /// Whether the job runs in many processes.
+    pub cluster: bool,
     /// The rules that hold.
     pub rules: RuleSet,
     /// Whether the record is wanted as text.
@@ -101,28 +97,11 @@ struct World {
 /// Runs a seed to its end.
 #[must_use]
 pub fn run(wanted: &Wanted) -> Outcome {
+    if wanted.cluster {
+        return super::cluster::run(wanted);
+    }
     let plan = Plan::new(wanted.seed, wanted.job);
-    let sinks = Arc::new(Sinks::new(plan.kind.sinks()));
-    let ground = Ground {
-        expected: plan.kind.expected(&plan.env),
-        store: Store::default(),
-        sinks,
-        rng: Rng::new(plan.seed.rotate_left(17) ^ 0xabcd),
-        now: 1_000_000_000,
-        trace: Trace::new(wanted.text),
-        seen: Covered::default(),
-        breach: None,
-        rules: wanted.rules,
-        down: 0,
-        lies: 0,
-        stall: None,
-        barriers: std::collections::BTreeMap::new(),
-        term: (0, 0),
-        epochs: 0,
-        rows: 0,
-        rescales: 0,
-        plan,
-    };
+    let ground = Ground::new(plan, wanted.rules, wanted.text);
     let (wishes, faults) = (ground.plan.wishes.clone(), ground.plan.faults.clone());
     let mut world =
         World { ground, processes: Vec::new(), started: 0, doomed: 0, wishes, faults, happened: 0, idle: 0, last_rows: 0 };

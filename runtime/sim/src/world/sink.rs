@@ -144,7 +144,8 @@ impl Sinks {
 
     /// Compares what is visible with the oracle's answer.
     pub fn judge(&self, expected: &Expected) -> Result<(), String> {
-        let mut all = self.lock();
+        let mut guard = self.lock();
+        let all = &mut *guard;
         if let Some(b) = &all.breach {
             return Err(b.clone());
         }
@@ -157,7 +158,18 @@ impl Sinks {
                     let mut want = want.clone();
                     want.sort_unstable();
                     visible.rows.sort_unstable();
-                    bags(&visible.rows, &want).map_err(|e| format!("I2: sink {n}: {e}"))?;
+                    let whence = |row: &Out| {
+                        let holds = |(name, rows): (&Staged, &Vec<Out>)| rows.contains(row).then(|| format!("{name:?}"));
+                        let visible = all.staged.iter().filter(|(name, _)| all.committed.contains(name) && name.sink == n as u32);
+                        visible.filter_map(holds).collect::<Vec<_>>().join(" and ")
+                    };
+                    let first = |e| {
+                        format!(
+                            "I2: sink {n}: {e}; {}",
+                            beyond(&visible.rows, &want).first().map_or(String::new(), |r| whence(r))
+                        )
+                    };
+                    bags(&visible.rows, &want).map_err(first)?;
                 }
                 Check::Last { rows, .. } => last(&visible.last, rows).map_err(|e| format!("I2: sink {n}: {e}"))?,
             }

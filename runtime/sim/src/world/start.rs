@@ -213,7 +213,7 @@ impl Process {
 }
 
 /// Reads a slot's groups out of the manifest's files.
-fn restore(slot: &mut Slot, manifest: &Manifest, table: &Assignment, id: SlotId, ground: &Ground) -> Result<()> {
+pub(super) fn restore(slot: &mut Slot, manifest: &Manifest, table: &Assignment, id: SlotId, ground: &Ground) -> Result<()> {
     let groups = table.groups_of(id);
     let mut files: Vec<_> = manifest.files.iter().collect();
     files.sort_by_key(|f| (f.to_epoch, f.from_epoch));

@@ -1,0 +1,47 @@
+//! Jobs in many processes, from seeds: exact when coordinators and workers die one by one.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+use watershed_runtime::protocol::rules::RuleSet;
+use watershed_sim::world::run::{Wanted, run};
+
+fn wanted(seed: u64) -> Wanted {
+    Wanted { seed, job: None, cluster: true, rules: RuleSet::ALL, text: false }
+}
+
+#[test]
+fn no_seed_breaks_a_law_when_processes_die_one_by_one() {
+    for seed in 0..60 {
+        let o = run(&wanted(seed));
+        assert!(o.breach.is_none(), "seed {seed} ({}): {}", o.job.name(), o.breach.unwrap_or_default());
+    }
+}
+
+/// Seeds that found something, with what they found. A seed's run changes when the world does; the lowest test for each is named in brackets.
+const FOUND: &[(u64, &str)] = &[
+    (
+        116,
+        "a slot that had not heard which splits were its own was told that it had none, and event time passed theirs (coordinator::adopt)",
+    ),
+    (134, "the same, with splits that nobody knew of any more"),
+    (839, "the same: rows of a join were missing"),
+    (3017, "a worker that was about to join was let go, and its barrier waited for it for ever (coordinator::adopt)"),
+    (3036, "a slot that waited for a split was given others, and waited no more (slot::tests)"),
+    (3783, "a manifest lacked splits that only the dead coordinator knew: after a restart they came when event time had passed"),
+    (5186, "a merged file was deleted between its merge and the manifest that names it"),
+];
+
+#[test]
+fn seeds_of_many_processes_that_found_something_find_nothing_any_more() {
+    for (seed, what) in FOUND {
+        let o = run(&wanted(*seed));
+        assert!(o.breach.is_none(), "seed {seed} ({what}): {}", o.breach.unwrap_or_default());
+    }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_trace_in_many_processes() {
+    for seed in [3, 14, 159] {
+        let (a, b) = (run(&wanted(seed)), run(&wanted(seed)));
+        assert_eq!((a.hash, a.steps), (b.hash, b.steps), "seed {seed}");
+    }
+}
