@@ -6,17 +6,20 @@ set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd); cd "$root"
 target=${CARGO_TARGET_DIR:-$root/target}
 images=${IMAGES:-$target/images}
-profile=${PROFILE:-release}
+profile=${PROFILE:-release}; folder=$profile; [ "$profile" = dev ] && folder=debug
 timed() { local begun=$SECONDS; "${@:2}"; echo "      $1: $((SECONDS - begun)) s"; }
 
 if [ -n "${KUBECONFIG:-}" ]; then
   ${HEAVY:-} cargo build --locked --profile "$profile" -p watershed-e2e
-  exec "$target/$profile/watershed-e2e" "$@"
+  exec "$target/$folder/watershed-e2e" "$@"
 fi
-timed "images" e2e/images/build.sh ${IMAGES_WANTED:-}
+wanted="worker operator suite"
+case " $* " in *" --smoke "*) ;; *) wanted="$wanted rust-job" ;; esac
+# shellcheck disable=SC2086  # words are wanted
+timed "images" e2e/images/build.sh $wanted
 if ! { [ -n "${KEEP_CLUSTER:-}" ] && e2e/cluster/in.sh kubectl get --raw /readyz >/dev/null 2>&1; }; then
   timed "cluster" e2e/cluster/up.sh
 fi
 [ -n "${KEEP_CLUSTER:-}" ] || trap 'e2e/cluster/down.sh' EXIT
 timed "loading" e2e/cluster/load.sh "$images"/*.tar
-WATERSHED_E2E_MACHINE="$root/e2e/cluster" WATERSHED_E2E_DUMP="$target/e2e" e2e/cluster/in.sh "$target/$profile/watershed-e2e" "$@"
+WATERSHED_E2E_MACHINE="$root/e2e/cluster" WATERSHED_E2E_DUMP="$target/e2e" e2e/cluster/in.sh "$target/$folder/watershed-e2e" "$@"

@@ -3,10 +3,12 @@
 #
 # Programs come from this checkout's target directory, built with PROFILE (release; what is published uses dist, smaller and slower
 # to link), and the root file system from Debian packages; both are handed to the Dockerfile in place of the stages that would pull.
+# PROFILE=dev takes what the tests have compiled anyway: larger and slower, and good enough where times do not matter.
 # HEAVY, if set, is put before each compilation.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd); cd "$root"
 TAG=${TAG:-e2e}; PROFILE=${PROFILE:-release}
+FOLDER=$PROFILE; [ "$PROFILE" = dev ] && FOLDER=debug
 TARGET_DIR=${CARGO_TARGET_DIR:-$root/target}
 IMAGES=${IMAGES:-$TARGET_DIR/images}
 ROOTFS=${ROOTFS:-${XDG_CACHE_HOME:-$HOME/.cache}/watershed/rootfs-$(sha256sum e2e/images/rootfs.sh | cut -c1-12)}
@@ -17,10 +19,10 @@ mkdir -p "$IMAGES"
 declare -A package=([worker]=watershed-cli [operator]=watershed-operator [suite]=watershed-e2e)
 declare -A program=([worker]=watershed [operator]=watershed-operator [suite]=watershed-e2e [rust-job]=sessions)
 declare -A file=([worker]=Dockerfile [operator]=Dockerfile [suite]=e2e/Dockerfile [rust-job]=examples/rust-job/Dockerfile)
-packages=(); for image in "${wanted[@]}"; do [ -n "${package[$image]:-}" ] && packages+=(-p "${package[$image]}"); done
-if [ ${#packages[@]} -gt 0 ]; then
-  ${HEAVY:-} cargo build --locked --profile "$PROFILE" "${packages[@]}"
-fi
+# One after the other: features of dependencies would depend on what else is asked for, and everything be compiled again.
+for image in "${wanted[@]}"; do
+  [ -z "${package[$image]:-}" ] || ${HEAVY:-} cargo build --locked --profile "$PROFILE" -p "${package[$image]}"
+done
 for image in "${wanted[@]}"; do
   from=$TARGET_DIR
   if [ "$image" = rust-job ]; then
@@ -28,7 +30,7 @@ for image in "${wanted[@]}"; do
     ${HEAVY:-} cargo build --release --features cluster --manifest-path examples/rust-job/Cargo.toml --target-dir "$from"
   fi
   stripped="$IMAGES/programs/$image"; mkdir -p "$stripped"
-  built="$from/$([ "$image" = rust-job ] && echo release || echo "$PROFILE")/${program[$image]}"
+  built="$from/$([ "$image" = rust-job ] && echo release || echo "$FOLDER")/${program[$image]}"
   name="watershed.test/$image:$TAG"; out="$IMAGES/$image.tar"
   if [ "$out" -nt "$built" ] && [ "$out" -nt "${file[$image]}" ] && [ "$out" -nt "$0" ]; then continue; fi
   strip -o "$stripped/${program[$image]}" "$built"

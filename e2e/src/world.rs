@@ -14,7 +14,7 @@ use crate::settings::Settings;
 use crate::{job, objects, say};
 
 /// The operator's namespace and the release's name.
-pub(crate) const SYSTEM: &str = "watershed-system";
+pub(crate) const SYSTEM: &str = "watershed";
 /// The namespace of the jobs.
 pub(crate) const SPACE: &str = "e2e";
 /// The long job.

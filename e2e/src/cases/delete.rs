@@ -1,6 +1,6 @@
 //! A job is deleted, in every phase of its life.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use serde_json::json;
@@ -44,7 +44,14 @@ pub(crate) fn phases(world: &mut World) -> Result<()> {
                 world.kube.wait(&what, "seen by the operator", SOON, |j| j.pointer("/status/conditions").is_some())?;
             }
         }
-        world.kube.words(&format!("delete {what} --wait --timeout=90s"))?;
+        let started = Instant::now();
+        world.kube.words(&format!("delete {what} --wait --timeout=150s"))?;
+        let line = match phase {
+            // It waits for the snapshot that cannot be taken, and no longer than a minute.
+            "no-storage" => world.bars.time("delete with the storage gone", started.elapsed(), Duration::from_secs(75)),
+            _ => world.bars.note(&format!("delete while {phase}"), format!("{:.1} s", started.elapsed().as_secs_f64())),
+        };
+        World::told(&line);
         nothing_left(world, &name)?;
     }
     Ok(())

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 
 use crate::command::run;
+use crate::kube::{Kube, is, number};
 use crate::until::until;
 use crate::world::World;
 
@@ -22,7 +23,14 @@ pub(crate) fn first_job(world: &mut World) -> Result<()> {
         until(command, Duration::from_secs(60), || run("sh", &["-euc", command], None).map(Some))?;
     }
     World::told(&world.bars.note("the README's first job, typed through", format!("{:.1} s", started.elapsed().as_secs_f64())));
-    Ok(())
+    // What it promises: rows in the logs, and as many workers as it was scaled to.
+    let kube = Kube::new("default");
+    let rows = "logs --selector watershed.dev/job=first,app.kubernetes.io/component=worker --tail=-1";
+    until("rows in the logs", Duration::from_secs(60), || Ok(kube.words(rows)?.contains("+I[").then_some(())))?;
+    kube.wait("streamjob first", "ready with 3 workers", Duration::from_secs(60), |j| {
+        is(j, "Ready") && number(j, "/status/readyReplicas") == 3
+    })?;
+    kube.words("delete -f examples/kubernetes/first.yaml --wait --timeout=60s").map(drop)
 }
 
 /// The shell commands of the part about Kubernetes. A comment behind a command belongs to the reader, not to the shell.
