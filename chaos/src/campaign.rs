@@ -11,6 +11,8 @@ use crate::world::World;
 
 /// How long the job may take to be well again.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// Who takes longer says every so often what it waits for.
+const SLOW: Duration = Duration::from_secs(3);
 /// Seconds of event time behind the last window seen that have to be complete at the end.
 const BEYOND: u64 = 3;
 
@@ -85,8 +87,14 @@ fn blow(world: &mut World, first: Fault, second: Option<Fault>, report: &mut Rep
 /// Waits until the job is what it is wanted to be, and rows of both kinds come out.
 fn well(world: &mut World, since: Instant, name: &str, report: &mut Report) -> Result<bool, String> {
     let (rows, windows) = (world.output.ledger.counted, world.output.ledger.windowed);
-    let well =
-        world.until(PATIENCE, |w| w.settled(since) && w.output.ledger.counted > rows && w.output.ledger.windowed > windows)?;
+    let mut asked = since;
+    let well = world.until(PATIENCE, |w| {
+        if asked.elapsed() > SLOW {
+            asked = Instant::now();
+            report.say(&format!("  not yet: {}", w.state()));
+        }
+        w.settled(since) && w.output.ledger.counted > rows && w.output.ledger.windowed > windows
+    })?;
     report.ends(&mut world.cast.ends);
     if !well && !world.failed() {
         let (more, windows) = (world.output.ledger.counted - rows, world.output.ledger.windowed - windows);

@@ -97,12 +97,21 @@ pub(crate) struct Deck {
     able: Able,
     /// The longest that storage is away.
     outage: Duration,
+    /// Words of which a fault's name has to have one; none: every fault.
+    only: Vec<String>,
     cards: Vec<Fault>,
 }
 
 impl Deck {
     pub(crate) fn new(seed: u64, able: Able, outage: Duration) -> Self {
-        Self { random: Random::new(seed), able, outage, cards: Vec::new() }
+        Self { random: Random::new(seed), able, outage, only: Vec::new(), cards: Vec::new() }
+    }
+
+    /// Deals only faults whose names have one of these words.
+    #[must_use]
+    pub(crate) fn only(mut self, words: &str) -> Self {
+        self.only = words.split(',').map(str::to_owned).collect();
+        self
     }
 
     /// For how long the job is left in peace before the next fault.
@@ -164,6 +173,7 @@ impl Deck {
         if output_disk {
             cards.push(OutputFull(brief));
         }
+        cards.retain(|c| self.only.is_empty() || self.only.iter().any(|w| c.name().contains(w.as_str())));
         random.shuffle(&mut cards);
         self.random = random;
         cards

@@ -16,6 +16,8 @@ pub(crate) struct Flags {
     pub(crate) loopback: bool,
     /// Says what the seed would do, and does nothing.
     pub(crate) plan: bool,
+    /// Only faults whose names have one of these words, separated by commas.
+    pub(crate) only: Option<String>,
     /// Keeps everything here, failed or not.
     pub(crate) keep: Option<PathBuf>,
 }
@@ -31,6 +33,7 @@ impl Flags {
             outage: Duration::from_secs(30),
             loopback: false,
             plan: false,
+            only: None,
             keep: None,
         };
         let mut words = words.iter();
@@ -45,10 +48,11 @@ impl Flags {
                 "--outage" => flags.outage = Duration::from_secs(number(value()?)?),
                 "--loopback" => flags.loopback = true,
                 "--plan" => flags.plan = true,
+                "--only" => flags.only = Some(value()?.clone()),
                 "--keep" => flags.keep = Some(value()?.into()),
                 other => {
                     return Err(format!(
-                        "`{other}` is not known: --minutes, --seconds, --seed, --workers, --outage, --loopback, --plan, --keep"
+                        "`{other}` is not known: --minutes, --seconds, --seed, --workers, --outage, --loopback, --only, --plan, --keep"
                     ));
                 }
             }

@@ -13,7 +13,8 @@
 //! seed; it finds what the simulator cannot have: sockets, signals, disks, a real store's answers, and the shell around the engine.
 //!
 //! ```text
-//! watershed-chaos [--minutes N | --seconds N] [--seed S] [--workers N] [--outage SECONDS] [--loopback] [--plan] [--keep DIR]
+//! watershed-chaos [--minutes N | --seconds N] [--seed S] [--workers N] [--outage SECONDS] [--loopback]
+//!                 [--only WORD,…] [--plan] [--keep DIR]
 //! ```
 
 mod campaign;
@@ -63,7 +64,7 @@ fn main() -> ExitCode {
 /// True if there was no breach.
 fn campaign(flags: &Flags) -> Result<bool, String> {
     if flags.plan {
-        let mut deck = Deck::new(flags.seed, Able::ALL, flags.outage);
+        let mut deck = deck(flags, Able::ALL);
         let report = Report::new(flags.seed);
         campaign::plan(&mut deck, 30).iter().for_each(|strike| report.say(strike));
         return Ok(true);
@@ -74,7 +75,7 @@ fn campaign(flags: &Flags) -> Result<bool, String> {
     report.say(&format!("seed {}, {} s, in {}", flags.seed, flags.time.as_secs(), folder.path().display()));
     let mut world = World::new(folder.path(), flags.workers, !flags.loopback)?;
     world.missing.iter().for_each(|what| report.say(what));
-    let mut deck = Deck::new(flags.seed, world.able(), flags.outage);
+    let mut deck = deck(flags, world.able());
     let outcome = campaign::run(&mut world, &mut deck, flags.time, &mut report);
     report.ends(&mut world.cast.ends);
     if let Err(why) = outcome {
@@ -99,6 +100,11 @@ fn campaign(flags: &Flags) -> Result<bool, String> {
         ));
     }
     Ok(clean)
+}
+
+fn deck(flags: &Flags, able: Able) -> Deck {
+    let deck = Deck::new(flags.seed, able, flags.outage);
+    flags.only.iter().fold(deck, |deck, words| deck.only(words))
 }
 
 /// Panics that did not end their process.

@@ -104,9 +104,8 @@ impl Kept {
         })?;
         let Some(common) = common else { return Ok(None) };
         self.each(&mut |t| {
-            let mut gone = t.active().clone();
-            gone.subtract(&common);
-            t.discard(&gone);
+            // Not only what was active: the next move of a group that was being warmed would add to what the last one brought.
+            t.keep_only(&common);
             Ok(())
         })?;
         Ok(Some(common))

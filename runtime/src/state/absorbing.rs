@@ -129,6 +129,17 @@ impl<K: StateKey, V: StateValue> Table<K, V> {
         }
     }
 
+    /// Forgets everything but these groups: what else was active, and what a move had begun to bring and nobody has made active.
+    pub fn keep_only(&mut self, groups: &GroupSet) {
+        let mut others = GroupSet::all(self.space);
+        others.subtract(groups);
+        self.active.subtract(&others);
+        // An empty group is not worth a place on the list of what is to be freed.
+        let full = others.iter().filter(|g| self.groups.get(*g).is_some_and(|group| !group.slots.is_empty()));
+        let full = GroupSet::of(self.space, full);
+        self.discard(&full);
+    }
+
     /// Frees up to `budget` entries of forgotten groups; `None` when there is none.
     pub(super) fn sweep_garbage(&mut self, budget: usize) -> Option<usize> {
         let group = *self.garbage.last()?;

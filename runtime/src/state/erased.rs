@@ -68,6 +68,8 @@ pub trait ErasedTable: Send + Debug {
     fn activate(&mut self, groups: &GroupSet);
     /// See [`Table::discard`].
     fn discard(&mut self, groups: &GroupSet);
+    /// See [`Table::keep_only`].
+    fn keep_only(&mut self, groups: &GroupSet);
     /// Changes places with a table of the same types; false if it has others.
     fn swap(&mut self, other: &mut dyn ErasedTable) -> bool;
     /// For the operator that knows the types.
@@ -176,6 +178,10 @@ impl<K: StateKey, V: StateValue> ErasedTable for Table<K, V> {
 
     fn discard(&mut self, groups: &GroupSet) {
         Self::discard(self, groups);
+    }
+
+    fn keep_only(&mut self, groups: &GroupSet) {
+        Self::keep_only(self, groups);
     }
 
     fn swap(&mut self, other: &mut dyn ErasedTable) -> bool {
