@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::command::run;
 use crate::job::{IDLE, stream_job};
-use crate::kube::is;
+use crate::kube::{is, text};
 use crate::world::World;
 
 /// Stored, the chart applied again, and read: nothing of the spec has changed, and the pods are the same.
@@ -22,7 +22,10 @@ pub(crate) fn stored(world: &mut World) -> Result<()> {
     };
     let before: (Option<Value>, Option<Value>) = (spec(world)?, pod(world)?);
     let chart = world.settings.chart.with_file_name("watershed-crds");
-    let definitions = run("helm", &["template", "watershed-crds", &chart.display().to_string()], None)?;
+    let versions: Value = serde_json::from_str(&run("kubectl", &["version", "-o", "json"], None)?)?;
+    let server = text(&versions, "/serverVersion/gitVersion");
+    let chart = chart.display().to_string();
+    let definitions = run("helm", &["template", "watershed-crds", &chart, "--kube-version", server], None)?;
     run("kubectl", &["apply", "--server-side", "--force-conflicts", "-f", "-"], Some(&definitions))?;
     super::install::install(world)?;
     world.kube.wait("streamjob stored", "ready", Duration::from_secs(60), |j| is(j, "Ready"))?;
