@@ -3,9 +3,9 @@
 //! Both run behind the job, one at a time, on a thread of their own, and may fail without harm: an error is tried again with a later
 //! manifest. Deleting goes by what manifests name and by (term, epoch), never by time (I14).
 
-use std::collections::VecDeque;
-use std::sync::Arc;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use watershed_runtime::error::{Error, Kind, Result};
 use watershed_runtime::protocol::gc::{Age, Keep, collect, object};
@@ -29,6 +29,8 @@ pub(crate) struct Upkeep {
     worker: Worker,
     busy: Arc<AtomicBool>,
     kept: VecDeque<Manifest>,
+    /// Merged files that no manifest has named yet: the next one may.
+    young: Arc<Mutex<BTreeSet<String>>>,
     collected: i64,
     pub(crate) pins: Pins,
 }
@@ -39,6 +41,7 @@ impl Upkeep {
             worker: Worker::new("upkeep")?,
             busy: Arc::new(AtomicBool::new(false)),
             kept: VecDeque::new(),
+            young: Arc::default(),
             collected: now(),
             pins: Pins::default(),
         })
@@ -60,6 +63,7 @@ impl Upkeep {
     ) {
         // Under the newest epoch's name: who was replaced and still deletes by what it knows must not take it for something old (I14).
         let age = (manifest.injected_term, manifest.epoch);
+        self.young.lock().unwrap_or_else(PoisonError::into_inner).retain(|name| !manifest.files.iter().any(|f| f.name == *name));
         self.kept.push_back(manifest);
         while self.kept.len() > KEPT {
             self.kept.pop_front();
@@ -73,10 +77,11 @@ impl Upkeep {
         let metas: Vec<FileMeta> = files.iter().map(meta).collect();
         if let Some(range) = plan_merge(&metas) {
             let chosen: Vec<StateFile> = files.get(range).unwrap_or_default().to_vec();
-            let (store, busy) = (store.clone(), self.busy.clone());
+            let (store, busy, young) = (store.clone(), self.busy.clone(), self.young.clone());
             busy.store(true, Ordering::Release);
             self.worker.run(move || {
                 if let Ok(file) = merge_files(&store, age, &chosen) {
+                    young.lock().unwrap_or_else(PoisonError::into_inner).insert(file.name.clone());
                     merged(file, chosen.into_iter().map(|f| f.name).collect());
                 }
                 busy.store(false, Ordering::Release);
@@ -84,11 +89,11 @@ impl Upkeep {
         } else if now() - self.collected >= COLLECT_EVERY {
             self.collected = now();
             let (store, kept, busy) = (store.clone(), self.kept.iter().cloned().collect::<Vec<_>>(), self.busy.clone());
-            let pins = self.pins.clone();
+            let (young, pins) = (self.young.clone(), self.pins.clone());
             busy.store(true, Ordering::Release);
             self.worker.run(move || {
                 // What is not deleted now is found again next time.
-                let _later = collect_garbage(&store, &kept, floor, &pins);
+                let _later = collect_garbage(&store, &kept, &young, floor, &pins);
                 busy.store(false, Ordering::Release);
             });
         }
@@ -117,9 +122,16 @@ fn merge_files(store: &Store, age: Age, files: &[StateFile]) -> Result<StateFile
     }
 }
 
-fn collect_garbage(store: &Store, kept: &[Manifest], floor: Age, pins: &Pins) -> Result<()> {
+fn collect_garbage(
+    store: &Store,
+    kept: &[Manifest],
+    young: &Mutex<BTreeSet<String>>,
+    floor: Age,
+    pins: &Pins,
+) -> Result<()> {
     let names = store.list("state")?;
-    let pins = pins.files(store)?;
+    let mut pins = pins.files(store)?;
+    pins.extend(young.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned());
     let keep = Keep { manifests: kept, pins: &pins, floor };
     for name in collect(&keep, names.iter().map(String::as_str)) {
         store.delete(name)?;
