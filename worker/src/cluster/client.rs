@@ -64,7 +64,7 @@ impl Client {
 
     /// Stops the job with a snapshot.
     pub fn stop(&mut self) -> Result<()> {
-        let reply = self.ask(StopRequest { drain: true }, |mut jobs, q| async move { jobs.stop(q).await })?;
+        let reply = self.ask(StopRequest { drain: false }, |mut jobs, q| async move { jobs.stop(q).await })?;
         if reply.accepted { Ok(()) } else { Err(Error::new(Kind::Invalid, reply.reason)) }
     }
 
