@@ -118,11 +118,12 @@ impl Office {
         &mut self,
         run: Run,
         descs: Descs,
-        mut coordinator: Coordinator,
+        coordinator: Coordinator,
         first: Vec<Effect>,
         told: BTreeSet<u32>,
     ) -> Result<Option<Outcome>> {
         self.runs += 1;
+        let mut coordinator = coordinator.sized(self.job.sizes);
         let (number, queue, remote) = (self.runs, self.told.clone(), self.remote(run));
         let era = remote.era;
         let sender = HostSender::new(move |event| queue.send(Told::Host(number, event)).is_ok());

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use watershed_runtime::graph::Graph;
 use watershed_runtime::key::KeySpace;
+use watershed_runtime::protocol::rescale::Sizes;
 
 use crate::takeover::Claim;
 use crate::transport::Network;
@@ -18,6 +19,7 @@ pub struct CoordinatorJob {
     pub(super) replicas: u32,
     pub(super) listen: String,
     pub(super) network: Network,
+    pub(super) sizes: Sizes,
 }
 
 impl CoordinatorJob {
@@ -33,7 +35,15 @@ impl CoordinatorJob {
             drop_unmatched: false,
         };
         let listen = "127.0.0.1:0".into();
-        Self { claim, storage: storage.into(), epoch: Duration::from_secs(1), replicas: 1, listen, network: Network::default() }
+        Self {
+            claim,
+            storage: storage.into(),
+            epoch: Duration::from_secs(1),
+            replicas: 1,
+            listen,
+            network: Network::default(),
+            sizes: Sizes::default(),
+        }
     }
 
     /// How often a snapshot is taken and output committed.
@@ -47,6 +57,13 @@ impl CoordinatorJob {
     #[must_use]
     pub fn replicas(mut self, replicas: u32) -> Self {
         self.replicas = replicas.max(1);
+        self
+    }
+
+    /// How many key groups move at once, and how.
+    #[must_use]
+    pub fn sizes(mut self, sizes: Sizes) -> Self {
+        self.sizes = sizes;
         self
     }
 

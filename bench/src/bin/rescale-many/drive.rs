@@ -12,7 +12,8 @@ use super::chart;
 use super::paced::{Pace, clock, rush};
 use super::people::People;
 use super::trace::{Record, Traces, latency, silence};
-use super::{Failure, env, keys};
+use super::written::Written;
+use super::{Failure, SHAM, env, keys};
 
 /// How long nothing is done between two changes.
 const PAUSE: Duration = Duration::from_secs(6);
@@ -27,6 +28,7 @@ pub(crate) struct Span {
 }
 
 struct Drive {
+    dir: PathBuf,
     people: People,
     traces: Traces,
     numbers: serde_json::Map<String, serde_json::Value>,
@@ -41,7 +43,7 @@ pub(crate) fn drive() -> Result<(), Failure> {
     }
     let dir = dir.canonicalize()?;
     let (people, traces) = (People::new(dir.clone())?, Traces::new(&dir));
-    let mut drive = Drive { people, traces, numbers: serde_json::Map::new(), spans: Vec::new() };
+    let mut drive = Drive { dir: dir.clone(), people, traces, numbers: serde_json::Map::new(), spans: Vec::new() };
     drive.people.coordinator(2)?;
     drive.people.workers(2)?;
     drive.fill(&dir)?;
@@ -105,17 +107,26 @@ impl Drive {
 
     fn whole(&mut self) -> Result<(), Failure> {
         std::thread::sleep(PAUSE);
+        let written = Written::watch(&self.dir.join("state/state"));
         let quiet = self.span("before", |_| {
-            std::thread::sleep(2 * PAUSE);
+            std::thread::sleep(Duration::from_secs(env("BEFORE_S", 12)));
             Ok(())
         })?;
+        let (deltas, merged) = written.end()?;
+        self.say("deltas_mb", deltas as f64 / 1_048_576.0);
+        self.say("merged_mb", merged as f64 / 1_048_576.0);
+        self.say("written_to_changed", (deltas + merged) as f64 / deltas.max(1) as f64);
         let state: u64 = self.people.status()?.workers.iter().map(|w| w.state_bytes).sum();
         self.say("state_mb", state as f64 / 1_048_576.0);
         self.tell(&quiet)?;
 
+        if std::env::var("ONLY").is_ok_and(|only| only == "before") {
+            return Ok(());
+        }
         self.people.workers(4)?;
-        self.live("to_4", 4)?;
+        let (took, p99) = self.live("to_4", 4)?;
         self.live("to_2", 2)?;
+        self.sham(took, p99)?;
         self.people.dismiss(2);
         std::thread::sleep(PAUSE);
         let restart = self.span("restart_to_4", |d| {
@@ -156,8 +167,28 @@ impl Drive {
         Ok(())
     }
 
-    /// To so many workers while rows flow.
-    fn live(&mut self, name: &'static str, workers: u32) -> Result<(), Failure> {
+    /// The same work without a cut, for as long: what is left of the difference are the cuts.
+    fn sham(&mut self, took: Duration, p99: f64) -> Result<(), Failure> {
+        self.people.other_coordinator(2, SHAM)?;
+        self.people.until("the sham's coordinator is there", |s| running(s, 2))?;
+        std::thread::sleep(PAUSE);
+        let span = self.span("sham", |d| {
+            d.people.scale(4)?;
+            std::thread::sleep(took);
+            Ok(())
+        })?;
+        self.tell(&span)?;
+        self.people.scale(2)?;
+        self.people.until("the sham is over", |s| s.wanted == 2 && running(s, 2))?;
+        self.people.other_coordinator(2, "")?;
+        self.people.until("a coordinator is there", |s| running(s, 2))?;
+        let rows = self.traces.between(span.from, span.to);
+        self.say("to_4_staying_keys_p99_over_sham_ms", p99 - latency(rows.into_iter(), 0.99));
+        Ok(())
+    }
+
+    /// To so many workers while rows flow; how long it took, and the latency of keys that stayed where they were.
+    fn live(&mut self, name: &'static str, workers: u32) -> Result<(Duration, f64), Failure> {
         let before = self.people.until("the workers are there", |s| {
             s.phase() == Phase::Running && s.workers.iter().filter(|w| w.connected).count() >= workers as usize
         })?;
@@ -179,15 +210,16 @@ impl Drive {
         };
         let (gone, stayed): (Vec<Record>, Vec<Record>) = rows.into_iter().partition(moves);
         self.say(format!("{name}_groups_moved"), moved.iter().filter(|m| **m).count() as f64);
+        let p99 = latency(stayed.into_iter(), 0.99);
         self.say(format!("{name}_moving_keys_p99_ms"), latency(gone.into_iter(), 0.99));
-        self.say(format!("{name}_staying_keys_p99_ms"), latency(stayed.into_iter(), 0.99));
+        self.say(format!("{name}_staying_keys_p99_ms"), p99);
         let (mut gates, longest) = gates(&before, &after);
         gates.sort_unstable();
         self.say(format!("{name}_batches"), gates.len() as f64);
         self.say(format!("{name}_gate_p99_ms_at_most"), watershed_bench::quantile(&gates, 0.99) as f64);
         self.say(format!("{name}_gate_max_ms"), longest as f64 / 1e3);
         std::thread::sleep(PAUSE);
-        Ok(())
+        Ok((Duration::from_nanos(span.to - span.from), p99))
     }
 
     fn lose_a_worker(&mut self) -> Result<(), Failure> {

@@ -9,6 +9,7 @@ mod drive;
 mod paced;
 mod people;
 mod trace;
+mod written;
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use watershed::Job;
 use watershed::cluster::{CoordinatorJob, WorkerJob};
 use watershed::runtime::graph::Graph;
+use watershed::runtime::protocol::rescale::Sizes;
 use watershed_bench::feed::Tap;
 
 use paced::Paced;
@@ -31,6 +33,8 @@ pub(crate) type Failure = Box<dyn Error + Send + Sync>;
 /// Bytes of an entry, its key left out.
 const ENTRY: u64 = 200;
 const NAME: &str = "rescale-many";
+/// What makes a coordinator move nothing.
+pub(crate) const SHAM: &str = "sham";
 
 /// An entry: a number, and ballast that is as long when it is encoded.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -81,7 +85,10 @@ fn main() -> Result<(), Failure> {
         "coordinator" => {
             let epoch = Duration::from_millis(env("EPOCH_MS", 1000));
             let storage = dir.join("state").display().to_string();
-            let job = CoordinatorJob::new(NAME, graph(&dir, None)?, storage).epoch(epoch);
+            // A sham rescale copies every batch ahead and cuts none.
+            let sham = Sizes { max_warming: usize::MAX, max_open: 0, ..Sizes::default() };
+            let sizes = if text(4) == SHAM { sham } else { Sizes::default() };
+            let job = CoordinatorJob::new(NAME, graph(&dir, None)?, storage).epoch(epoch).sizes(sizes);
             job.replicas(text(3).parse()?).listen(text(2)).run(|_, _| ())?;
             Ok(())
         }

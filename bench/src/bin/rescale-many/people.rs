@@ -30,15 +30,25 @@ impl People {
         Ok(Self { dir, address, coordinator: None, workers: BTreeMap::new(), client: None })
     }
 
-    fn spawn(&self, role: &str, last: &str) -> Result<Child, Failure> {
+    fn spawn(&self, role: &str, rest: &[&str]) -> Result<Child, Failure> {
         let log = std::fs::File::options().create(true).append(true).open(self.dir.join("log"))?;
         let mut command = Command::new(std::env::current_exe()?);
-        command.args([role, &self.dir.display().to_string(), &self.address, last]);
+        command.args([role, &self.dir.display().to_string(), &self.address]).args(rest);
         Ok(command.stdin(Stdio::null()).stderr(log).spawn()?)
     }
 
     pub(crate) fn coordinator(&mut self, replicas: u32) -> Result<(), Failure> {
-        self.coordinator = Some(self.spawn("coordinator", &replicas.to_string())?);
+        self.coordinator_of(replicas, "")
+    }
+
+    /// One that goes on with the slots as they run, and is of this kind.
+    pub(crate) fn other_coordinator(&mut self, replicas: u32, kind: &str) -> Result<(), Failure> {
+        self.kill_coordinator();
+        self.coordinator_of(replicas, kind)
+    }
+
+    fn coordinator_of(&mut self, replicas: u32, kind: &str) -> Result<(), Failure> {
+        self.coordinator = Some(self.spawn("coordinator", &[&replicas.to_string(), kind])?);
         self.client = None;
         Ok(())
     }
@@ -47,7 +57,7 @@ impl People {
     pub(crate) fn workers(&mut self, n: u32) -> Result<(), Failure> {
         for number in 0..n {
             if !self.workers.contains_key(&number) {
-                let child = self.spawn("worker", &format!("worker-{number}"))?;
+                let child = self.spawn("worker", &[&format!("worker-{number}")])?;
                 self.workers.insert(number, child);
             }
         }
