@@ -12,7 +12,7 @@ use watershed::transport::wire::v1::StatusReply;
 use super::Failure;
 
 /// What takes longer hangs.
-const PATIENCE: Duration = Duration::from_secs(600);
+const PATIENCE: Duration = Duration::from_secs(120);
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(20);
 
@@ -127,7 +127,7 @@ impl People {
                     return Ok(now);
                 }
                 if begin.elapsed() > PATIENCE {
-                    return Err(format!("waited too long until {what}: {:?}", now.waiting).into());
+                    return Err(format!("waited too long until {what}: {now:?}").into());
                 }
             } else {
                 self.client = None;
