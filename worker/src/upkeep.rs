@@ -122,13 +122,7 @@ fn merge_files(store: &Store, age: Age, files: &[StateFile]) -> Result<StateFile
     }
 }
 
-fn collect_garbage(
-    store: &Store,
-    kept: &[Manifest],
-    young: &Mutex<BTreeSet<String>>,
-    floor: Age,
-    pins: &Pins,
-) -> Result<()> {
+fn collect_garbage(store: &Store, kept: &[Manifest], young: &Mutex<BTreeSet<String>>, floor: Age, pins: &Pins) -> Result<()> {
     let names = store.list("state")?;
     let mut pins = pins.files(store)?;
     pins.extend(young.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned());

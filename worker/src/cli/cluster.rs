@@ -208,7 +208,11 @@ pub fn coordinate(typed: &ArgMatches, graph: Graph, settings: &Settings) -> Exit
             .may_drop(settings.drop_states.clone())
             .drop_unmatched(settings.drop_unmatched)
             .listen(&listen)
-            .network(network(typed)?);
+            .network(network(typed)?)
+            .tells({
+                let log = log.clone();
+                move |sentence| log.event("run", sentence, json!({ "message": sentence }))
+            });
         let heard = if supervised { vec![SIGINT] } else { vec![SIGINT, SIGTERM] };
         if supervised {
             ends_when_told()?;

@@ -34,7 +34,11 @@ impl Office {
         let books: Vec<Book> = std::mem::take(&mut self.books).into_values().flatten().collect();
         if !books.is_empty() {
             match self.adopt(&books) {
-                Err(e) if e.kind() == Kind::Unavailable => self.recovering = Some(watershed_runtime::error::explain(&e)),
+                Err(e) if e.kind() == Kind::Unavailable => {
+                    let why = watershed_runtime::error::explain(&e);
+                    (self.job.tells)(&format!("the running slots cannot be taken over: {why}"));
+                    self.recovering = Some(why);
+                }
                 other => return other,
             }
         }
@@ -63,6 +67,7 @@ impl Office {
         }
         let mut coordinator = Coordinator::new(graph, log, &start, &uid, pace(self.job.epoch), clock(), RuleSet::ALL);
         let first = coordinator.begin()?;
+        (self.job.tells)(&format!("a run begins at epoch {} with {} workers, term {}", run.epoch, crew.len(), run.term));
         self.host(run, descs, coordinator, first, crew.iter().map(|m| m.worker).collect())
     }
 
@@ -92,6 +97,11 @@ impl Office {
         let (told, new): (Vec<_>, Vec<_>) = crew.iter().partition(|m| m.slots.iter().all(|s| slots.contains(s)));
         let (told, new): (BTreeSet<u32>, Vec<u32>) =
             (told.iter().map(|m| m.worker).collect(), new.iter().map(|m| m.worker).collect());
+        let (workers, term) = (told.len(), self.term);
+        (self.job.tells)(&format!(
+            "the run of term {} is taken over as it is, with {workers} workers, under term {term}",
+            run.term
+        ));
         let over = self.host(run, descs, coordinator, first, told)?;
         for worker in new {
             self.welcome(worker)?;

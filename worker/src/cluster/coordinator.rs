@@ -188,6 +188,7 @@ impl Office {
 
     fn end_run(&mut self, why: String) {
         if let Some(running) = self.running.take() {
+            (self.job.tells)(&format!("the run of term {} is over: {why}", running.run.term));
             running.host.leave();
         }
         self.recovering = Some(why);

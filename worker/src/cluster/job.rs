@@ -11,7 +11,6 @@ use crate::takeover::Claim;
 use crate::transport::Network;
 
 /// The coordinator of a job in many processes.
-#[derive(Debug)]
 pub struct CoordinatorJob {
     pub(super) claim: Claim,
     pub(super) storage: String,
@@ -20,6 +19,13 @@ pub struct CoordinatorJob {
     pub(super) listen: String,
     pub(super) network: Network,
     pub(super) sizes: Sizes,
+    pub(super) tells: Box<dyn Fn(&str) + Send>,
+}
+
+impl std::fmt::Debug for CoordinatorJob {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CoordinatorJob").field("claim", &self.claim).field("storage", &self.storage).finish_non_exhaustive()
+    }
 }
 
 impl CoordinatorJob {
@@ -43,6 +49,7 @@ impl CoordinatorJob {
             listen,
             network: Network::default(),
             sizes: Sizes::default(),
+            tells: Box::new(|_| ()),
         }
     }
 
@@ -64,6 +71,13 @@ impl CoordinatorJob {
     #[must_use]
     pub fn sizes(mut self, sizes: Sizes) -> Self {
         self.sizes = sizes;
+        self
+    }
+
+    /// Who hears, in a sentence, how runs begin and end.
+    #[must_use]
+    pub fn tells(mut self, tells: impl Fn(&str) + Send + 'static) -> Self {
+        self.tells = Box::new(tells);
         self
     }
 

@@ -12,6 +12,7 @@ mod trace;
 mod written;
 
 use std::error::Error;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -89,6 +90,10 @@ fn main() -> Result<(), Failure> {
             let sham = Sizes { max_warming: usize::MAX, max_open: 0, ..Sizes::default() };
             let sizes = if text(4) == SHAM { sham } else { Sizes::default() };
             let job = CoordinatorJob::new(NAME, graph(&dir, None)?, storage).epoch(epoch).sizes(sizes);
+            let job = job.tells(|sentence| {
+                // The log is the coordinator's standard error.
+                let _full = writeln!(std::io::stderr(), "{sentence}");
+            });
             job.replicas(text(3).parse()?).listen(text(2)).run(|_, _| ())?;
             Ok(())
         }
