@@ -55,8 +55,13 @@ impl Coordinator {
         now: u64,
         rules: RuleSet,
     ) -> Result<(Self, Vec<Effect>)> {
-        let mut history = History::of(books, &start.manifest, rules)?;
-        let mut last = start.manifest.clone();
+        // As the log has it: a new run would begin with other slots.
+        let mut logged = start.manifest.clone();
+        if !start.took_part.is_empty() {
+            logged.members.clone_from(&start.took_part);
+        }
+        let mut history = History::of(books, &logged, rules)?;
+        let mut last = logged.clone();
         last.epoch = history.published;
         last.members = history.carried.0.iter().copied().collect();
         let splits = Splits::new(&graph, &last, rules);
@@ -99,7 +104,7 @@ impl Coordinator {
             rules,
         };
         let again = std::mem::take(&mut history.again);
-        let effects = c.complete(&history, again, &start.manifest)?;
+        let effects = c.complete(&history, again, &logged)?;
         Ok((c, effects))
     }
 

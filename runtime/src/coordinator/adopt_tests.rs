@@ -38,7 +38,15 @@ fn job_of(slots: u16, graph: Arc<Graph>) -> Job {
     let members: Vec<SlotId> = (0..slots).map(SlotId).collect();
     let table = Assignment::even(SPACE, slots);
     let manifest = Manifest::origin(1, Vec::new(), &table, members.clone());
-    let start = Start { manifest, table: table.clone(), commit: vec![], empty: vec![], dropped: vec![], finished: false };
+    let start = Start {
+        took_part: vec![],
+        manifest,
+        table: table.clone(),
+        commit: vec![],
+        empty: vec![],
+        dropped: vec![],
+        finished: false,
+    };
     let pace = Pace { interval_micros: 10, max_in_flight: 3 };
     let mut coordinator = Coordinator::new(graph.clone(), writer(1), &start, "a", pace, 0, RuleSet::ALL);
     let _first = coordinator.begin().unwrap();
@@ -140,6 +148,11 @@ fn slots_hear_of_a_manifest_that_was_put_and_not_announced() {
     let (c, effects) = j.adopt().unwrap();
     assert!(matches!(effects[..], [Effect::Send(SlotId(0), Command::Published { epoch: 1, version: 0 })]), "{effects:?}");
     assert_eq!(c.last().epoch, 1);
+    // A worker without a slot is there as well: a new run would begin with its slot, but nobody asks for one.
+    j.start.took_part = vec![SlotId(0)];
+    j.start.manifest.members = vec![SlotId(0), SlotId(1)];
+    let (c, _) = j.adopt().unwrap();
+    assert_eq!(*c.members(), BTreeSet::from([SlotId(0)]));
 }
 
 #[test]

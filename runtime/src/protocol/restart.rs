@@ -51,6 +51,8 @@ pub fn compare(stored: &[NodeShape], job: &[NodeShape]) -> Shapes {
 /// How a job starts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Start {
+    /// Who took part after the last manifest; empty for a job that begins. The manifest below says who is to.
+    pub took_part: Vec<SlotId>,
     /// What it starts from.
     pub manifest: Manifest,
     /// Who owns what: the manifest's table, or balanced over the slots that are there.
@@ -88,7 +90,16 @@ pub fn start(tail: &Tail, job: &Job) -> Result<Start> {
     let Some((seq, stored)) = &tail.last else {
         let manifest = Manifest::origin(job.fingerprint, job.graph.clone(), &job.fresh, job.slots.iter().copied().collect());
         let empty = compare(&[], &job.graph).new;
-        return Ok(Start { manifest, table: job.fresh.clone(), commit: vec![], empty, dropped: vec![], finished: false });
+        let took_part = Vec::new();
+        return Ok(Start {
+            took_part,
+            manifest,
+            table: job.fresh.clone(),
+            commit: vec![],
+            empty,
+            dropped: vec![],
+            finished: false,
+        });
     };
     let shapes = compare(&stored.graph, &job.graph);
     let lost: Vec<String> = shapes.missing.iter().chain(&shapes.changed).cloned().collect();
@@ -111,6 +122,7 @@ pub fn start(tail: &Tail, job: &Job) -> Result<Start> {
     manifest.fingerprint = job.fingerprint;
     manifest.members = job.slots.iter().copied().collect();
     Ok(Start {
+        took_part: stored.members.clone(),
         commit: stored.handles_in_order(),
         finished: stored.last && stored.sources.values().all(|s| s.discovery_complete && s.splits.iter().all(|x| x.finished)),
         manifest,

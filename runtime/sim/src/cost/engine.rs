@@ -213,7 +213,15 @@ impl Works {
         let members: Vec<SlotId> = (0..set.slots.0).map(SlotId).collect();
         let table = Assignment::even(SPACE, set.slots.0);
         let manifest = Manifest::origin(1, graph.shape()?.nodes, &table, members.clone());
-        let start = Start { manifest, table: table.clone(), commit: vec![], empty: vec![], dropped: vec![], finished: false };
+        let start = Start {
+            took_part: vec![],
+            manifest,
+            table: table.clone(),
+            commit: vec![],
+            empty: vec![],
+            dropped: vec![],
+            finished: false,
+        };
         let mut log = LogWriter::new(&Tail::default(), RuleSet::ALL);
         let _create = log.claim("term")?;
         let _claimed = log.put(Put::Created)?;

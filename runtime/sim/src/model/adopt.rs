@@ -118,7 +118,7 @@ fn origin() -> Start {
     // Both take part, one has everything: half of it is to move.
     let table = Assignment::even(SPACE, 1);
     let manifest = Manifest::origin(1, Vec::new(), &table, both());
-    Start { manifest, table, commit: vec![], empty: vec![], dropped: vec![], finished: false }
+    Start { took_part: vec![], manifest, table, commit: vec![], empty: vec![], dropped: vec![], finished: false }
 }
 
 impl World {
