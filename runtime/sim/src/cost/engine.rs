@@ -18,115 +18,16 @@ use watershed_runtime::protocol::restart::Start;
 use watershed_runtime::protocol::rules::RuleSet;
 use watershed_runtime::slot::{Bulk, Event, Outbox, Report, Slot, SlotConfig, Status, Tuning};
 
+use super::due::{Due, What};
 use super::flow::{Arrivals, SPLITS, Shared, graph};
+use super::setting::{MILLI, SECOND, Setting, Told};
 
-const MILLI: i64 = 1_000_000;
-const SECOND: i64 = 1000 * MILLI;
 /// The key groups.
 const SPACE: KeySpace = KeySpace { seed: 0, bits: 12 };
 /// Rows may have filled the state by then, and a manifest carries it.
 const FILLED: i64 = 4 * SECOND;
 /// An encoded entry of the job, in bytes.
 const ENTRY: f64 = 24.0;
-
-/// What is rescaled, and what things cost.
-#[derive(Clone, Copy, Debug)]
-pub struct Setting {
-    /// Slots before and after.
-    pub slots: (u16, u16),
-    /// Bytes of state, all slots together.
-    pub state: f64,
-    /// Entries that stand for them.
-    pub entries: u64,
-    /// Rows a second that one slot sustains.
-    pub rate: f64,
-    /// The share of that which arrives before the rescale.
-    pub load: f64,
-    /// From one slot to another.
-    pub latency: i64,
-    /// Bytes a second: what one slot sends, encodes, takes in, and reads from or writes to the store.
-    pub network: f64,
-    /// Encoding state.
-    pub encode: f64,
-    /// Taking state in.
-    pub absorb: f64,
-    /// The object store, for each slot.
-    pub store: f64,
-    /// An answer of the object store.
-    pub answer: i64,
-    /// From barrier to barrier.
-    pub epoch: i64,
-    /// Time watched before and after.
-    pub around: i64,
-}
-
-impl Default for Setting {
-    fn default() -> Self {
-        Self {
-            slots: (4, 8),
-            state: 10e9,
-            entries: 1 << 18,
-            rate: 200_000.0,
-            load: 0.5,
-            latency: MILLI / 5,
-            network: 1.25e9,
-            encode: 1e9,
-            absorb: 0.5e9,
-            store: 0.5e9,
-            answer: 30 * MILLI,
-            epoch: SECOND,
-            around: 3 * SECOND,
-        }
-    }
-}
-
-/// Latencies of rows in nanoseconds, by when they arrived and whose they are.
-#[derive(Clone, Debug, Default)]
-pub struct Told {
-    /// Before it began.
-    pub before: Vec<i64>,
-    /// While it went on: rows of keys that move.
-    pub moved: Vec<i64>,
-    /// And of keys that stay.
-    pub stayed: Vec<i64>,
-    /// After it.
-    pub after: Vec<i64>,
-    /// How long it took.
-    pub took: i64,
-    /// The longest time in which no row came out, before and while it went on.
-    pub silence: (i64, i64),
-}
-
-/// Something that happens at a time.
-#[derive(Debug)]
-enum What {
-    Event(SlotId, Event),
-    Run(SlotId),
-    Input(Input),
-    Tick,
-}
-
-struct Due(i64, u64, What);
-
-impl PartialEq for Due {
-    fn eq(&self, other: &Self) -> bool {
-        (self.0, self.1) == (other.0, other.1)
-    }
-}
-
-impl Eq for Due {}
-
-impl PartialOrd for Due {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Due {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (self.0, self.1).cmp(&(other.0, other.1))
-    }
-}
 
 #[derive(Debug, Default)]
 struct Flag(AtomicBool);

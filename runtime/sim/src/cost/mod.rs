@@ -8,11 +8,14 @@
 //! What it is for: the shape of a pause and what bounds it. What it refuses: to predict a given machine; for that there are real runs. Where it
 //! simplifies, it does so to the rescale's disadvantage: an entry that is sent again is charged like the many it stands for.
 //!
-//! `flow` is the job with its open-loop source and its measuring sink, `engine` the clock, `report` the numbers as text.
+//! `flow` is the job with its open-loop source and its measuring sink, `engine` the clock over what is `due`, `setting` what things cost, `report` the numbers as text.
 
+mod due;
 mod engine;
 mod flow;
 mod report;
+mod setting;
 
-pub use engine::{Setting, Told, rescale, stop_and_copy};
+pub use engine::{rescale, stop_and_copy};
 pub use report::table;
+pub use setting::{Setting, Told};

@@ -1,6 +1,6 @@
 //! The numbers as text.
 
-use super::engine::{Setting, Told};
+use super::setting::{Setting, Told};
 
 fn percentile(all: &mut [i64], of: f64) -> f64 {
     all.sort_unstable();

@@ -75,6 +75,8 @@ covers! {
     StartedAgain => "a slot that was to join is made by the successor";
     HandedAgain => "a split between two readers is given on by the successor";
     OrdersLost => "words of a coordinator are lost with it";
+    Inherited => "a survivor goes back to the manifest in memory";
+    NotInherited => "a survivor's tables are of another history: it reads the files";
     StrayRefused => "a word of an old coordinator comes after the book was given away, and is refused";
     WorkerWarming => "a worker dies while a batch warms up";
     WorkerFenced => "a worker dies during a cut, before Final";

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use watershed_runtime::coordinator::{Coordinator, Input, NewSlot};
 use watershed_runtime::error::{Error, Kind, Result};
-use watershed_runtime::key::{Assignment, KeySpace, SlotId};
+use watershed_runtime::key::{Assignment, GroupSet, KeySpace, SlotId};
 use watershed_runtime::protocol::epoch::Pace;
 use watershed_runtime::protocol::log::{LogEffect, LogReader, LogWriter, Put, Tail};
 use watershed_runtime::protocol::manifest::Manifest;
@@ -158,7 +158,7 @@ impl Process {
         let members = begun.manifest.members.clone();
         for id in &members {
             let mut host = self.host(*id, &begun.table, &members, begun.manifest.epoch + 1, segment, None, ground)?;
-            restore(&mut host.slot, &begun.manifest, &begun.table, *id, ground)?;
+            restore(&mut host.slot, &begun.manifest, &begun.table.groups_of(*id), ground)?;
             host.slot.start_from(&begun.manifest)?;
             if let Some(place) = self.hosts.get_mut(usize::from(id.0)) {
                 *place = Some(host);
@@ -212,16 +212,18 @@ impl Process {
     }
 }
 
-/// Reads a slot's groups out of the manifest's files.
-pub(super) fn restore(slot: &mut Slot, manifest: &Manifest, table: &Assignment, id: SlotId, ground: &Ground) -> Result<()> {
-    let groups = table.groups_of(id);
+/// Reads these groups out of the manifest's files.
+pub(super) fn restore(slot: &mut Slot, manifest: &Manifest, groups: &GroupSet, ground: &Ground) -> Result<()> {
+    if groups.is_empty() {
+        return Ok(());
+    }
     let mut files: Vec<_> = manifest.files.iter().collect();
     files.sort_by_key(|f| (f.to_epoch, f.from_epoch));
     for file in files {
         let bytes = ground.store.get(&file.name);
         let bytes =
             bytes.ok_or_else(|| Error::broken("I5, I14", format!("the manifest names {}, which is not there", file.name)))?;
-        each_item(&bytes, &groups, |s| slot.restore(s.table, &s.item))?;
+        each_item(&bytes, groups, |s| slot.restore(s.table, &s.item))?;
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ use watershed_runtime::error::{Error, Result};
 use watershed_runtime::graph::Graph;
 use watershed_runtime::key::{Assignment, SlotId};
 use watershed_runtime::protocol::manifest::Manifest;
-use watershed_runtime::slot::{Barrier, Command, Event, Report, Slot, SlotConfig, Status};
+use watershed_runtime::slot::{Barrier, Command, Event, Kept, Report, Slot, SlotConfig, Status};
 
 use super::super::cover::Cover;
 use super::super::laws::{copies_kept, look_at_host, one_owner};
@@ -53,11 +53,24 @@ impl Band {
         self.hosts.iter().all(Option::is_none)
     }
 
-    /// A slot is made as a manifest has it.
-    pub(super) fn begin(&mut self, id: SlotId, manifest: &Manifest, table: &Assignment, ground: &mut Ground) -> Result<()> {
+    /// A slot is made as a manifest has it; one that was there in the run before goes back in memory.
+    pub(super) fn begin(
+        &mut self,
+        id: SlotId,
+        kept: Option<Kept>,
+        manifest: &Manifest,
+        table: &Assignment,
+        ground: &mut Ground,
+    ) -> Result<()> {
         let segment = manifest.handles.iter().map(|h| h.handle.version).max().unwrap_or(0).max(table.version) + 1;
         let mut host = self.host(id, table, &manifest.members, manifest.epoch + 1, segment, None, ground)?;
-        restore(&mut host.slot, manifest, table, id, ground)?;
+        let mut groups = table.groups_of(id);
+        if let Some(kept) = kept {
+            let inherited = host.slot.inherit(kept, manifest);
+            ground.seen.see(if inherited.is_empty() { Cover::NotInherited } else { Cover::Inherited });
+            groups.subtract(&inherited);
+        }
+        restore(&mut host.slot, manifest, &groups, ground)?;
         host.slot.start_from(manifest)?;
         self.put(id, host)
     }
@@ -113,16 +126,15 @@ impl Band {
     }
 
     /// A slot is gone, and what was under way to and from it.
-    pub(super) fn lose(&mut self, id: SlotId, ground: &mut Ground) {
+    pub(super) fn lose(&mut self, id: SlotId, ground: &mut Ground) -> Option<Slot> {
         if let Some(host) = self.hosts.get_mut(usize::from(id.0)).and_then(Option::as_mut) {
             look_at_host(host, ground);
         }
-        if let Some(place) = self.hosts.get_mut(usize::from(id.0)) {
-            *place = None;
-        }
+        let host = self.hosts.get_mut(usize::from(id.0)).and_then(Option::take);
         self.net.forget(id);
         while self.net.take_report(usize::from(id.0)).is_some() {}
         self.marks.aligning.retain(|(_, s)| *s != id);
+        host.map(|h| h.slot)
     }
 
     /// A command is handed to a slot.

@@ -9,7 +9,7 @@ use watershed_runtime::key::{Assignment, SlotId};
 use watershed_runtime::protocol::gc::object;
 use watershed_runtime::protocol::log::Put;
 use watershed_runtime::protocol::manifest::{Groups, Manifest, StateFile};
-use watershed_runtime::slot::{Command, EpochPart, Report};
+use watershed_runtime::slot::{Command, EpochPart, Kept, Report};
 use watershed_runtime::state::snapshot::{FileInfo, write_file};
 
 use super::super::cover::Cover;
@@ -112,7 +112,7 @@ impl Worker {
                 _ => {}
             }
         }
-        self.drop_slots(bands, ground);
+        let _kept = self.drop_slots(bands, ground);
         let (life, cut, number) = (self.life, self.cut, self.number);
         *self = Self { life, cut, ..Self::new(number) };
     }
@@ -127,11 +127,12 @@ impl Worker {
         self.reports.clear();
     }
 
-    fn drop_slots(&mut self, bands: &mut Bands, ground: &mut Ground) {
-        let Some(book) = self.book.take() else { return };
-        if let Some(band) = bands.get_mut(&book.run.term) {
-            book.slots.keys().for_each(|slot| band.lose(*slot, ground));
-        }
+    /// Its slots end; what they keep.
+    fn drop_slots(&mut self, bands: &mut Bands, ground: &mut Ground) -> BTreeMap<SlotId, Kept> {
+        let Some(book) = self.book.take() else { return BTreeMap::new() };
+        let Some(band) = bands.get_mut(&book.run.term) else { return BTreeMap::new() };
+        let kept = book.slots.keys().filter_map(|slot| Some((*slot, band.lose(*slot, ground)?.keep()?)));
+        kept.collect()
     }
 
     /// The next word of a session that is over comes after all.
@@ -164,10 +165,10 @@ impl Worker {
         self.term = self.term.max(term);
         let room = |run| Book::new(run, BTreeSet::new());
         if let What::Begin(begin) = &what {
-            self.drop_slots(bands, ground);
+            let kept = self.drop_slots(bands, ground);
             self.uploads.clear();
             self.book = Some(room(run));
-            if let Err(e) = self.begin(begin, bands, ground) {
+            if let Err(e) = self.begin(begin, kept, bands, ground) {
                 ground.broken(|| format!("a run cannot begin: {e}"));
             }
             return;
@@ -191,12 +192,18 @@ impl Worker {
             What::Release(slot) => {
                 ground.seen.see(Cover::ScaleIn);
                 book.released(slot);
-                band.lose(slot, ground);
+                let _left = band.lose(slot, ground);
             }
         }
     }
 
-    fn begin(&mut self, begin: &(Manifest, Assignment), bands: &mut Bands, ground: &mut Ground) -> Result<()> {
+    fn begin(
+        &mut self,
+        begin: &(Manifest, Assignment),
+        mut kept: BTreeMap<SlotId, Kept>,
+        bands: &mut Bands,
+        ground: &mut Ground,
+    ) -> Result<()> {
         let (manifest, table) = begin;
         let Some(book) = &mut self.book else { return Ok(()) };
         let Some(band) = bands.get_mut(&book.run.term) else { return Ok(()) };
@@ -205,7 +212,7 @@ impl Worker {
         book.room = (self.number * each..(self.number + 1) * each).map(|s| SlotId(s as u16)).collect();
         for slot in manifest.members.iter().copied().filter(mine) {
             book.begun(slot, table, &manifest.members);
-            band.begin(slot, manifest, table, ground)?;
+            band.begin(slot, kept.remove(&slot), manifest, table, ground)?;
         }
         Ok(())
     }

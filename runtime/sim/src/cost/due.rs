@@ -1,0 +1,36 @@
+//! What happens when: the earliest first, and of those at one time the one that was said first.
+
+use watershed_runtime::coordinator::Input;
+use watershed_runtime::key::SlotId;
+use watershed_runtime::slot::Event;
+
+/// Something that happens at a time.
+#[derive(Debug)]
+pub(super) enum What {
+    Event(SlotId, Event),
+    Run(SlotId),
+    Input(Input),
+    Tick,
+}
+
+pub(super) struct Due(pub(super) i64, pub(super) u64, pub(super) What);
+
+impl PartialEq for Due {
+    fn eq(&self, other: &Self) -> bool {
+        (self.0, self.1) == (other.0, other.1)
+    }
+}
+
+impl Eq for Due {}
+
+impl PartialOrd for Due {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Due {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        (self.0, self.1).cmp(&(other.0, other.1))
+    }
+}

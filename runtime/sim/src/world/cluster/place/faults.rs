@@ -1,0 +1,120 @@
+//! Faults and wishes: when each is due, and what it does.
+
+use super::*;
+
+impl Place {
+    /// Faults and wishes whose time has come.
+    pub(super) fn due(&mut self) {
+        if self.ground.store.has_late() && self.ground.rng.chance(1, 500) {
+            self.settle();
+        }
+        if let Some(at) = self.faults.iter().position(|(t, _)| self.is_due(*t)) {
+            if self.ground.rng.chance(1, 6) {
+                let (_, fault) = self.faults.swap_remove(at);
+                self.happen(fault);
+            }
+        } else if let Some(at) = self.wishes.iter().position(|(t, _)| self.is_due(*t)) {
+            let (_, n) = self.wishes.swap_remove(at);
+            self.ground.rescales += 1;
+            self.ground.trace.note(9, u64::from(n), 0, || format!("{n} workers are wanted"));
+            if self.offices.iter().all(|o| o.coordinator().is_none()) {
+                self.ground.seen.see(Cover::ScaleDuringRecovery);
+            }
+            self.wanted = n;
+        }
+    }
+
+    fn is_due(&self, trigger: Trigger) -> bool {
+        match trigger {
+            Trigger::Rows(n) => self.ground.rows >= n,
+            Trigger::During(stage, n) => self.ground.rows >= n || self.stage(stage),
+        }
+    }
+
+    /// Whether something goes on.
+    pub(super) fn stage(&self, stage: Stage) -> bool {
+        let (office, band) = (self.offices.last(), self.bands.values().next_back());
+        let Some((c, band)) = office.and_then(Office::coordinator).zip(band) else { return stage == Stage::Starting };
+        let sent = |b: &u64| band.net.finals.contains(b);
+        let outside = || {
+            let mut alive = band.hosts.iter().enumerate().filter(|(_, h)| h.is_some()).map(|(i, _)| SlotId(i as u16));
+            alive.any(|s| !c.members().contains(&s))
+        };
+        let ops = |of: fn(&Ask) -> bool| office.is_some_and(|o| o.ops.iter().any(of));
+        match stage {
+            Stage::Starting => false,
+            Stage::Warming => !band.marks.warming.is_empty(),
+            Stage::Fenced => band.marks.open.iter().any(|b| !sent(b)),
+            Stage::Final => band.marks.open.iter().any(sent),
+            Stage::Cut => band.marks.open.is_empty() && c.table().version > c.last().table.version,
+            Stage::Joining => !band.marks.aligning.is_empty() && outside(),
+            Stage::Leaving => band.marks.aligning.is_empty() && outside(),
+            Stage::Aligning => !band.marks.aligning.is_empty(),
+            Stage::Uploading => self.workers.iter().any(|w| !w.uploads.is_empty()),
+            Stage::Publishing => ops(|a| matches!(a, Ask::Create { .. })),
+            Stage::Committing => ops(|a| matches!(a, Ask::Commit(_))),
+        }
+    }
+
+    fn happen(&mut self, fault: Fault) {
+        let step = self.ground.trace.steps();
+        self.happened += 1;
+        self.ground.trace.note(10, step, 0, || format!("fault: {fault:?}"));
+        match fault {
+            Fault::Office => {
+                if let Some(office) = self.offices.pop() {
+                    office.die(&mut self.workers, &mut self.ground);
+                }
+                self.start_office();
+            }
+            Fault::Rival => {
+                self.ground.seen.see(Cover::TwoCoordinators);
+                self.start_office();
+                // Who is cut off from the old one finds the new one.
+                for worker in self.workers.iter_mut().filter(|w| w.session.is_some()) {
+                    if self.ground.rng.chance(1, 2) {
+                        worker.hang_up(&mut self.ground);
+                    }
+                }
+            }
+            Fault::Worker(w, back) => {
+                self.note_worker();
+                self.worker_dies(w, step + back);
+            }
+            Fault::Both(w, back) => {
+                self.ground.seen.see(Cover::BothDied);
+                self.worker_dies(w, step + back);
+                self.happen(Fault::Office);
+            }
+            Fault::All => {
+                self.ground.seen.see(Cover::AllDied);
+                (0..self.workers.len()).for_each(|w| self.worker_dies(w, 0));
+                for office in std::mem::take(&mut self.offices) {
+                    office.die(&mut self.workers, &mut self.ground);
+                }
+                self.start_office();
+            }
+            Fault::Cut(w, n) => {
+                self.ground.seen.see(Cover::CutOff);
+                if let Some(worker) = self.workers.get_mut(w) {
+                    worker.cut = step + n;
+                }
+            }
+            Fault::Stall(from, to, n) => self.ground.stall = Some((from, to, step + n)),
+            Fault::StoreDown(n) => self.ground.down = step + n,
+            Fault::StoreLies(n) => self.ground.lies = step + n,
+            Fault::Clock(by) => {
+                self.ground.now = self.ground.now.saturating_add(by).max(0);
+                self.ground.seen.see(Cover::ClockJump);
+            }
+        }
+    }
+
+    fn worker_dies(&mut self, w: usize, back: u64) {
+        if let Some(worker) = self.workers.get_mut(w).filter(|w| w.alive) {
+            self.ground.trace.note(29, w as u64, 0, || format!("w{w} dies"));
+            worker.die(&mut self.bands, &mut self.ground);
+            worker.back = back;
+        }
+    }
+}
