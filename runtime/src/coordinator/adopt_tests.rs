@@ -229,6 +229,24 @@ fn who_has_not_heard_which_splits_are_its_own_hears_nothing_until_the_source_was
 }
 
 #[test]
+fn a_split_that_ended_before_its_reader_heard_that_it_moves_is_not_begun_again() {
+    let mut graph = Graph::default();
+    let node = graph.add("two", Role::Source { source: Arc::new(Two), event_time: None }, &[]);
+    let id = graph.id(node);
+    let mut j = job_of(1, Arc::new(graph));
+    j.step(Input::Discovered(node, Two.discover().unwrap()), 1, &[0]);
+    // The coordinator dies before it hears that both have ended, and slot 0 before it hears that one moves.
+    for split in ["a", "b"] {
+        j.book.said(SlotId(0), &Report::SplitFinished(id, SplitId(split.into())));
+    }
+    j.step(Input::want(2), 2, &[1]);
+    j.step(Input::Tick, 20, &[1]);
+    let (_, effects) = j.adopt().unwrap();
+    assert!(!barriers(&effects).is_empty(), "slot 0 hears of the move, and hands the split over: {effects:?}");
+    assert!(splits(&effects, 1).iter().all(Vec::is_empty), "I2: it would be read twice: {effects:?}");
+}
+
+#[test]
 fn who_is_gone_and_what_is_of_another_run_is_refused() {
     let mut j = job(2);
     j.book.released(SlotId(1));

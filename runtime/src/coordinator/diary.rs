@@ -132,7 +132,7 @@ pub struct Diary {
     pub(super) expects: Vec<Expected>,
     /// Splits it has given up at a barrier.
     pub(super) handed: Vec<(u64, SplitState)>,
-    /// Splits that ended, and an epoch that has it at the latest.
+    /// Splits that ended and are still here, and an epoch that has it at the latest.
     pub(super) finished: Vec<(u64, SplitKey)>,
     /// It has seen the end of all input.
     pub(super) ended: bool,
@@ -333,7 +333,9 @@ impl Diary {
             }
             Report::Handed(epoch, states) => {
                 for state in states {
-                    self.reads.remove(&(state.node.0, state.split.clone()));
+                    let key = (state.node.0, state.split.clone());
+                    self.reads.remove(&key);
+                    self.finished.retain(|(_, k)| *k != key);
                     self.handed.push((*epoch, state.clone()));
                 }
             }

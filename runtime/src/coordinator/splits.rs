@@ -69,7 +69,9 @@ impl Splits {
                 self.splits.entry(key.clone()).or_insert_with(unread).reader = Some(*slot);
             }
             for (_, key) in &diary.finished {
-                self.splits.entry(key.clone()).or_insert_with(unread).finished = true;
+                let split = self.splits.entry(key.clone()).or_insert_with(unread);
+                // Where a barrier that the slot has not heard moves it, the slot says so when it hears it: nobody begins it again (I2).
+                (split.finished, split.reader) = (true, Some(*slot));
             }
         }
         let heard = history.diaries.iter().flat_map(|(s, d)| d.expects.iter().map(|e| (*s, e.clone())));

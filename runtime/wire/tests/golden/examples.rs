@@ -53,7 +53,9 @@ fn control() -> Vec<Example> {
         back_pressure_millis: 250,
         watermark_micros: Some(-5),
         queued: 12,
+        moves: None,
     };
+    let moved = SlotLoad { moves: Some(moves()), ..load };
     let load = Load { at_micros: 123_456, slots: vec![load], waiting: vec!["for rows".into()], memory_used_bytes: 1 << 30 };
     vec![
         example("ToCoordinator.register", &up(Up::Register(register))),
@@ -61,6 +63,8 @@ fn control() -> Vec<Example> {
         example("ToCoordinator.ack", &up(Up::Ack(Ack { next: 10 }))),
         example("ToCoordinator.resume", &up(Up::Resume(Resume { next: 11 }))),
         example("ToCoordinator.load", &up(Up::Load(load))),
+        example("SlotLoad.moves", &moved),
+        example("WorkerStatus.moves", &WorkerStatus { moves: Some(moves()), late: 3, entries: 78, ..worker() }),
         example("ToWorker.registered", &down(Down::Registered(registered))),
         example("ToWorker.refused", &down(Down::Refused(refused))),
         example("ToWorker.item", &down(Down::Item(item()))),
@@ -86,7 +90,14 @@ fn worker() -> WorkerStatus {
         memory_bytes: 1 << 33,
         key_groups: 1024,
         waiting: vec!["for worker-2".into()],
+        moves: None,
+        late: 0,
+        entries: 0,
     }
+}
+
+fn moves() -> Moves {
+    Moves { batches_in: 2, batches_out: 1, gates: vec![0, 1, 1], longest_gate_micros: 4321 }
 }
 
 fn status() -> StatusReply {
