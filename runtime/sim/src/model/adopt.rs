@@ -305,7 +305,8 @@ impl World {
             all.extend((!self.reports[i].is_empty()).then_some(Step::Report(i)));
         }
         all.extend(self.put.is_some().then_some(Step::Store));
-        if self.due < model.epochs {
+        // A barrier that nobody had heard died with its coordinator: another is due.
+        if self.due < model.epochs + u64::from(self.deaths) {
             all.push(Step::Due);
         }
         if all.is_empty() {
