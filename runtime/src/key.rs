@@ -351,6 +351,13 @@ impl GroupSet {
         }
     }
 
+    /// Removes all groups that are not in `other`.
+    pub fn intersect(&mut self, other: &Self) {
+        for (a, b) in self.words.iter_mut().zip(&other.words) {
+            *a &= b;
+        }
+    }
+
     /// Whether the two share a group.
     #[must_use]
     pub fn intersects(&self, other: &Self) -> bool {

@@ -117,7 +117,8 @@ impl Slot {
             let Body::Operator { op, .. } = &mut node.body else { continue };
             let mut rest = owned.clone();
             for (_, groups, watermark) in ahead.iter().filter(|(id, ..)| *id == shape.id) {
-                let mine = GroupSet::of(self.assignment.space(), groups.iter().filter(|g| owned.contains(*g)));
+                let mut mine = groups.clone();
+                mine.intersect(&owned);
                 rest.subtract(&mine);
                 op.after_absorb(&mine, *watermark)?;
             }

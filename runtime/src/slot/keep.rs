@@ -10,21 +10,19 @@
 //! that the slot began from. What does not fit is dropped, and read from files: slower, never wrong.
 
 use crate::error::Result;
-use crate::key::GroupSet;
+use crate::key::{GroupSet, SlotId};
 use crate::operator::Operator;
+use crate::protocol::gc::Age;
 use crate::protocol::manifest::Manifest;
 
 use super::Slot;
 use super::node::Body;
 
-/// (Term of the injection, epoch): which manifest it is.
-pub(super) type Lineage = (u64, u64);
-
 /// The tables of a slot whose run is over.
 pub struct Kept {
-    id: crate::key::SlotId,
+    id: SlotId,
     term: u64,
-    base: Option<Lineage>,
+    base: Option<Age>,
     nodes: Vec<Option<Box<dyn Operator>>>,
 }
 
@@ -86,23 +84,17 @@ impl Slot {
 impl Kept {
     /// Undoes every table to the end of `epoch`, which is published. What all of them have of `owned` is theirs; the rest they forget.
     fn go_back(&mut self, epoch: u64, owned: &GroupSet) -> Result<Option<GroupSet>> {
-        let mut common: Option<GroupSet> = None;
+        let (mut common, mut tables) = (owned.clone(), 0);
         self.each(&mut |t| {
             t.undo_to(epoch)?;
             t.publish(epoch)?;
-            let mut mine = owned.clone();
-            if let Some(others) = &common {
-                let mut lacking = mine.clone();
-                lacking.subtract(others);
-                mine.subtract(&lacking);
-            }
-            let mut lacking = mine.clone();
-            lacking.subtract(t.active());
-            mine.subtract(&lacking);
-            common = Some(mine);
+            common.intersect(t.active());
+            tables += 1;
             Ok(())
         })?;
-        let Some(common) = common else { return Ok(None) };
+        if tables == 0 {
+            return Ok(None);
+        }
         self.each(&mut |t| {
             // Not only what was active: the next move of a group that was being warmed would add to what the last one brought.
             t.keep_only(&common);

@@ -110,8 +110,8 @@ pub struct Slot {
     turn: usize,
     /// The coordinator's term.
     term: u64,
-    /// The manifest it began from.
-    base: Option<keep::Lineage>,
+    /// The manifest it began from: (term of its injection, epoch).
+    base: Option<crate::protocol::gc::Age>,
     /// More has changed since the last publication than this slot may remember: sources rest (I13).
     held: bool,
     pace: Pace,

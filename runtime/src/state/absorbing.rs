@@ -133,7 +133,7 @@ impl<K: StateKey, V: StateValue> Table<K, V> {
     pub fn keep_only(&mut self, groups: &GroupSet) {
         let mut others = GroupSet::all(self.space);
         others.subtract(groups);
-        self.active.subtract(&others);
+        self.active.intersect(groups);
         // An empty group is not worth a place on the list of what is to be freed.
         let full = others.iter().filter(|g| self.groups.get(*g).is_some_and(|group| !group.slots.is_empty()));
         let full = GroupSet::of(self.space, full);

@@ -28,7 +28,7 @@ const GATHER_MICROS: i64 = 3_000_000;
 impl Office {
     /// Takes the run over that an earlier coordinator has left, or begins one with those who are there, if they are enough.
     pub(super) fn begin_if_possible(&mut self) -> Result<Option<Outcome>> {
-        if self.running.is_some() || now() < self.rest || !self.gathered()? {
+        if self.running.is_some() || now() < self.rest || !self.gathered() {
             return Ok(None);
         }
         let books: Vec<Book> = std::mem::take(&mut self.books).into_values().flatten().collect();
@@ -72,16 +72,16 @@ impl Office {
     }
 
     /// Whether everybody is there for whom a beginning waits.
-    fn gathered(&self) -> Result<bool> {
+    fn gathered(&self) -> bool {
         // A job that is under way goes on with whoever is left.
         if self.runs > 0 {
-            return Ok(!self.roster.present().is_empty());
+            return !self.roster.present().is_empty();
         }
         let crew = self.roster.present();
         if crew.is_empty() || !crew.iter().all(|m| self.books.contains_key(&m.worker)) {
-            return Ok(false);
+            return false;
         }
-        Ok(self.roster.slots_of(self.wanted).is_ok() || now() - self.began > GATHER_MICROS && self.ran_before()?)
+        self.roster.slots_of(self.wanted).is_ok() || self.ran_before && now() - self.began > GATHER_MICROS
     }
 
     /// Goes on with the slots as they run. [`Kind::Unavailable`] if that cannot be: then nothing has been said to anybody.
@@ -94,17 +94,16 @@ impl Office {
         let run = newest.unwrap_or_else(|| Run { term: coordinator.run(), epoch: 0 });
         let slots: BTreeSet<SlotId> = books.iter().filter(|b| b.run == run).flat_map(|b| b.room.iter().copied()).collect();
         let crew = self.roster.present();
-        let (told, new): (Vec<_>, Vec<_>) = crew.iter().partition(|m| m.slots.iter().all(|s| slots.contains(s)));
-        let (told, new): (BTreeSet<u32>, Vec<u32>) =
-            (told.iter().map(|m| m.worker).collect(), new.iter().map(|m| m.worker).collect());
+        let told: BTreeSet<u32> = crew.iter().filter(|m| m.slots.iter().all(|s| slots.contains(s))).map(|m| m.worker).collect();
         let (workers, term) = (told.len(), self.term);
         (self.job.tells)(&format!(
             "the run of term {} is taken over as it is, with {workers} workers, under term {term}",
             run.term
         ));
         let over = self.host(run, descs, coordinator, first, told)?;
-        for worker in new {
-            self.welcome(worker)?;
+        // The others are newcomers to it; who has been told hears nothing twice.
+        for member in crew {
+            self.welcome(member.worker)?;
         }
         Ok(over)
     }
@@ -121,7 +120,7 @@ impl Office {
     /// The slots of a run, in other processes. Its era does not change with the coordinator: what is between slots stays as it is.
     fn remote(&self, run: Run) -> Remote {
         let era = Era { term: run.term, generation: 1 };
-        Remote { sessions: self.sessions.clone(), era, each: self.roster.each(), released: BTreeSet::new() }
+        Remote { sessions: self.sessions.clone(), era, each: self.roster.each() }
     }
 
     fn host(
@@ -159,9 +158,5 @@ impl Office {
             self.rest = now() + REST_MICROS;
         }
         Ok(fits)
-    }
-
-    fn ran_before(&self) -> Result<bool> {
-        Ok(crate::restore::read_log(&self.store)?.last.is_some())
     }
 }

@@ -11,6 +11,8 @@ use crate::transport::{Network, Runtime, dial, threads};
 
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a snapshot may take: it comes with the next barrier, and epochs last up to ten minutes.
+const SNAPSHOT_PATIENCE: Duration = Duration::from_secs(15 * 60);
 
 /// A connection to a coordinator.
 #[derive(Debug)]
@@ -35,9 +37,21 @@ impl Client {
     where
         F: Future<Output = std::result::Result<tonic::Response<R>, tonic::Status>>,
     {
+        self.ask_within(PATIENCE, question, ask)
+    }
+
+    fn ask_within<Q, R, F>(
+        &mut self,
+        patience: Duration,
+        question: Q,
+        ask: impl FnOnce(JobClient<Channel>, tonic::Request<Q>) -> F,
+    ) -> Result<R>
+    where
+        F: Future<Output = std::result::Result<tonic::Response<R>, tonic::Status>>,
+    {
         let (request, jobs) = (self.network.request(question)?, self.jobs.clone());
         let late = || Error::new(Kind::Unavailable, format!("the coordinator at {} does not answer", self.address));
-        let answer = self.runtime.block_on(async { tokio::time::timeout(PATIENCE, ask(jobs, request)).await });
+        let answer = self.runtime.block_on(async { tokio::time::timeout(patience, ask(jobs, request)).await });
         answer.map_err(|_| late())?.map(tonic::Response::into_inner).map_err(|status| {
             let what = if status.message().is_empty() { status.code().to_string() } else { status.message().to_owned() };
             Error::new(Kind::Unavailable, what).at(self.address.clone())
@@ -58,7 +72,7 @@ impl Client {
     /// Names a snapshot of all that is read by now; its epoch.
     pub fn snapshot(&mut self, name: &str) -> Result<u64> {
         let request = SnapshotRequest { wait: true, name: name.to_owned() };
-        let reply = self.ask(request, |mut jobs, q| async move { jobs.snapshot(q).await })?;
+        let reply = self.ask_within(SNAPSHOT_PATIENCE, request, |mut jobs, q| async move { jobs.snapshot(q).await })?;
         if reply.accepted { Ok(reply.epoch) } else { Err(Error::new(Kind::Invalid, reply.reason)) }
     }
 

@@ -47,7 +47,7 @@ impl CoordinatorJob {
         let listener = Listener::start(runtime.handle(), &self.listen, &self.network, services)?;
         ready(listener.address(), Stopper(told.clone()));
         let shape = self.claim.graph.shape()?.nodes;
-        let (place, term) = (store.place().to_owned(), crate::restore::read_log(&store)?.term);
+        let (place, tail) = (store.place().to_owned(), crate::restore::read_log(&store)?);
         let mut office = Office {
             shape: super::dataflow::shape_text(&shape),
             fingerprint: super::dataflow::fingerprint(&shape),
@@ -62,7 +62,8 @@ impl CoordinatorJob {
             running: None,
             runs: 0,
             books: BTreeMap::new(),
-            term,
+            term: tail.term,
+            ran_before: tail.last.is_some(),
             began: now(),
             looked: now(),
             worked: false,
@@ -121,6 +122,8 @@ pub(super) struct Office {
     pub(super) books: BTreeMap<u32, Option<Book>>,
     /// The newest term in the log.
     pub(super) term: u64,
+    /// Whether the log had a manifest when this process began.
+    pub(super) ran_before: bool,
     /// When this process began.
     pub(super) began: i64,
     /// When it was last looked who is there.

@@ -14,7 +14,8 @@ pub(super) struct Wish {
     name: String,
     /// The barrier that it must have.
     epoch: u64,
-    answer: oneshot::Sender<SnapshotReply>,
+    /// Nobody waits where there is none.
+    answer: Option<oneshot::Sender<SnapshotReply>>,
 }
 
 fn refused(e: &Error) -> SnapshotReply {
@@ -33,7 +34,13 @@ impl Office {
             let _gone = answer.send(SnapshotReply { accepted: false, reason, epoch: 0 });
             return;
         };
-        self.wishes.push(Wish { name: asked.name, epoch: running.coordinator.next_epoch(), answer });
+        let epoch = running.coordinator.next_epoch();
+        if asked.wait {
+            self.wishes.push(Wish { name: asked.name, epoch, answer: Some(answer) });
+        } else {
+            let _gone = answer.send(SnapshotReply { accepted: true, reason: String::new(), epoch });
+            self.wishes.push(Wish { name: asked.name, epoch, answer: None });
+        }
     }
 
     /// Names what has been published for those who wait.
@@ -52,7 +59,7 @@ impl Office {
                     Ok(()) => SnapshotReply { accepted: true, reason: String::new(), epoch },
                     Err(e) => refused(&e),
                 };
-                let _gone = wish.answer.send(reply);
+                let _gone = wish.answer.map(|answer| answer.send(reply));
             });
         }
         Ok(())

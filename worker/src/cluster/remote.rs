@@ -1,7 +1,5 @@
 //! A crew of slots in other processes: what the coordinator wants of a slot becomes an order to its worker.
 
-use std::collections::BTreeSet;
-
 use watershed_runtime::coordinator::NewSlot;
 use watershed_runtime::error::Result;
 use watershed_runtime::key::SlotId;
@@ -19,8 +17,6 @@ pub(super) struct Remote {
     pub(super) era: Era,
     /// Slots a worker has.
     pub(super) each: u16,
-    /// Slots that have left.
-    pub(super) released: BTreeSet<SlotId>,
 }
 
 impl Remote {
@@ -41,12 +37,10 @@ impl Crew for Remote {
     }
 
     fn start(&mut self, _term: u64, new: NewSlot) -> Result<()> {
-        self.released.remove(&new.id);
         self.order(self.worker_of(new.id), &Order::Start(Start::new(&new)))
     }
 
     fn release(&mut self, slot: SlotId) -> Result<()> {
-        self.released.insert(slot);
         self.order(self.worker_of(slot), &Order::Release(slot))
     }
 }

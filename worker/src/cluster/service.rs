@@ -133,7 +133,11 @@ impl Job for Service {
         self.ask(|to| Ask::Snapshot(asked, to)).await
     }
 
-    async fn stop(&self, _: Request<StopRequest>) -> Result<Response<StopReply>, Status> {
+    async fn stop(&self, request: Request<StopRequest>) -> Result<Response<StopReply>, Status> {
+        if request.into_inner().drain {
+            let reason = "a job cannot be drained yet: stop it with a snapshot, and the next start goes on from there".to_owned();
+            return Ok(Response::new(StopReply { accepted: false, reason }));
+        }
         self.ask(Ask::Stop).await
     }
 

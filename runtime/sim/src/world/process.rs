@@ -114,9 +114,21 @@ pub(super) struct Host {
 }
 
 impl Host {
-    /// Whether its waker was called since the last look.
-    pub(super) fn take_flag(&self) -> bool {
-        self.flag.0.swap(false, Ordering::Relaxed)
+    /// Lets its slot run.
+    pub(super) fn run(&mut self, at: usize, net: &mut Net, ground: &mut Ground) -> Status {
+        if self.flag.0.swap(false, Ordering::Relaxed) {
+            self.slot.wake();
+        }
+        let status = self.slot.run(ground.now, &mut Mouth { net, me: SlotId(at as u16) });
+        let late = self.slot.late();
+        if late > 0 && ground.expected.late == 0 {
+            ground.broken(|| format!("I6: {late} rows are late at slot {at}"));
+        }
+        (self.busy, self.timeout) = match status {
+            Status::Busy => (true, None),
+            Status::Idle(t) => (false, t.filter(|t| *t > ground.now)),
+        };
+        status
     }
 
     pub(super) fn wants(&self, now: i64) -> bool {
@@ -226,19 +238,7 @@ impl Process {
     /// Lets a slot run.
     pub(super) fn run_slot(&mut self, at: usize, ground: &mut Ground) {
         let Some(Some(host)) = self.hosts.get_mut(at) else { return };
-        if host.flag.0.swap(false, Ordering::Relaxed) {
-            host.slot.wake();
-        }
-        let mut mouth = Mouth { net: &mut self.net, me: SlotId(at as u16) };
-        let status = host.slot.run(ground.now, &mut mouth);
-        let late = host.slot.late();
-        if late > 0 && ground.expected.late == 0 {
-            ground.broken(|| format!("I6: {late} rows are late at slot {at}"));
-        }
-        (host.busy, host.timeout) = match status {
-            Status::Busy => (true, None),
-            Status::Idle(t) => (false, t.filter(|t| *t > ground.now)),
-        };
+        let status = host.run(at, &mut self.net, ground);
         if !self.net.cuts.is_empty() {
             self.copies_kept(ground);
         }

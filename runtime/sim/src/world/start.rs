@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use watershed_runtime::coordinator::{Coordinator, Input, NewSlot};
 use watershed_runtime::error::{Error, Kind, Result};
+use watershed_runtime::graph::Graph;
 use watershed_runtime::key::{Assignment, GroupSet, KeySpace, SlotId};
 use watershed_runtime::protocol::epoch::Pace;
 use watershed_runtime::protocol::log::{LogEffect, LogReader, LogWriter, Put, Tail};
@@ -157,7 +158,15 @@ impl Process {
         let segment = begun.manifest.handles.iter().map(|h| h.handle.version).max().unwrap_or(0).max(begun.table.version) + 1;
         let members = begun.manifest.members.clone();
         for id in &members {
-            let mut host = self.host(*id, &begun.table, &members, begun.manifest.epoch + 1, segment, None, ground)?;
+            let seat = Seat {
+                id: *id,
+                table: &begun.table,
+                members: &members,
+                epoch: begun.manifest.epoch + 1,
+                segment,
+                joins_at: None,
+            };
+            let mut host = make(self.term, &self.graph, seat, ground)?;
             restore(&mut host.slot, &begun.manifest, &begun.table.groups_of(*id), ground)?;
             host.slot.start_from(&begun.manifest)?;
             if let Some(place) = self.hosts.get_mut(usize::from(id.0)) {
@@ -167,42 +176,13 @@ impl Process {
         Ok(())
     }
 
-    #[expect(clippy::too_many_arguments, reason = "a slot's whole configuration, in one place")]
-    fn host(
-        &self,
-        id: SlotId,
-        table: &Assignment,
-        members: &[SlotId],
-        epoch: u64,
-        segment: u64,
-        joins_at: Option<Arc<Barrier>>,
-        ground: &Ground,
-    ) -> Result<Host> {
-        let flag = Arc::new(Flag::default());
-        let config = SlotConfig {
-            id,
-            term: self.term,
-            graph: self.graph.clone(),
-            assignment: table.clone(),
-            members: members.to_vec(),
-            epoch,
-            window: ground.plan.window,
-            segment,
-            joins_at,
-            waker: Self::waker(&flag),
-            tuning: ground.plan.tuning,
-        };
-        let mut slot = Slot::new(config)?;
-        #[cfg(feature = "mutants")]
-        slot.set_rules(ground.rules);
-        Ok(Host { slot, flag, busy: true, timeout: None })
-    }
-
     /// A slot that joins.
     pub(super) fn join(&mut self, new: NewSlot, ground: &mut Ground) -> Result<()> {
         let NewSlot { id, epoch, members, table, joins_at } = new;
         ground.seen.see(Cover::ScaleOut);
-        let mut host = self.host(id, &table, &members, epoch, table.version + 1, Some(joins_at), ground)?;
+        let segment = table.version + 1;
+        let seat = Seat { id, table: &table, members: &members, epoch, segment, joins_at: Some(joins_at) };
+        let mut host = make(self.term, &self.graph, seat, ground)?;
         host.slot.start(&[])?;
         match self.hosts.get_mut(usize::from(id.0)) {
             Some(place @ None) => *place = Some(host),
@@ -210,6 +190,39 @@ impl Process {
         }
         Ok(())
     }
+}
+
+/// What is a slot's own when it is made.
+pub(super) struct Seat<'a> {
+    pub(super) id: SlotId,
+    pub(super) table: &'a Assignment,
+    pub(super) members: &'a [SlotId],
+    pub(super) epoch: u64,
+    pub(super) segment: u64,
+    pub(super) joins_at: Option<Arc<Barrier>>,
+}
+
+/// Makes a slot of a run, with nothing in it.
+pub(super) fn make(term: u64, graph: &Arc<Graph>, seat: Seat<'_>, ground: &Ground) -> Result<Host> {
+    let Seat { id, table, members, epoch, segment, joins_at } = seat;
+    let flag = Arc::new(Flag::default());
+    let config = SlotConfig {
+        id,
+        term,
+        graph: graph.clone(),
+        assignment: table.clone(),
+        members: members.to_vec(),
+        epoch,
+        window: ground.plan.window,
+        segment,
+        joins_at,
+        waker: Process::waker(&flag),
+        tuning: ground.plan.tuning,
+    };
+    let mut slot = Slot::new(config)?;
+    #[cfg(feature = "mutants")]
+    slot.set_rules(ground.rules);
+    Ok(Host { slot, flag, busy: true, timeout: None })
 }
 
 /// Reads these groups out of the manifest's files.

@@ -8,15 +8,15 @@ use watershed_runtime::error::{Error, Result};
 use watershed_runtime::graph::Graph;
 use watershed_runtime::key::{Assignment, SlotId};
 use watershed_runtime::protocol::manifest::Manifest;
-use watershed_runtime::slot::{Barrier, Command, Event, Kept, Report, Slot, SlotConfig, Status};
+use watershed_runtime::slot::{Command, Event, Kept, Report, Slot};
 
 use super::super::cover::Cover;
 use super::super::laws::{copies_kept, look_at_host, one_owner};
 use super::super::net::{COORDINATOR, Mouth, Net, Queue};
 use super::super::plan::MAX_SLOTS;
-use super::super::process::{Flag, Ground, Host, Process, said, shown};
+use super::super::process::{Ground, Host, said, shown};
 use super::super::source::Readers;
-use super::super::start::restore;
+use super::super::start::{Seat, make, restore};
 
 /// What is going on among the slots, for triggers.
 #[derive(Debug, Default)]
@@ -63,7 +63,8 @@ impl Band {
         ground: &mut Ground,
     ) -> Result<()> {
         let segment = manifest.handles.iter().map(|h| h.handle.version).max().unwrap_or(0).max(table.version) + 1;
-        let mut host = self.host(id, table, &manifest.members, manifest.epoch + 1, segment, None, ground)?;
+        let (members, epoch) = (&manifest.members, manifest.epoch + 1);
+        let mut host = make(self.term, &self.graph, Seat { id, table, members, epoch, segment, joins_at: None }, ground)?;
         let mut groups = table.groups_of(id);
         if let Some(kept) = kept {
             let inherited = host.slot.inherit(kept, manifest);
@@ -79,7 +80,8 @@ impl Band {
     pub(super) fn join(&mut self, new: NewSlot, ground: &mut Ground) -> Result<()> {
         let NewSlot { id, epoch, members, table, joins_at } = new;
         ground.seen.see(Cover::ScaleOut);
-        let mut host = self.host(id, &table, &members, epoch, 1, Some(joins_at), ground)?;
+        let seat = Seat { id, table: &table, members: &members, epoch, segment: 1, joins_at: Some(joins_at) };
+        let mut host = make(self.term, &self.graph, seat, ground)?;
         host.slot.start(&[])?;
         self.put(id, host)
     }
@@ -92,37 +94,6 @@ impl Band {
             }
             Some(Some(_)) | None => Err(Error::broken("I8", format!("slot {} is made, but is there already", id.0))),
         }
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "a slot's whole configuration, in one place")]
-    fn host(
-        &self,
-        id: SlotId,
-        table: &Assignment,
-        members: &[SlotId],
-        epoch: u64,
-        segment: u64,
-        joins_at: Option<Arc<Barrier>>,
-        ground: &Ground,
-    ) -> Result<Host> {
-        let flag = Arc::new(Flag::default());
-        let config = SlotConfig {
-            id,
-            term: self.term,
-            graph: self.graph.clone(),
-            assignment: table.clone(),
-            members: members.to_vec(),
-            epoch,
-            window: ground.plan.window,
-            segment,
-            joins_at,
-            waker: Process::waker(&flag),
-            tuning: ground.plan.tuning,
-        };
-        let mut slot = Slot::new(config)?;
-        #[cfg(feature = "mutants")]
-        slot.set_rules(ground.rules);
-        Ok(Host { slot, flag, busy: true, timeout: None })
     }
 
     /// A slot is gone, and what was under way to and from it.
@@ -184,19 +155,7 @@ impl Band {
     /// Lets a slot run.
     pub(super) fn run_slot(&mut self, at: usize, ground: &mut Ground) {
         let Some(Some(host)) = self.hosts.get_mut(at) else { return };
-        if host.take_flag() {
-            host.slot.wake();
-        }
-        let mut mouth = Mouth { net: &mut self.net, me: SlotId(at as u16) };
-        let status = host.slot.run(ground.now, &mut mouth);
-        let late = host.slot.late();
-        if late > 0 && ground.expected.late == 0 {
-            ground.broken(|| format!("I6: {late} rows are late at slot {at}"));
-        }
-        (host.busy, host.timeout) = match status {
-            Status::Busy => (true, None),
-            Status::Idle(t) => (false, t.filter(|t| *t > ground.now)),
-        };
+        let status = host.run(at, &mut self.net, ground);
         if !self.net.cuts.is_empty() {
             self.copies_kept(ground);
         }
