@@ -74,7 +74,7 @@ impl Upkeep {
         }
         let mut files = newest.files.clone();
         files.sort_by_key(|f| (f.from_epoch, f.to_epoch));
-        let metas: Vec<FileMeta> = files.iter().map(meta).collect();
+        let metas: Vec<FileMeta> = files.iter().map(StateFile::meta).collect();
         if let Some(range) = plan_merge(&metas) {
             let chosen: Vec<StateFile> = files.get(range).unwrap_or_default().to_vec();
             let (store, busy, young) = (store.clone(), self.busy.clone(), self.young.clone());
@@ -98,10 +98,6 @@ impl Upkeep {
             });
         }
     }
-}
-
-fn meta(f: &StateFile) -> FileMeta {
-    FileMeta { bytes: f.bytes, level: f.level }
 }
 
 fn merge_files(store: &Store, age: Age, files: &[StateFile]) -> Result<StateFile> {

@@ -12,6 +12,7 @@ use crate::env::{Position, SinkHandle, SplitId};
 use crate::error::{Error, Kind, Result};
 use crate::graph::NodeShape;
 use crate::key::{Assignment, GroupSet, KeyGroup, KeySpace, SlotId};
+use crate::state::snapshot::FileMeta;
 use crate::time::Time;
 
 /// The format this version writes, and the newest it reads.
@@ -94,6 +95,14 @@ pub struct StateFile {
     pub level: u8,
     /// Whose.
     pub groups: Groups,
+}
+
+impl StateFile {
+    /// What decides when it is merged.
+    #[must_use]
+    pub fn meta(&self) -> FileMeta {
+        FileMeta { bytes: self.bytes, level: self.level, epochs: (self.from_epoch, self.to_epoch) }
+    }
 }
 
 /// How far one split has been read.

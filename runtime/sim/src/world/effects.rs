@@ -9,7 +9,7 @@ use watershed_runtime::protocol::gc::{Keep, collect, object};
 use watershed_runtime::protocol::manifest::{Groups, Manifest, StateFile};
 use watershed_runtime::slot::{Command, Event};
 use watershed_runtime::state::EncodedRun;
-use watershed_runtime::state::snapshot::{FileInfo, FileMeta, Index, merge, plan_merge, write_file};
+use watershed_runtime::state::snapshot::{FileInfo, Index, merge, plan_merge, write_file};
 
 use super::cover::Cover;
 use super::net::COORDINATOR;
@@ -137,7 +137,7 @@ impl Process {
         if files.len() != manifest.files.len() {
             return Ok(());
         }
-        let metas: Vec<_> = files.iter().map(|(f, _)| FileMeta { bytes: f.bytes, level: f.level }).collect();
+        let metas: Vec<_> = files.iter().map(|(f, _)| f.meta()).collect();
         let Some(range) = plan_merge(&metas) else { return Ok(()) };
         let base = range.start == 0;
         let Some(inputs) = files.get(range) else { return Ok(()) };

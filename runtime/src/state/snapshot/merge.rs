@@ -45,6 +45,10 @@ impl<'a> Cursor<'a> {
         self.head = self.item().map(|i| (self.space.group(i.item.hash), i.table, i.item.hash));
     }
 
+    fn group(&self) -> Option<KeyGroup> {
+        self.head.map(|(group, ..)| group)
+    }
+
     fn item(&self) -> Option<Stored<'_>> {
         self.block.item(self.at).map(|(item, _)| item)
     }
@@ -76,11 +80,26 @@ impl<'a> Cursor<'a> {
 pub fn merge(files: &[&[u8]], keep: Option<&GroupSet>, drop_tombstones: bool) -> Result<Vec<u8>> {
     let mut cursors = files.iter().map(|f| Cursor::open(f)).collect::<Result<Vec<_>>>()?;
     let mut out = FileWriter::new(covered(&cursors, drop_tombstones)?);
+    // Each slot wrote a file of its own, so of many files few have a group: the others are looked at once for each group.
+    while let Some(group) = cursors.iter().filter_map(Cursor::group).min() {
+        let mut here: Vec<&mut Cursor<'_>> = cursors.iter_mut().filter(|c| c.group() == Some(group)).collect();
+        merge_group(group, &mut here, keep.is_none_or(|k| k.contains(group)), drop_tombstones, &mut out)?;
+    }
+    out.finish()
+}
+
+fn merge_group(
+    group: KeyGroup,
+    cursors: &mut [&mut Cursor<'_>],
+    keep: bool,
+    drop_tombstones: bool,
+    out: &mut FileWriter,
+) -> Result<()> {
     let mut equal: Vec<usize> = Vec::with_capacity(cursors.len());
     loop {
-        // At most a base and sixteen deltas: looking at each is as fast as a heap.
+        // Mostly a base and sixteen deltas: looking at each is as fast as a heap.
         equal.clear();
-        for (n, c) in cursors.iter().enumerate().filter(|(_, c)| c.head.is_some()) {
+        for (n, c) in cursors.iter().enumerate().filter(|(_, c)| c.group() == Some(group)) {
             match equal.last().and_then(|least| cursors.get(*least)).map_or(Ordering::Less, |least| c.before(least)) {
                 Ordering::Less => {
                     equal.clear();
@@ -90,12 +109,12 @@ pub fn merge(files: &[&[u8]], keep: Option<&GroupSet>, drop_tombstones: bool) ->
                 Ordering::Greater => {}
             }
         }
-        let Some(newest) = equal.last().and_then(|n| cursors.get(*n)) else { break };
-        if let (Some((group, table, _)), Some(item)) = (newest.head, newest.item()) {
-            let wanted = keep.is_none_or(|k| k.contains(group)) && !(drop_tombstones && item.item.value.is_none());
-            if wanted {
-                out.push(table, group, item.framed.get(4..).unwrap_or_default())?;
-            }
+        let Some(newest) = equal.last().and_then(|n| cursors.get(*n)) else { return Ok(()) };
+        if let (Some((_, table, _)), Some(item)) = (newest.head, newest.item())
+            && keep
+            && !(drop_tombstones && item.item.value.is_none())
+        {
+            out.push(table, group, item.framed.get(4..).unwrap_or_default())?;
         }
         for n in &equal {
             if let Some(c) = cursors.get_mut(*n) {
@@ -103,7 +122,6 @@ pub fn merge(files: &[&[u8]], keep: Option<&GroupSet>, drop_tombstones: bool) ->
             }
         }
     }
-    out.finish()
 }
 
 fn covered(cursors: &[Cursor<'_>], base: bool) -> Result<FileInfo> {

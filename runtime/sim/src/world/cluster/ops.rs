@@ -10,7 +10,7 @@ use watershed_runtime::protocol::entry::LATEST;
 use watershed_runtime::protocol::gc::{Age, Keep, collect, object};
 use watershed_runtime::protocol::log::Put;
 use watershed_runtime::protocol::manifest::{Groups, HandleEntry, Manifest, StateFile};
-use watershed_runtime::state::snapshot::{FileMeta, Index, merge, plan_merge};
+use watershed_runtime::state::snapshot::{Index, merge, plan_merge};
 
 use super::super::cover::Cover;
 use super::super::laws::look_at_log;
@@ -187,7 +187,7 @@ impl Office {
         if files.len() != manifest.files.len() {
             return Ok(());
         }
-        let metas: Vec<_> = files.iter().map(|(f, _)| FileMeta { bytes: f.bytes, level: f.level }).collect();
+        let metas: Vec<_> = files.iter().map(|(f, _)| f.meta()).collect();
         let Some(range) = plan_merge(&metas) else { return Ok(()) };
         let base = range.start == 0;
         let Some(inputs) = files.get(range) else { return Ok(()) };
