@@ -1,27 +1,37 @@
-//! `/metrics`, `/healthz`, `/readyz`: a running job for monitors and orchestrators.
+//! `/metrics`, `/healthz`, `/readyz`: a running process for monitors and orchestrators.
 //!
-//! Three small answers to GET do not need a web framework: requests are parsed by `httparse`, answered one at a time on one thread, and
-//! the connection is closed. It serves no secrets and takes no commands; it is off unless an address is given.
+//! Three small answers to GET do not need a web framework: requests are parsed by `httparse`, each is answered on a thread of its own (few at a
+//! time), and the connection is closed. So a client that says nothing, or numbers that take a moment, keep no probe waiting. It serves no
+//! secrets and takes no commands; it is off unless an address is given.
 //!
-//! Alive is not ready: `/healthz` answers as long as the process does, `/readyz` only while the job runs and every slot answers.
+//! Alive is not ready: a process that is not alive is to be ended and started again, one that is not ready is to be left alone. What either
+//! means, the process itself says ([`Watched`]): a whole job, a coordinator and a worker mean different things by it.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use watershed_runtime::error::{Error, Kind, Result};
 
-use crate::local::Handle;
-use crate::metrics;
-use crate::telemetry::NodeName;
-
 /// The most bytes of a request's head.
 const HEAD: usize = 8192;
 /// How long a client may take to say or to hear something.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// Clients at a time; whoever comes beyond is not listened to.
+const CLIENTS: usize = 16;
+
+/// What a process says of itself; a refusal says why, in a sentence.
+pub trait Watched: Send + Sync + 'static {
+    /// Its numbers, in the text format of Prometheus.
+    fn metrics(&self) -> std::result::Result<String, String>;
+    /// Whether it still turns.
+    fn alive(&self) -> std::result::Result<(), String>;
+    /// Whether it can do now what it is there for.
+    fn ready(&self) -> std::result::Result<(), String>;
+}
 
 /// Serves until it is dropped.
 #[derive(Debug)]
@@ -32,8 +42,8 @@ pub struct HttpServer {
 }
 
 impl HttpServer {
-    /// Serves the job behind `handle` at an address such as `127.0.0.1:9090`; port 0 takes any.
-    pub fn start(address: &str, job: &str, handle: Handle, names: Vec<NodeName>) -> Result<Self> {
+    /// Serves what `watched` says at an address such as `127.0.0.1:9090`; port 0 takes any.
+    pub fn start(address: &str, watched: impl Watched) -> Result<Self> {
         let failed = |e: std::io::Error| {
             Error::new(Kind::Unavailable, format!("cannot serve HTTP at {address}"))
                 .advise("give --http an address and a port that are free, such as 127.0.0.1:9090")
@@ -42,16 +52,25 @@ impl HttpServer {
         let listener = TcpListener::bind(address).map_err(failed)?;
         let bound = listener.local_addr().map_err(failed)?;
         let over = Arc::new(AtomicBool::new(false));
-        let (ended, job) = (over.clone(), job.to_owned());
+        let (ended, watched, clients) = (over.clone(), Arc::new(watched), Arc::new(AtomicUsize::new(0)));
         let serve = move || {
             for stream in listener.incoming() {
                 if ended.load(Ordering::Acquire) {
                     return;
                 }
-                if let Ok(stream) = stream {
-                    // A client that went away needs no answer.
-                    let _gone = answer(stream, &job, &handle, &names);
+                let Ok(stream) = stream else { continue };
+                let seat = Seat::take(&clients);
+                if seat.0.load(Ordering::Relaxed) > CLIENTS {
+                    continue;
                 }
+                let watched = watched.clone();
+                let one = move || {
+                    let _seat = seat;
+                    // A client that went away needs no answer.
+                    let _gone = answer(stream, &*watched);
+                };
+                // No thread to be had: it asks again.
+                let _answering = std::thread::Builder::new().name("http-client".into()).spawn(one);
             }
         };
         let thread = std::thread::Builder::new().name("http".into()).spawn(serve).map_err(failed)?;
@@ -77,11 +96,27 @@ impl Drop for HttpServer {
     }
 }
 
-fn answer(mut stream: TcpStream, job: &str, handle: &Handle, names: &[NodeName]) -> std::io::Result<()> {
+/// A client, as long as it is answered.
+struct Seat(Arc<AtomicUsize>);
+
+impl Seat {
+    fn take(of: &Arc<AtomicUsize>) -> Self {
+        of.fetch_add(1, Ordering::Relaxed);
+        Self(of.clone())
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+fn answer(mut stream: TcpStream, watched: &dyn Watched) -> std::io::Result<()> {
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     let (status, kind, body) = match path(&mut stream)? {
-        Ok(path) => page(&path, job, handle, names),
+        Ok(path) => page(&path, watched),
         Err(status) => (status, TEXT, String::new()),
     };
     let length = body.len();
@@ -91,20 +126,18 @@ fn answer(mut stream: TcpStream, job: &str, handle: &Handle, names: &[NodeName])
 }
 
 const TEXT: &str = "text/plain; charset=utf-8";
+const NUMBERS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-fn page(path: &str, job: &str, handle: &Handle, names: &[NodeName]) -> (&'static str, &'static str, String) {
-    match path {
-        "/healthz" => ("200 OK", TEXT, "alive\n".into()),
-        "/readyz" => match handle.status() {
-            Some(s) if s.nodes.len() >= s.slots.len() => ("200 OK", TEXT, "ready\n".into()),
-            Some(s) => ("503 Service Unavailable", TEXT, format!("{} of {} slots answer\n", s.nodes.len(), s.slots.len())),
-            None => ("503 Service Unavailable", TEXT, "the job is over\n".into()),
-        },
-        "/metrics" => match handle.status() {
-            Some(s) => ("200 OK", "text/plain; version=0.0.4; charset=utf-8", metrics::text(job, &s, names)),
-            None => ("503 Service Unavailable", TEXT, "the job is over\n".into()),
-        },
-        _ => ("404 Not Found", TEXT, "there are /metrics, /healthz and /readyz\n".into()),
+fn page(path: &str, watched: &dyn Watched) -> (&'static str, &'static str, String) {
+    let said = match path {
+        "/healthz" => watched.alive().map(|()| (TEXT, "alive\n".to_owned())),
+        "/readyz" => watched.ready().map(|()| (TEXT, "ready\n".to_owned())),
+        "/metrics" => watched.metrics().map(|text| (NUMBERS, text)),
+        _ => return ("404 Not Found", TEXT, "there are /metrics, /healthz and /readyz\n".into()),
+    };
+    match said {
+        Ok((kind, body)) => ("200 OK", kind, body),
+        Err(why) => ("503 Service Unavailable", TEXT, why + "\n"),
     }
 }
 
@@ -125,5 +158,45 @@ fn path(stream: &mut TcpStream) -> std::io::Result<std::result::Result<String, &
             Ok(httparse::Status::Partial) if n > 0 && bytes.len() < HEAD => {}
             Ok(httparse::Status::Partial) | Err(_) => return Ok(Err("400 Bad Request")),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Sick;
+
+    impl Watched for Sick {
+        fn metrics(&self) -> std::result::Result<String, String> {
+            Ok("watershed_epoch 7\n".into())
+        }
+
+        fn alive(&self) -> std::result::Result<(), String> {
+            Ok(())
+        }
+
+        fn ready(&self) -> std::result::Result<(), String> {
+            Err("it has no session".into())
+        }
+    }
+
+    fn get(server: &HttpServer, path: &str) -> String {
+        let mut stream = TcpStream::connect(server.address()).unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: here\r\n\r\n").unwrap();
+        let mut said = String::new();
+        stream.read_to_string(&mut said).unwrap();
+        said
+    }
+
+    #[test]
+    fn a_process_that_is_not_ready_says_why_and_who_says_nothing_keeps_nobody_waiting() {
+        let server = HttpServer::start("127.0.0.1:0", Sick).unwrap();
+        let _silent: Vec<TcpStream> = (0..3).map(|_| TcpStream::connect(server.address()).unwrap()).collect();
+        assert!(get(&server, "/healthz").starts_with("HTTP/1.1 200 OK\r\n"));
+        let ready = get(&server, "/readyz?verbose");
+        assert!(ready.starts_with("HTTP/1.1 503 ") && ready.ends_with("\r\n\r\nit has no session\n"), "{ready}");
+        assert!(get(&server, "/metrics").ends_with("watershed_epoch 7\n"));
+        assert!(get(&server, "/").starts_with("HTTP/1.1 404 "));
     }
 }

@@ -28,7 +28,7 @@ use crate::clock::unique;
 use crate::crew::Threads;
 use crate::host::{Host, HostEvent, HostSender, clock, explain_fenced};
 use crate::restore::Restore;
-use crate::slots::{Directory, SlotMessage};
+use crate::slots::{Directory, SlotNumbers};
 use crate::takeover::{Claim, Restored, TakenOver};
 
 /// What somebody outside wants of a running job.
@@ -108,18 +108,11 @@ impl Status {
 
     /// Adds what the slots know. Waits for them, so it is done on the asker's thread and never on the coordinator's.
     fn ask(mut self, directory: &Directory) -> Self {
-        let (to, answers) = channel();
-        for slot in directory.here() {
-            directory.send(slot, SlotMessage::Stats(to.clone()));
+        for SlotNumbers { slot, nodes, waiting, moves, blocked: _ } in directory.numbers(Duration::from_secs(2)) {
+            self.nodes.push((slot.0, nodes));
+            self.moves.push((slot.0, moves));
+            self.waiting.extend(waiting);
         }
-        drop(to);
-        // A slot answers between two steps; one that is gone does not count.
-        while let Ok(numbers) = answers.recv_timeout(Duration::from_secs(2)) {
-            self.nodes.push((numbers.slot.0, numbers.nodes));
-            self.moves.push((numbers.slot.0, numbers.moves));
-            self.waiting.extend(numbers.waiting);
-        }
-        self.nodes.sort_by_key(|(s, _)| *s);
         self
     }
 }

@@ -124,6 +124,18 @@ impl Directory {
         }
     }
 
+    /// What the slots of this process say of themselves. A slot answers between two steps; one that has not within `patience` does not count.
+    pub(crate) fn numbers(&self, patience: Duration) -> Vec<SlotNumbers> {
+        let (to, answers) = channel();
+        for slot in self.here() {
+            self.send(slot, SlotMessage::Stats(to.clone()));
+        }
+        drop(to);
+        let mut all: Vec<SlotNumbers> = std::iter::from_fn(|| answers.recv_timeout(patience).ok()).collect();
+        all.sort_by_key(|n| n.slot);
+        all
+    }
+
     /// The slots of this process.
     pub(crate) fn here(&self) -> Vec<SlotId> {
         let routes = self.routes();

@@ -24,7 +24,8 @@ use super::{Settings, flags};
 use crate::LocalJob;
 use crate::cluster::client::Client;
 use crate::cluster::supervise::Supervisor;
-use crate::cluster::{CoordinatorJob, WorkerJob};
+use crate::cluster::{CoordinatorJob, CoordinatorWatch, WorkerJob, WorkerWatch};
+use crate::http::{HttpServer, Watched};
 use crate::local::Outcome;
 use crate::telemetry::log::{Format, Log};
 use crate::transport::{Auth, Network, Tls, TlsFiles, Token, Verifier};
@@ -73,7 +74,7 @@ pub fn coordinator_command(job: Option<Arg>) -> Command {
         .arg(value("listen", "ADDR", "Where workers and commands reach it [default: 127.0.0.1:7100]"))
         .arg(replicas("Workers to begin with [default: 1]"))
         .arg(supervised_arg())
-        .args(flags::run_args().into_iter().filter(|a| !["slots", "http", "replicas"].contains(&a.get_id().as_str())))
+        .args(flags::run_args().into_iter().filter(|a| !["slots", "replicas"].contains(&a.get_id().as_str())))
         .args(network_args())
 }
 
@@ -93,7 +94,7 @@ pub fn worker_command(job: Option<Arg>) -> Command {
         .arg(value("advertise", "ADDR", "The address that they use, if that is another"))
         .arg(value("memory-bytes", "BYTES", "How much state it has room for").value_parser(value_parser!(u64)))
         .arg(supervised_arg())
-        .args(flags::run_args().into_iter().filter(|a| ["slots", "log-format"].contains(&a.get_id().as_str())))
+        .args(flags::run_args().into_iter().filter(|a| ["slots", "http", "log-format"].contains(&a.get_id().as_str())))
         .args(network_args())
 }
 
@@ -184,6 +185,15 @@ fn ends<T>(log: &Log, result: Result<T>, code: impl FnOnce(T) -> u8) -> ExitCode
     }
 }
 
+/// Serves what a process says of itself, if that is asked for.
+fn serve(typed: &ArgMatches, log: &Log, watched: impl Watched) -> Result<Option<HttpServer>> {
+    let Some(address) = given(typed, "http") else { return Ok(None) };
+    let server = HttpServer::start(&address, watched)?;
+    let page = format!("http://{}/metrics", server.address());
+    log.event("http", &page, json!({ "address": server.address().to_string() }));
+    Ok(Some(server))
+}
+
 /// Runs `coordinator`.
 #[must_use]
 pub fn coordinate(typed: &ArgMatches, graph: Graph, settings: &Settings) -> ExitCode {
@@ -192,6 +202,11 @@ pub fn coordinate(typed: &ArgMatches, graph: Graph, settings: &Settings) -> Exit
     let storage = given(typed, "storage").or_else(|| settings.storage.clone());
     let storage = storage.unwrap_or_else(|| LocalJob::default_storage(&settings.name).display().to_string());
     let listen = given(typed, "listen").unwrap_or_else(|| "127.0.0.1:7100".into());
+    let watch = CoordinatorWatch::new(&settings.name);
+    let _http = match serve(typed, &log, watch.clone()) {
+        Ok(server) => server,
+        Err(e) => return ends::<()>(&log, Err(e), |()| 0),
+    };
     let run = || -> Result<Outcome> {
         let keys = match number(typed, "key-groups")? {
             None => settings.keys,
@@ -209,6 +224,7 @@ pub fn coordinate(typed: &ArgMatches, graph: Graph, settings: &Settings) -> Exit
             .drop_unmatched(settings.drop_unmatched)
             .listen(&listen)
             .network(network(typed)?)
+            .watch(watch.clone())
             .tells({
                 let log = log.clone();
                 move |sentence| log.event("run", sentence, json!({ "message": sentence }))
@@ -234,7 +250,7 @@ pub fn coordinate(typed: &ArgMatches, graph: Graph, settings: &Settings) -> Exit
         log.event(event, sentence, json!({}));
         if supervised {
             let phase = if *outcome == Outcome::Stopped { Phase::Stopped } else { Phase::Finished };
-            let stayed = network(typed).and_then(|n| stay_and_tell(&settings.name, &storage, phase, &listen, &n));
+            let stayed = network(typed).and_then(|n| stay_and_tell(&watch, &settings.name, &storage, phase, &listen, &n));
             return ends(&log, stayed, |()| 0);
         }
     }
@@ -247,6 +263,11 @@ pub fn work(typed: &ArgMatches, graph: Graph, settings: &Settings) -> ExitCode {
     let name = given(typed, "name").unwrap_or_else(|| "worker-0".into());
     let log = Log::new(settings.format, &format!("{} {name}", settings.name));
     let supervised = is_supervised(typed);
+    let watch = WorkerWatch::new(&settings.name);
+    let _http = match serve(typed, &log, watch.clone()) {
+        Ok(server) => server,
+        Err(e) => return ends::<()>(&log, Err(e), |()| 0),
+    };
     let run = || -> Result<()> {
         if supervised {
             ends_when_told()?;
@@ -259,10 +280,12 @@ pub fn work(typed: &ArgMatches, graph: Graph, settings: &Settings) -> ExitCode {
             .memory_bytes(number(typed, "memory-bytes")?.unwrap_or(0))
             .listen(given(typed, "listen").unwrap_or_else(|| "127.0.0.1:0".into()), given(typed, "advertise"))
             .network(network(typed)?)
+            .watch(watch.clone())
             .run()
     };
     let result = run();
     if supervised && result.is_ok() {
+        watch.over();
         // The job is over, and nobody wants it begun again.
         stay();
     }
@@ -294,7 +317,7 @@ pub fn supervise(own: &[String], settings: &Settings, replicas: u32) -> ExitCode
             command.arg(role).args(own).args(["--log-format", format]);
             command
         };
-        let (storage, fresh) = (settings.storage.clone(), std::cell::Cell::new(settings.fresh));
+        let (http, storage, fresh) = (settings.http.clone(), settings.storage.clone(), std::cell::Cell::new(settings.fresh));
         let (epoch, drop_states, slots) = (settings.epoch, settings.drop_states.clone(), settings.each);
         let (for_workers, to, owned, worker_own) = (begin.clone(), address.clone(), own.to_vec(), own.to_vec());
         let at = address.clone();
@@ -302,6 +325,7 @@ pub fn supervise(own: &[String], settings: &Settings, replicas: u32) -> ExitCode
             let mut command = begin("coordinator", &owned);
             command.args(["--listen", &at, "--replicas", &replicas.to_string()]);
             command.args(["--epoch", &format!("{}ms", epoch.as_millis())]);
+            command.args(http.iter().flat_map(|a| ["--http", a.as_str()]));
             command.args(storage.iter().flat_map(|s| ["--storage", s.as_str()]));
             command.args(drop_states.iter().flat_map(|s| ["--drop-state", s.as_str()]));
             // Only the first time: a coordinator that is started again goes on.

@@ -63,7 +63,10 @@ fn run_job(graph: Graph, settings: &Settings, log: &Arc<Log>) -> Result<()> {
 
 #[cfg(feature = "http")]
 fn serve(settings: &Settings, handle: &crate::Handle, names: &[NodeName]) -> Result<Option<crate::http::HttpServer>> {
-    let start = |at: &String| crate::http::HttpServer::start(at, &settings.name, handle.clone(), names.to_vec());
+    let start = |at: &String| {
+        let (job, handle, names) = (settings.name.clone(), handle.clone(), names.to_vec());
+        crate::http::HttpServer::start(at, crate::metrics::LocalWatch { job, handle, names })
+    };
     settings.http.as_ref().map(start).transpose()
 }
 

@@ -21,6 +21,7 @@ use watershed_wire::v1::{
     StatusRequest, StopReply, StopRequest, WatchRequest,
 };
 
+use crate::cluster::CoordinatorWatch;
 use crate::transport::{Listener, Network, Services, threads};
 
 /// `--supervised`.
@@ -53,12 +54,20 @@ pub(super) fn stay() -> ! {
 }
 
 /// Stays, and tells whoever asks that the job is over.
-pub(super) fn stay_and_tell(job: &str, storage: &str, phase: Phase, listen: &str, network: &Network) -> Result<()> {
+pub(super) fn stay_and_tell(
+    watch: &CoordinatorWatch,
+    job: &str,
+    storage: &str,
+    phase: Phase,
+    listen: &str,
+    network: &Network,
+) -> Result<()> {
     let mut reply = StatusReply { job: job.to_owned(), ..StatusReply::default() };
     reply.set_phase(phase);
     // Only for whoever reads it: that it cannot be read changes nothing.
     let log = crate::store::Store::open(storage).and_then(|store| crate::restore::read_log(&store));
     reply.epoch = log.ok().and_then(|tail| tail.last).map_or(0, |(_, manifest)| manifest.epoch);
+    watch.over(reply.clone());
     let runtime = threads(1)?;
     let over = || Services::default().job(Over(reply.clone()));
     let mut listener = Listener::start(runtime.handle(), listen, network, over());

@@ -45,6 +45,7 @@ impl CoordinatorJob {
         let sessions = Sessions::new(Arc::new(ear), self.network.patience, runtime.handle().clone());
         let services = Services::default().control(&sessions).job(Service::new(told.clone()));
         let listener = Listener::start(runtime.handle(), &self.listen, &self.network, services)?;
+        self.watch.works(told.clone());
         ready(listener.address(), Stopper(told.clone()));
         let shape = self.claim.graph.shape()?.nodes;
         let (place, tail) = (store.place().to_owned(), crate::restore::read_log(&store)?);
@@ -61,6 +62,7 @@ impl CoordinatorJob {
             loads: Loads::default(),
             running: None,
             runs: 0,
+            lost: 0,
             books: BTreeMap::new(),
             term: tail.term,
             ran_before: tail.last.is_some(),
@@ -118,6 +120,8 @@ pub(super) struct Office {
     pub(super) wanted: u32,
     pub(super) running: Option<Running>,
     pub(super) runs: u64,
+    /// Workers that were lost.
+    pub(super) lost: u64,
     /// What workers remember of the run that an earlier coordinator has left. Until this one has begun.
     pub(super) books: BTreeMap<u32, Option<Book>>,
     /// The newest term in the log.
@@ -145,6 +149,7 @@ impl Office {
         loop {
             let nap = self.running.as_ref().map_or(Duration::from_millis(50), |r| r.host.nap(&r.coordinator));
             let came = events.recv_timeout(nap);
+            self.job.watch.turns();
             if matches!(came, Err(RecvTimeoutError::Disconnected)) {
                 return Ok(Outcome::Stopped);
             }
@@ -309,6 +314,7 @@ impl Office {
 
     /// A worker is gone. A run in which it took part is over; one in which it had nothing goes on.
     fn lose(&mut self, worker: u32, why: String) {
+        self.lost += 1;
         self.loads.forget(worker);
         self.books.remove(&worker);
         let each = self.roster.each();
@@ -347,6 +353,7 @@ impl Office {
 
     /// Tells everybody that it is over, and waits a little until they have let go.
     fn farewell(&mut self, failed: Option<&Error>, events: &Receiver<Told>) {
+        self.job.watch.ends();
         match self.running.take() {
             // What has failed may go on failing for minutes.
             Some(running) if failed.is_some() => running.host.leave(),

@@ -7,6 +7,7 @@ use watershed_runtime::graph::Graph;
 use watershed_runtime::key::KeySpace;
 use watershed_runtime::protocol::rescale::Sizes;
 
+use super::watch::CoordinatorWatch;
 use crate::takeover::Claim;
 use crate::transport::Network;
 
@@ -20,6 +21,7 @@ pub struct CoordinatorJob {
     pub(super) network: Network,
     pub(super) sizes: Sizes,
     pub(super) tells: Box<dyn Fn(&str) + Send>,
+    pub(super) watch: CoordinatorWatch,
 }
 
 impl std::fmt::Debug for CoordinatorJob {
@@ -40,7 +42,7 @@ impl CoordinatorJob {
             may_drop: Vec::new(),
             drop_unmatched: false,
         };
-        let listen = "127.0.0.1:0".into();
+        let (listen, watch) = ("127.0.0.1:0".into(), CoordinatorWatch::new(&claim.name));
         Self {
             claim,
             storage: storage.into(),
@@ -50,6 +52,7 @@ impl CoordinatorJob {
             network: Network::default(),
             sizes: Sizes::default(),
             tells: Box::new(|_| ()),
+            watch,
         }
     }
 
@@ -78,6 +81,13 @@ impl CoordinatorJob {
     #[must_use]
     pub fn tells(mut self, tells: impl Fn(&str) + Send + 'static) -> Self {
         self.tells = Box::new(tells);
+        self
+    }
+
+    /// What monitors look at.
+    #[must_use]
+    pub fn watch(mut self, watch: CoordinatorWatch) -> Self {
+        self.watch = watch;
         self
     }
 

@@ -26,6 +26,7 @@
 //! | `worker`, `uploads`, `pulse` | a worker's process; state files it writes itself; its heartbeat |
 //! | `dataflow` | whether two processes run one dataflow, and what differs |
 //! | `service`, `status` | what the command line and an operator ask |
+//! | `watch` | what both say of themselves to monitors |
 //! | `keeping` | snapshots that somebody wants to have |
 //! | `client` | asking it |
 //! | `supervise` | `run --replicas N`: all of it as processes of this machine |
@@ -46,7 +47,9 @@ mod status;
 pub mod supervise;
 mod told;
 mod uploads;
+mod watch;
 mod worker;
 
 pub use job::CoordinatorJob;
+pub use watch::{CoordinatorWatch, WorkerWatch};
 pub use worker::WorkerJob;

@@ -14,7 +14,7 @@ use watershed_runtime::time::Time;
 use watershed_wire::v1::{Load, Moves, SlotLoad};
 
 use crate::clock::now;
-use crate::slots::{Directory, SlotMessage, SlotNumbers};
+use crate::slots::{Directory, SlotNumbers};
 use crate::transport::{Peers, Speaker};
 
 /// How often a worker says how it is.
@@ -68,16 +68,11 @@ fn back_pressure(blocked: &mut Blocked, slot: SlotId, micros: i64) -> u32 {
 }
 
 fn load(graph: &Graph, directory: &Directory, waiting: Vec<String>, blocked: &mut Blocked) -> Load {
-    let (to, answers) = channel();
-    for slot in directory.here() {
-        directory.send(slot, SlotMessage::Stats(to.clone()));
-    }
-    drop(to);
     let sources: Vec<NodeId> = graph.sources().map(|(_, n, _)| n.id).collect();
     let sinks: Vec<NodeId> = graph.sinks().map(|(_, n, _)| n.id).collect();
     let at_micros = u64::try_from(now()).unwrap_or(0);
     let mut load = Load { at_micros, slots: Vec::new(), waiting, memory_used_bytes: 0 };
-    while let Ok(SlotNumbers { slot, nodes, waiting, moves, blocked: micros }) = answers.recv_timeout(PATIENCE) {
+    for SlotNumbers { slot, nodes, waiting, moves, blocked: micros } in directory.numbers(PATIENCE) {
         load.waiting.extend(waiting);
         let sum = |of: fn(&NodeStats) -> u64| nodes.iter().map(of).sum::<u64>();
         let rows = |ids: &[NodeId]| nodes.iter().filter(|n| ids.contains(&n.id)).map(|n| n.rows_in).sum::<u64>();

@@ -3,7 +3,7 @@
 use std::pin::Pin;
 use std::sync::Mutex;
 use std::sync::PoisonError;
-use std::sync::mpsc::Sender;
+use std::sync::mpsc::{self, Sender};
 use std::time::Duration;
 
 use futures_util::{Stream, stream};
@@ -18,12 +18,14 @@ use watershed_wire::v1::{
 use super::coordinator::Office;
 use super::told::Told;
 use crate::local::Outcome;
+use crate::metrics::Numbers;
 use watershed_runtime::error::{Error, Result as Outcomes};
 
 /// A question, and where the answer goes.
 #[derive(Debug)]
 pub(super) enum Ask {
     Status(oneshot::Sender<StatusReply>),
+    Numbers(mpsc::Sender<Numbers>),
     Scale(u32, oneshot::Sender<ScaleReply>),
     Snapshot(SnapshotRequest, oneshot::Sender<SnapshotReply>),
     Stop(oneshot::Sender<StopReply>),
@@ -36,6 +38,9 @@ impl Office {
         match ask {
             Ask::Status(to) => {
                 let _gone = to.send(self.status());
+            }
+            Ask::Numbers(to) => {
+                let _gone = to.send(self.numbers());
             }
             Ask::Scale(replicas, to) => {
                 let before = self.wanted;

@@ -9,6 +9,7 @@ use watershed_wire::v1::{
 
 use super::coordinator::{Office, Running};
 use crate::clock::now;
+use crate::metrics::Numbers;
 
 /// The last heartbeat of each worker, and what follows from the last two.
 #[derive(Debug, Default)]
@@ -101,6 +102,12 @@ impl Office {
         }
         reply.workers = self.roster.all().map(|m| self.worker_status(m, groups.get(&m.worker).copied().unwrap_or(0))).collect();
         reply
+    }
+
+    /// What monitors are told beside that.
+    pub(super) fn numbers(&self) -> Numbers {
+        let slots = self.running.as_ref().map_or(0, |r| r.coordinator.members().len());
+        Numbers { status: self.status(), slots, runs: self.runs, lost: self.lost }
     }
 
     fn worker_status(&self, member: &super::orders::Member, key_groups: u32) -> WorkerStatus {

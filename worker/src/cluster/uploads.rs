@@ -1,6 +1,7 @@
 //! A worker writes its own state files: what its slots changed goes to the storage from here, and the coordinator hears only the name.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use watershed_runtime::error::Result;
 use watershed_runtime::key::SlotId;
@@ -20,11 +21,19 @@ pub(super) struct Uploads {
     bits: u8,
     term: u64,
     descs: Arc<Vec<(u64, StateDesc)>>,
+    /// Counts the bytes of all runs.
+    written: Arc<AtomicU64>,
 }
 
 impl Uploads {
-    pub(super) fn new(store: Store, bits: u8, term: u64, descs: Arc<Vec<(u64, StateDesc)>>) -> Result<Self> {
-        Ok(Self { worker: Some(Worker::new("upload")?), store, bits, term, descs })
+    pub(super) fn new(
+        store: Store,
+        bits: u8,
+        term: u64,
+        descs: Arc<Vec<(u64, StateDesc)>>,
+        written: Arc<AtomicU64>,
+    ) -> Result<Self> {
+        Ok(Self { worker: Some(Worker::new("upload")?), store, bits, term, descs, written })
     }
 
     /// Passes a report on; one with entries, once they are durable.
@@ -35,11 +44,13 @@ impl Uploads {
             return on(slot, Report::Sealed(epoch, part));
         }
         let (store, bits, at, descs) = (self.store.clone(), self.bits, (self.term, epoch), self.descs.clone());
+        let written = self.written.clone();
         let Some(worker) = &self.worker else { return };
         worker.run(move || {
             let EpochPart { runs, mut files, splits, watermarks, handles, changed } = *part;
             let said = match write_delta(&store, bits, &descs, at, &runs) {
                 Ok(file) => {
+                    written.fetch_add(file.bytes, Ordering::Relaxed);
                     files.push(file);
                     let part = EpochPart { runs: Vec::new(), files, splits, watermarks, handles, changed };
                     Report::Sealed(epoch, Box::new(part))

@@ -3,8 +3,9 @@
 //! The order at the beginning of a run matters: routes exist before slots that may use them, and what comes early for a slot waits for it.
 
 use std::collections::BTreeMap;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use watershed_runtime::coordinator::Book;
 use watershed_runtime::error::{Error, Kind, Result};
@@ -19,6 +20,7 @@ use super::orders::{Begin, Member, Order, book_item, era_of, report_item};
 use super::pulse::Pulse;
 use super::roster::number_of;
 use super::uploads::Uploads;
+use super::watch::WorkerWatch;
 use crate::clock::unique;
 use crate::crew::Threads;
 use crate::host::{Crew, HostEvent, HostSender};
@@ -26,9 +28,13 @@ use crate::local::WINDOW;
 use crate::restore::Restore;
 use crate::slots::{Directory, Far};
 use crate::store::Store;
+use crate::telemetry::NodeName;
 use crate::transport::{
     ControlHandler, Inlet, Listener, Me, Network, Notice, Outlet, Peer, Peers, Services, Session, SessionConfig, Speaker, threads,
 };
+
+/// How often the main loop turns at least: whoever looks whether it does sees it.
+const TURN: Duration = Duration::from_secs(1);
 
 /// A worker of a job.
 #[derive(Debug)]
@@ -42,14 +48,17 @@ pub struct WorkerJob {
     listen: String,
     advertise: Option<String>,
     network: Network,
+    watch: WorkerWatch,
 }
 
 impl WorkerJob {
     /// The worker called `name` (which ends in its number) of a job, with one slot, for the coordinator at `coordinator`.
     #[must_use]
     pub fn new(job: impl Into<String>, graph: Graph, name: impl Into<String>, coordinator: impl Into<String>) -> Self {
+        let job = job.into();
         Self {
-            job: job.into(),
+            watch: WorkerWatch::new(&job),
+            job,
             graph: Arc::new(graph),
             name: name.into(),
             slots: 1,
@@ -86,6 +95,13 @@ impl WorkerJob {
     #[must_use]
     pub fn network(mut self, network: Network) -> Self {
         self.network = network;
+        self
+    }
+
+    /// What monitors look at.
+    #[must_use]
+    pub fn watch(mut self, watch: WorkerWatch) -> Self {
+        self.watch = watch;
         self
     }
 
@@ -126,6 +142,7 @@ impl WorkerJob {
         };
         let config = SessionConfig { coordinator: self.coordinator.clone(), network: self.network.clone(), register };
         let session = Session::start(config, Arc::new(Ear(Mutex::new(told))), handle);
+        self.watch.works(inlet.directory.clone(), session.speaker(), NodeName::all(&self.graph));
         let _pulse = Pulse::start(self.graph.clone(), inlet.directory.clone(), peers.clone(), session.speaker())?;
         let descs = Arc::new(tables(&shape));
         let crew = |sender| Threads {
@@ -144,6 +161,7 @@ impl WorkerJob {
             era: Era::default(),
             descs,
             book: None,
+            watch: self.watch.clone(),
         };
         at_work.follow(&events)
     }
@@ -228,13 +246,17 @@ struct AtWork {
     descs: Arc<Vec<(u64, StateDesc)>>,
     /// What the next coordinator must know of the present run.
     book: Option<Arc<Mutex<Book>>>,
+    watch: WorkerWatch,
 }
 
 impl AtWork {
     /// Does what the coordinator says, until that is to end.
     fn follow(&mut self, events: &Receiver<Told>) -> Result<()> {
         loop {
-            match events.recv() {
+            let came = events.recv_timeout(TURN);
+            self.watch.turns();
+            match came {
+                Err(RecvTimeoutError::Timeout) => {}
                 Ok(Told::Item(item)) => {
                     if let Some(end) = self.obey(&item)? {
                         self.crew.slots.clear();
@@ -246,7 +268,7 @@ impl AtWork {
                     let what = format!("the coordinator does not take this worker: {}", refused.detail);
                     return Err(Error::new(Kind::Invalid, what).at(refused.reason().as_str_name()));
                 }
-                Err(_) => return Ok(()),
+                Err(RecvTimeoutError::Disconnected) => return Ok(()),
             }
         }
     }
@@ -289,7 +311,7 @@ impl AtWork {
         self.meet(&crew);
         self.peers.enter(era);
         let (store, table) = (Store::open(&storage)?, table.assignment()?);
-        let uploads = Uploads::new(store.clone(), table.space().bits, era.term, self.descs.clone())?;
+        let uploads = Uploads::new(store.clone(), table.space().bits, era.term, self.descs.clone(), self.watch.uploaded())?;
         let room: Vec<SlotId> = crew.iter().filter(|m| m.worker == self.number).flat_map(|m| m.slots.clone()).collect();
         let mine: Vec<SlotId> = room.iter().copied().filter(|s| manifest.members.contains(s)).collect();
         let mut book = Book::new(run, room.into_iter().collect());

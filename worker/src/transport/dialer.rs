@@ -74,9 +74,16 @@ pub struct Speaker {
     queue: mpsc::UnboundedSender<Queued>,
     eras: watch::Receiver<Era>,
     aside: Aside,
+    health: Health,
 }
 
 impl Speaker {
+    /// The era of the session, and for how long there has been no connection, and why; `None` while there is one.
+    #[must_use]
+    pub fn session(&self) -> (Era, Option<(std::time::Duration, String)>) {
+        (*self.eras.borrow(), self.health.down())
+    }
+
     /// Says something, now or as soon as the coordinator is there again. Before the first registration it goes nowhere.
     pub fn send(&self, item: Item) {
         let era = *self.eras.borrow();
@@ -120,7 +127,8 @@ impl Session {
     /// Says things to the coordinator; for slots' threads and whoever else has something to say.
     #[must_use]
     pub fn speaker(&self) -> Speaker {
-        Speaker { queue: self.line.queue.clone(), eras: self.eras.subscribe(), aside: self.aside.clone() }
+        let (queue, health) = (self.line.queue.clone(), self.line.health.clone());
+        Speaker { queue, eras: self.eras.subscribe(), aside: self.aside.clone(), health }
     }
 
     /// For how long there has been no connection, and why; `None` while there is one.

@@ -1,0 +1,242 @@
+//! What a coordinator and a worker say of themselves to monitors: alive, ready, and their numbers.
+//!
+//! *Alive* is a main loop that turns: one that has not for [`HUNG`] is not, and whoever looks after the process ends it. Waiting is no illness:
+//! while a process waits for a storage that is away (it asks again, and gives up by itself) it says so and is alive, since starting it anew
+//! would change nothing. *Ready* is who can do what others come for: a coordinator that answers `status`, a worker with a session.
+//!
+//! Both exist before there is anything to say, so that a process can be looked at from its first moment.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use watershed_wire::v1::StatusReply;
+
+use super::service::Ask;
+use super::told::Told;
+use crate::http::Watched;
+use crate::metrics::{self, Numbers, WorkerNumbers};
+use crate::slots::Directory;
+use crate::telemetry::NodeName;
+use crate::transport::Speaker;
+
+/// A main loop that has not turned for so long hangs.
+const HUNG: Duration = Duration::from_secs(60);
+/// How long an answer of the coordinator's thread may take, and one of a slot.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Whether a main loop turns.
+#[derive(Clone, Debug)]
+struct Vitals(Arc<Mutex<Beat>>);
+
+#[derive(Debug)]
+struct Beat {
+    turned: Instant,
+    /// What it waits for by right.
+    waits: Option<&'static str>,
+}
+
+impl Vitals {
+    fn new(waits: &'static str) -> Self {
+        Self(Arc::new(Mutex::new(Beat { turned: Instant::now(), waits: Some(waits) })))
+    }
+
+    fn set(&self, waits: Option<&'static str>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Beat { turned: Instant::now(), waits };
+    }
+
+    fn waits(&self) -> Option<&'static str> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).waits
+    }
+
+    fn alive(&self, now: Instant) -> Result<(), String> {
+        let beat = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let since = now.saturating_duration_since(beat.turned);
+        if beat.waits.is_some() || since <= HUNG {
+            return Ok(());
+        }
+        Err(format!("the main loop has not turned for {} s", since.as_secs()))
+    }
+}
+
+/// What a coordinator says of itself.
+#[derive(Clone, Debug)]
+pub struct CoordinatorWatch {
+    job: String,
+    vitals: Vitals,
+    stage: Arc<Mutex<Stage>>,
+}
+
+#[derive(Debug)]
+enum Stage {
+    /// It does not listen yet.
+    Opening,
+    Working(Sender<Told>),
+    Over(Box<StatusReply>),
+}
+
+impl CoordinatorWatch {
+    /// Of the coordinator of a job, which has not begun.
+    #[must_use]
+    pub fn new(job: impl Into<String>) -> Self {
+        let vitals = Vitals::new("it waits for the job's storage, and does not listen yet");
+        Self { job: job.into(), vitals, stage: Arc::new(Mutex::new(Stage::Opening)) }
+    }
+
+    /// It listens, and its thread hears questions.
+    pub(super) fn works(&self, to: Sender<Told>) {
+        *self.stage.lock().unwrap_or_else(PoisonError::into_inner) = Stage::Working(to);
+        self.turns();
+    }
+
+    /// The job is over, and this is what is said of it from now on.
+    pub fn over(&self, status: StatusReply) {
+        *self.stage.lock().unwrap_or_else(PoisonError::into_inner) = Stage::Over(Box::new(status));
+        self.vitals.set(Some("the job is over"));
+    }
+
+    pub(super) fn turns(&self) {
+        self.vitals.set(None);
+    }
+
+    /// The job is over, and what is under way to the storage is waited for.
+    pub(super) fn ends(&self) {
+        self.vitals.set(Some("the job is over"));
+    }
+
+    fn numbers(&self) -> Result<Numbers, String> {
+        let asked = match &*self.stage.lock().unwrap_or_else(PoisonError::into_inner) {
+            Stage::Opening => return Err(self.vitals.waits().unwrap_or("it begins").to_owned()),
+            Stage::Over(status) => return Ok(Numbers { status: (**status).clone(), ..Numbers::default() }),
+            Stage::Working(to) => {
+                let (answer, answered) = channel();
+                to.send(Told::Ask(Ask::Numbers(answer))).map(|()| answered)
+            }
+        };
+        let over = |_| "the job is over".to_owned();
+        asked.map_err(over)?.recv_timeout(PATIENCE).map_err(|_| "the coordinator's thread does not answer".to_owned())
+    }
+}
+
+impl Watched for CoordinatorWatch {
+    fn metrics(&self) -> Result<String, String> {
+        Ok(metrics::coordinator(&self.job, &self.numbers()?))
+    }
+
+    fn alive(&self) -> Result<(), String> {
+        self.vitals.alive(Instant::now())
+    }
+
+    fn ready(&self) -> Result<(), String> {
+        self.numbers().map(|_| ())
+    }
+}
+
+/// What a worker says of itself.
+#[derive(Clone, Debug)]
+pub struct WorkerWatch {
+    job: String,
+    vitals: Vitals,
+    at_work: Arc<Mutex<Option<AtWork>>>,
+    /// Bytes of state files that were written here.
+    uploaded: Arc<AtomicU64>,
+}
+
+#[derive(Clone, Debug)]
+struct AtWork {
+    directory: Directory,
+    speaker: Speaker,
+    names: Arc<Vec<NodeName>>,
+}
+
+impl WorkerWatch {
+    /// Of a worker of a job, which has not begun.
+    #[must_use]
+    pub fn new(job: impl Into<String>) -> Self {
+        let vitals = Vitals::new("it begins");
+        Self { job: job.into(), vitals, at_work: Arc::default(), uploaded: Arc::default() }
+    }
+
+    pub(super) fn works(&self, directory: Directory, speaker: Speaker, names: Vec<NodeName>) {
+        let at_work = AtWork { directory, speaker, names: Arc::new(names) };
+        *self.at_work.lock().unwrap_or_else(PoisonError::into_inner) = Some(at_work);
+        self.turns();
+    }
+
+    /// The job is over, or this worker's part in it.
+    pub fn over(&self) {
+        *self.at_work.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.vitals.set(Some("the job is over"));
+    }
+
+    pub(super) fn turns(&self) {
+        self.vitals.set(None);
+    }
+
+    pub(super) fn uploaded(&self) -> Arc<AtomicU64> {
+        self.uploaded.clone()
+    }
+
+    fn at_work(&self) -> Result<AtWork, String> {
+        let at_work = self.at_work.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        at_work.ok_or_else(|| self.vitals.waits().unwrap_or("it begins").to_owned())
+    }
+}
+
+impl Watched for WorkerWatch {
+    fn metrics(&self) -> Result<String, String> {
+        let AtWork { directory, speaker, names } = self.at_work()?;
+        let (era, down) = speaker.session();
+        let numbers = WorkerNumbers {
+            slots: directory.numbers(PATIENCE),
+            uploaded: self.uploaded.load(Ordering::Relaxed),
+            term: era.term,
+            down: down.map(|(time, _)| time),
+        };
+        Ok(metrics::worker(&self.job, &numbers, &names))
+    }
+
+    fn alive(&self) -> Result<(), String> {
+        self.vitals.alive(Instant::now())
+    }
+
+    fn ready(&self) -> Result<(), String> {
+        match self.at_work()?.speaker.session() {
+            (_, None) => Ok(()),
+            (_, Some((time, why))) => Err(format!("no session with the coordinator for {:.1} s: {why}", time.as_secs_f64())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_loop_that_hangs_is_not_alive_and_one_that_waits_is() {
+        let vitals = Vitals::new("it waits for the storage");
+        let later = Instant::now() + Duration::from_secs(300);
+        assert_eq!(vitals.alive(later), Ok(()));
+        vitals.set(None);
+        assert_eq!(vitals.alive(Instant::now() + HUNG), Ok(()));
+        assert!(vitals.alive(later).unwrap_err().starts_with("the main loop has not turned for "));
+    }
+
+    #[test]
+    fn a_coordinator_is_ready_while_its_thread_answers_and_when_the_job_is_over() {
+        let watch = CoordinatorWatch::new("j");
+        assert!(watch.ready().unwrap_err().contains("storage"));
+        let (told, events) = channel();
+        watch.works(told);
+        let office = std::thread::spawn(move || {
+            let Ok(Told::Ask(Ask::Numbers(to))) = events.recv() else { panic!("a question") };
+            to.send(Numbers::default()).unwrap();
+        });
+        assert_eq!(watch.ready(), Ok(()));
+        office.join().unwrap();
+        assert_eq!(watch.ready(), Err("the job is over".into()), "nobody listens any more");
+        watch.over(StatusReply { epoch: 8, ..StatusReply::default() });
+        assert!(watch.metrics().unwrap().contains("watershed_epoch{job=\"j\"} 8\n"));
+    }
+}
