@@ -4,8 +4,12 @@
 //! `number * each` to `number * each + each - 1`, so who owns what needs no table beside the names, and a replacement takes its predecessor's
 //! place. A worker is *lost* when its connection has been gone for [`GONE_MICROS`] or nothing has been heard of it for [`SILENT_MICROS`]. A
 //! process that was thought lost and comes back is a newcomer: what it had is void, and it begins with nothing.
+//!
+//! Law: of two processes with one name the one that registered later has it for good. The earlier one is refused for as long as this coordinator
+//! lives, and ends. Without that both would take the name from each other for ever, each time ending the run of all (a pod that was deleted
+//! by force and goes on, beside its successor).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use watershed_runtime::key::SlotId;
 use watershed_wire::v1::{Identity, RefusalReason, Register};
@@ -16,6 +20,35 @@ use super::orders::Member;
 const GONE_MICROS: i64 = 700_000;
 /// How long a worker may say nothing.
 const SILENT_MICROS: i64 = 5_000_000;
+
+/// How many replaced processes are remembered for a name: more than can be alive at a time.
+const REPLACED: usize = 16;
+
+/// Who has had a name.
+#[derive(Clone, Debug, Default)]
+struct Bearers {
+    /// The process that registered last under it.
+    now: String,
+    /// Those before it, oldest first.
+    before: VecDeque<String>,
+}
+
+impl Bearers {
+    /// Whether a process may have the name; from now on it does, and who had it does not.
+    fn pass_to(&mut self, incarnation: &str) -> bool {
+        if self.before.iter().any(|i| i == incarnation) {
+            return false;
+        }
+        if self.now != incarnation {
+            let before = std::mem::replace(&mut self.now, incarnation.to_owned());
+            self.before.extend(Some(before).filter(|b| !b.is_empty()));
+            if self.before.len() > REPLACED {
+                self.before.pop_front();
+            }
+        }
+        true
+    }
+}
 
 /// One worker.
 #[derive(Clone, Debug)]
@@ -36,6 +69,8 @@ pub(super) struct Roster {
     /// Slots a worker has; fixed by the first one.
     each: Option<u16>,
     workers: BTreeMap<u32, Entry>,
+    /// Who has had each number, lost ones too.
+    bearers: BTreeMap<u32, Bearers>,
     /// Key groups of the job: a slot without one would have nothing to do.
     groups: usize,
 }
@@ -53,7 +88,7 @@ pub(super) enum Admission {
 
 impl Roster {
     pub(super) fn new(groups: usize) -> Self {
-        Self { each: None, workers: BTreeMap::new(), groups }
+        Self { each: None, workers: BTreeMap::new(), bearers: BTreeMap::new(), groups }
     }
 
     /// A worker registers.
@@ -73,6 +108,10 @@ impl Roster {
         if let Some(set) = self.each.filter(|set| *set != each && !self.workers.is_empty()) {
             let why = format!("{name} has {each} slots and the job's other workers have {set}: give all the same number");
             return Admission::Refused(RefusalReason::Malformed, why);
+        }
+        if !self.bearers.entry(number).or_default().pass_to(&incarnation) {
+            let why = format!("a newer process has registered as {name}: this one has been replaced, and ends");
+            return Admission::Refused(RefusalReason::Replaced, why);
         }
         self.each = Some(each);
         // The same process, too: its session is gone, and with it what it had not been told.
@@ -246,5 +285,28 @@ mod tests {
         assert_eq!(r.register(&register("w-0", "b", 1), 1), Admission::Instead(0));
         // Without its session even the same process is a newcomer.
         assert_eq!(r.register(&register("w-0", "b", 1), 2), Admission::Instead(0));
+    }
+
+    #[test]
+    fn who_has_been_replaced_never_takes_its_name_back() {
+        let refused = |a: Admission| matches!(a, Admission::Refused(RefusalReason::Replaced, _));
+        let mut r = Roster::new(4096);
+        r.register(&register("w-0", "a", 1), 0);
+        r.register(&register("w-0", "b", 1), 1);
+        assert!(refused(r.register(&register("w-0", "a", 1), 2)));
+        // Nor when its successor is lost; that one may come back.
+        assert_eq!(r.lost(3 + GONE_MICROS).len(), 1);
+        assert!(refused(r.register(&register("w-0", "a", 1), 4 + GONE_MICROS)));
+        assert_eq!(r.register(&register("w-0", "b", 1), 5 + GONE_MICROS), Admission::New(0));
+        // Who was lost before its successor came is replaced too, and another name is another matter.
+        r.register(&register("w-1", "c", 1), 0);
+        assert!(!r.lost(6 + GONE_MICROS * 2).is_empty());
+        assert_eq!(r.register(&register("w-1", "d", 1), 7), Admission::New(1));
+        assert!(refused(r.register(&register("w-1", "c", 1), 8)));
+        assert_eq!(r.register(&register("w-2", "c", 1), 9), Admission::New(2));
+        for n in 0..1000 {
+            r.register(&register("w-1", &format!("e{n}"), 1), 10);
+        }
+        assert_eq!(r.bearers[&1].before.len(), REPLACED, "a worker that crashes again and again costs no memory");
     }
 }

@@ -266,7 +266,8 @@ impl AtWork {
                 Ok(Told::Registered) => self.give_book()?,
                 Ok(Told::Refused(refused)) => {
                     let what = format!("the coordinator does not take this worker: {}", refused.detail);
-                    return Err(Error::new(Kind::Invalid, what).at(refused.reason().as_str_name()));
+                    let kind = if refused.reason() == RefusalReason::Replaced { Kind::Fenced } else { Kind::Invalid };
+                    return Err(Error::new(kind, what).at(refused.reason().as_str_name()));
                 }
                 Err(RecvTimeoutError::Disconnected) => return Ok(()),
             }

@@ -106,3 +106,28 @@ pub(crate) fn workers_without_room_wait_and_say_so_until_somebody_has_room(dir: 
     check(dir, party.until_all_is_out());
     assert!(third.wait().expect("it is a child of this process").success());
 }
+
+pub(crate) fn of_two_processes_with_one_name_the_later_one_stays(dir: &Path) {
+    let mut party = Party::start(dir, 2);
+    party.until_workers_own(2);
+    let (term, _) = party.era();
+    // As a pod that was deleted by force, and goes on beside its successor.
+    let mut second = itself("worker", dir)
+        .args(["--name", "worker-1", "--coordinator", party.address().trim()])
+        .spawn()
+        .expect("a worker can be started");
+    // It replaces the first, which ends; the supervisor starts that one again, which then is the later one.
+    let mut ended = None;
+    party.until("the end of who was replaced", |_| {
+        ended = second.try_wait().expect("it is a child of this process");
+        ended.is_some()
+    });
+    assert_eq!(ended.and_then(|e| e.code()), Some(4), "{}", party.said());
+    assert!(party.said().contains("worker 1 has ended with code 4"), "{}", party.said());
+    party.until_workers_own(2);
+    // Each replacement ends a run, and nothing else does.
+    let (now, _) = party.era();
+    assert!(now <= term + 4, "the term went from {term} to {now}: {}", party.said());
+    party.manifests(4);
+    check(dir, party.until_all_is_out());
+}

@@ -57,6 +57,7 @@ const RULES: [Rule; 16] = [
         "workers_without_room_wait_and_say_so_until_somebody_has_room",
         bad::workers_without_room_wait_and_say_so_until_somebody_has_room,
     ),
+    ("of_two_processes_with_one_name_the_later_one_stays", bad::of_two_processes_with_one_name_the_later_one_stays),
 ];
 
 fn main() -> ExitCode {
