@@ -1,9 +1,9 @@
 //! The resource definitions, as the API server is given them.
 //!
-//! The schema is that of the types; the rest (names, columns, the scale subresource) is here. Three things are changed on the way, each
+//! The schema is that of the types; the rest (names, columns, the scale subresource) is here. Four things are changed on the way, each
 //! because a cluster is stricter than a file: storage is needed, since pods share no directory; the least of `replicas` is a rule with
 //! a sentence instead of a bound, so that `kubectl scale --replicas=0` says what to do; the name is judged, since other objects' names
-//! are made from it.
+//! are made from it; and what has no effect in a cluster yet is refused ([`crate::absent`]).
 
 use serde_json::{Map, Value, json};
 use watershed_job::manifest::Spec;
@@ -65,6 +65,8 @@ pub fn stream_job() -> Value {
             "message": "spec.snapshots.storage is missing: pods share no directory, so give one of s3, gcs, azure, persistentVolumeClaim",
         }]),
     );
+    let missing = crate::absent::refuse(&mut spec);
+    add_rules(&mut spec, missing);
     let mut root = schema(&names, spec, structural::schema::<JobStatus>());
     add_rules(
         &mut root,
@@ -109,10 +111,17 @@ pub fn stream_snapshot() -> Value {
     if let Some(fields) = root.as_object_mut() {
         fields.insert("required".into(), json!(["spec"]));
     }
+    add_rules(
+        &mut root,
+        json!([{
+            "rule": "self.metadata.name.size() <= 54 && self.metadata.name.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",
+            "message": "the name of a StreamSnapshot has at most 54 characters: lower-case letters, digits and '-', with a letter or digit at both ends",
+        }]),
+    );
     let columns = json!([
         column("Job", "string", ".spec.jobName", 0),
         column("Complete", "string", ".status.conditions[?(@.type==\"Complete\")].status", 0),
-        column("Size", "integer", ".status.sizeBytes", 0),
+        column("Epoch", "integer", ".status.epoch", 0),
         column("Age", "date", ".metadata.creationTimestamp", 0),
         column("Location", "string", ".status.location", 1),
     ]);

@@ -7,6 +7,7 @@
 //! The road not taken is kube's derive: it would put `CustomResource` on a type of a crate that must not know Kubernetes, and its schema
 //! rewriting is made for any type, while ours come in few shapes and are refused when a new one appears.
 
+mod absent;
 pub mod definition;
 mod job;
 pub mod reference;
@@ -16,6 +17,7 @@ mod status;
 mod structural;
 mod yaml;
 
+pub use absent::absent;
 pub use definition::{files, stream_job, stream_snapshot};
 pub use job::StreamJob;
 pub use resource::{CATEGORY, GROUP, VERSION};

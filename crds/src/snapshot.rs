@@ -1,7 +1,6 @@
 //! `StreamSnapshot`: a snapshot of a job that has a name and outlives it.
 //!
-//! The resource is defined so that manifests and tools can name it; named snapshots are not taken yet, and the operator says so in the
-//! object's conditions.
+//! The operator has the job's coordinator name it, once. It stays in storage when the job goes, and when this object goes.
 
 use kube::core::ObjectMeta;
 use schemars::JsonSchema;
@@ -43,21 +42,16 @@ pub struct SnapshotSpec {
     /// The StreamJob of the same namespace that the snapshot is taken of.
     #[schemars(length(min = 1, max = 45))]
     pub job_name: String,
-    /// Whether deleting this object deletes the snapshot from storage.
+    /// Whether deleting this object deletes the snapshot from storage. `Delete` is not in this version.
     #[serde(default)]
+    #[schemars(extend("x-kubernetes-validations" = [
+        {"rule": "self == 'Retain'", "message": "deletionPolicy: Delete does not exist in this version: use Retain, and `watershed snapshots delete` where the storage can be reached"}
+    ]))]
     pub deletion_policy: DeletionPolicy,
-    /// How often taking it is tried again.
-    #[serde(default = "three")]
-    #[schemars(range(min = 0, max = 100))]
-    pub backoff_limit: i64,
-    /// How long one try may take.
+    /// How long it is tried, waiting for the job included.
     #[serde(default = "two_minutes")]
     #[schemars(range(min = 1, max = 86_400))]
     pub timeout_seconds: i64,
-}
-
-fn three() -> i64 {
-    3
 }
 
 fn two_minutes() -> i64 {
@@ -80,9 +74,6 @@ pub struct SnapshotStatus {
     /// How many workers the job had.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub replicas: Option<i64>,
-    /// How many bytes it has.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub size_bytes: Option<i64>,
     /// When it was complete.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub completion_time: Option<String>,

@@ -97,6 +97,9 @@ pub struct RescaleStatus {
     /// How long it took.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_duration_milliseconds: Option<i64>,
+    /// For how long the longest batch of rows waited because its key groups moved; absent where nothing moved, or where nobody has counted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_pause_milliseconds: Option<i64>,
 }
 
 /// True, false, or not known.

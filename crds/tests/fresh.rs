@@ -68,3 +68,37 @@ fn a_job_of_a_newer_version_can_be_read() {
     assert_eq!(job.spec.replicas, 1);
     assert_eq!(job.manifest().metadata.name, "a");
 }
+
+/// What is refused may not be filled in: every job would be refused.
+#[test]
+fn what_has_no_effect_is_refused_and_has_no_default() {
+    let definition = stream_job();
+    let spec = definition.pointer("/spec/versions/0/schema/openAPIV3Schema/properties/spec").unwrap();
+    for field in ["/health", "/update/properties/rollback", "/snapshots/properties/retention"] {
+        let schema = spec.pointer(&format!("/properties{field}")).unwrap();
+        assert_eq!(schema.get("default"), None, "{field}");
+        assert!(schema["description"].as_str().unwrap().starts_with("Not in this version"), "{field}");
+    }
+    assert_eq!(spec.pointer("/properties/update/default/rollback"), None);
+    assert_eq!(spec.pointer("/properties/snapshots/default/retention"), None);
+    assert_eq!(spec.pointer("/properties/update/default/mode"), Some(&Value::from("Snapshot")));
+    let rules = spec["x-kubernetes-validations"].as_array().unwrap();
+    let of = |text: &str| serde_json::from_str::<watershed_crds::Spec>(text).unwrap();
+    for (text, part) in [
+        (r#"{"health": {"maxRestarts": 3}}"#, "spec.health"),
+        (r#"{"update": {"rollback": "Manual"}}"#, "spec.update.rollback"),
+        (r#"{"update": {"mode": "Stateless"}}"#, "Stateless"),
+        (r#"{"rescale": {"strategy": "Restart"}}"#, "Restart"),
+        (r#"{"snapshots": {"retention": {"maxCount": 3}}}"#, "retention"),
+        (r#"{"snapshots": {"schedule": "0 * * * *"}}"#, "schedule"),
+        (r#"{"snapshots": {"deletionPolicy": "Delete"}}"#, "deletionPolicy"),
+        (r#"{"restoreFrom": {"snapshotName": "a"}}"#, "spec.restoreFrom"),
+        (r#"{"snapshotNonce": 1}"#, "spec.snapshotNonce"),
+        (r#"{"tls": {"secretName": "a"}}"#, "spec.tls"),
+    ] {
+        let said = watershed_crds::absent(&of(text)).unwrap_or_else(|| panic!("{text} is let through"));
+        assert!(said.starts_with("spec.") && said.contains(part), "{text}: {said}");
+        assert!(rules.iter().any(|r| r["message"] == said), "the API server does not know: {said}");
+    }
+    assert_eq!(watershed_crds::absent(&of("{}")), None);
+}

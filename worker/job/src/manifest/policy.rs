@@ -11,10 +11,10 @@ pub struct Update {
     pub mode: UpdateMode,
     /// What happens where that final snapshot cannot be taken.
     pub on_snapshot_failure: OnSnapshotFailure,
-    /// How long the changed job may take to make progress.
+    /// How long the final snapshot of a change, or of suspending, may take.
     #[schemars(range(min = 10, max = 86_400))]
     pub progress_deadline_seconds: i64,
-    /// What happens when it does not.
+    /// What happens to a changed job that makes no progress.
     pub rollback: Rollback,
 }
 
