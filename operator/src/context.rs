@@ -43,6 +43,11 @@ impl Context {
     /// What surrounds the operator.
     pub(crate) fn surroundings(&self) -> Surroundings {
         let keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        Surroundings { operator: self.settings.subject.clone(), operator_namespace: self.settings.namespace.clone(), keys }
+        Surroundings {
+            operator: self.settings.subject.clone(),
+            operator_namespace: self.settings.namespace.clone(),
+            metrics_namespaces: self.settings.metrics_namespaces.clone(),
+            keys,
+        }
     }
 }

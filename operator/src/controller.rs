@@ -3,6 +3,7 @@
 //! ```text
 //!   StreamJob ──────────────────────────► a look at it
 //!   Deployment, StatefulSet (metadata) ─► a look at their owner
+//!   StreamSnapshot ─────────────────────► a look at it
 //!   Pod with the label of a job (metadata) ─► a look at that job
 //!   a job that a look has asked for ────► after as long as it said
 //! ```
@@ -91,7 +92,13 @@ async fn one(context: Arc<Context>, namespace: Option<String>) {
         job.zip(pod.namespace()).map(|(job, ns)| ObjectRef::<StreamJob>::new(&job).within(&ns))
     };
     let snapshots = Controller::new(api::<StreamSnapshot>(&client, ns), watch()).run(snapshot, after_snapshot, context.clone());
-    tokio::spawn(snapshots.for_each(|_| std::future::ready(())));
+    let of_snapshots = context.clone();
+    tokio::spawn(snapshots.for_each(move |look| {
+        if let Err(e @ (ControllerError::QueueError(_) | ControllerError::RunnerError(_))) = look {
+            watch_failed(&of_snapshots, &crate::error_text(&e));
+        }
+        std::future::ready(())
+    }));
     let looks = Controller::new(api::<StreamJob>(&client, ns), watch())
         .owns(api::<Deployment>(&client, ns), ours())
         .owns(api::<StatefulSet>(&client, ns), ours())
@@ -108,12 +115,16 @@ async fn one(context: Arc<Context>, namespace: Option<String>) {
                     context.metrics.forget(job.namespace.as_deref().unwrap_or_default(), &job.name);
                 }
                 Err(e @ (ControllerError::QueueError(_) | ControllerError::RunnerError(_))) => {
-                    context.log.say(Level::Warning, "watch", &[("error", &crate::error_text(&e))]);
+                    watch_failed(&context, &crate::error_text(&e));
                 }
             }
             std::future::ready(())
         })
         .await;
+}
+
+fn watch_failed(context: &Context, why: &str) {
+    context.log.say(Level::Warning, "watch", &[("error", why)]);
 }
 
 async fn look(job: Arc<StreamJob>, context: Arc<Context>) -> Result<Action, Error> {
@@ -126,8 +137,10 @@ async fn look(job: Arc<StreamJob>, context: Arc<Context>) -> Result<Action, Erro
 }
 
 async fn snapshot(snapshot: Arc<StreamSnapshot>, context: Arc<Context>) -> Result<Action, Error> {
-    crate::snapshots::look(&snapshot, &context.client).await?;
-    Ok(Action::await_change())
+    let deadline = context.settings.deadline;
+    let looked = tokio::time::timeout(deadline, Box::pin(crate::snapshots::look(&snapshot, &context))).await;
+    let again = looked.unwrap_or_else(|_| Err(Error::Late(deadline.as_secs())))?;
+    Ok(again.map_or_else(Action::await_change, Action::requeue))
 }
 
 fn after_snapshot(_: Arc<StreamSnapshot>, error: &Error, context: Arc<Context>) -> Action {

@@ -6,7 +6,7 @@
 //! | `controller` | what is watched and what wakes what |
 //! | `leader` | one of several leads, by a Lease |
 //! | `reconcile` | one look at one job |
-//! | `snapshots` | StreamSnapshots, which are not taken yet |
+//! | `snapshots` | one look at one StreamSnapshot |
 //! | `context` | what every look needs |
 //! | `keys` | the API server's public keys, for the tokens of jobs |
 //! | `health`, `metrics`, `log` | how it is |
@@ -46,8 +46,14 @@ fn main() -> ExitCode {
         }
     };
     // Two threads: the work is waiting for answers, and memory is counted.
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    match runtime.map_err(kube::Error::ReadEvents).and_then(|r| r.block_on(run(settings))) {
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(e) => {
+            Log.say(Level::Error, "failed", &[("error", &format!("cannot start threads: {e}"))]);
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(run(settings)) {
         Ok(Ended::Asked) => ExitCode::SUCCESS,
         // Another leads now: begin anew as one that waits.
         Ok(Ended::Lost) => ExitCode::from(3),

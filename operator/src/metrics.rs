@@ -135,6 +135,8 @@ impl Metrics {
         family("watershed_job_term", "The coordinator's term; it grows with each beginning anew.", &|g| g.term.map(|t| t as f64));
         family("watershed_job_epoch", "The last published epoch, when last asked.", &|g| g.epoch.map(|e| e as f64));
         family("watershed_job_rescale_seconds", "How long the last rescale took.", &|g| g.rescale_seconds);
+        let help = "For how long the longest batch of rows waited in the last rescale.";
+        family("watershed_job_rescale_pause_seconds", help, &|g| g.pause_seconds);
     }
 }
 

@@ -13,6 +13,8 @@ pub(crate) struct Settings {
     pub(crate) worker_image: String,
     /// Namespaces whose jobs it looks after; none means all.
     pub(crate) namespaces: Vec<String>,
+    /// Namespaces that the metrics of jobs may be collected from; none means all.
+    pub(crate) metrics_namespaces: Vec<String>,
     /// Where health and metrics are served.
     pub(crate) listen: SocketAddr,
     /// The token it shows to coordinators.
@@ -60,6 +62,7 @@ pub(crate) fn command() -> Command {
         .about("Keeps the pods of StreamJobs, and rescales jobs while they run")
         .arg(flag("worker-image", "IMAGE", "watershed:latest", "The image of jobs that name none"))
         .arg(flag("watch-namespaces", "A,B", "", "Namespaces whose jobs it looks after [all]"))
+        .arg(flag("metrics-namespaces", "A,B", "", "Namespaces that the metrics of jobs may be collected from [all]"))
         .arg(
             flag("listen", "ADDR", "0.0.0.0:8080", "Where /healthz, /readyz and /metrics are")
                 .value_parser(value_parser!(SocketAddr)),
@@ -109,10 +112,14 @@ pub(crate) fn settings(arguments: Vec<String>) -> Result<Settings, clap::Error> 
         renew_deadline: seconds("lease-renew-deadline"),
         retry: seconds("lease-retry"),
     });
-    let namespaces = text("watch-namespaces").unwrap_or_default();
+    let list = |name: &str| -> Vec<String> {
+        let typed = text(name).unwrap_or_default();
+        typed.split(',').map(str::trim).filter(|n| !n.is_empty()).map(str::to_owned).collect()
+    };
     Ok(Settings {
         worker_image: text("worker-image").unwrap_or_default(),
-        namespaces: namespaces.split(',').map(str::trim).filter(|n| !n.is_empty()).map(str::to_owned).collect(),
+        namespaces: list("watch-namespaces"),
+        metrics_namespaces: list("metrics-namespaces"),
         listen: typed.get_one::<SocketAddr>("listen").copied().unwrap_or_else(|| SocketAddr::from(([0, 0, 0, 0], 8080))),
         token_file: text("token-file").map(PathBuf::from),
         subject,

@@ -1,55 +1,188 @@
-//! StreamSnapshots: named snapshots are not taken yet, and each object says so instead of waiting in silence.
+//! StreamSnapshots: the job's coordinator is asked to name a snapshot of all that is read by now, and the object says what became of it.
+//!
+//! ```text
+//!   Progressing ──► Complete      the coordinator has named it: it is in storage, and stays
+//!        └────────► Failed        not within spec.timeoutSeconds, with what was in the way last
+//! ```
+//!
+//! Both ends are for good. What is stored is called after the object and its identity, so a question whose answer was lost may be asked again:
+//! that the name is taken then means that it was this one. Deleting the object leaves the snapshot: the operator has no right to any storage.
 
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::jiff::Timestamp;
+use kube::ResourceExt;
 use kube::api::{Api, Patch, PatchParams};
-use kube::{Client, ResourceExt};
 use serde_json::json;
-use watershed_crds::{Condition, SnapshotStatus, StreamSnapshot, Truth};
+use watershed_crds::{Condition, SnapshotStatus, StreamJob, StreamSnapshot, Truth};
 
-use crate::error::{Result, Tried};
+use crate::context::Context;
+use crate::error::{Error, Result, Tried};
+use crate::reconcile::{Names, storage_of};
 
-/// The status that says so; none where it says so already.
-fn status(snapshot: &StreamSnapshot, now: &str) -> Option<SnapshotStatus> {
-    let generation = snapshot.metadata.generation;
-    let known = snapshot.status.as_ref().is_some_and(|s| s.observed_generation == generation && !s.conditions.is_empty());
-    if known {
-        return None;
-    }
-    let said = |kind: &str, status| Condition {
-        kind: kind.into(),
-        status,
-        reason: "NotSupportedYet".into(),
-        message: "named snapshots are not taken yet; each epoch of a job is a snapshot that it goes on from".into(),
-        last_transition_time: now.into(),
-        observed_generation: generation,
+/// How soon it is tried again.
+const AGAIN: Duration = Duration::from_secs(2);
+/// How long one question may take: an epoch, and what its slots have to write.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What came of a look.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Outcome {
+    /// It is in storage; the epoch, unless the answer that said it was lost.
+    Taken(Option<u64>),
+    /// Something is in the way: one word, and a sentence.
+    NotYet(&'static str, String),
+}
+
+/// Whether there is nothing more to do.
+fn over(snapshot: &StreamSnapshot) -> bool {
+    let conditions = snapshot.status.iter().flat_map(|s| &s.conditions);
+    conditions.into_iter().any(|c| matches!(c.kind.as_str(), "Complete" | "Failed") && c.status == Truth::True)
+}
+
+/// What it is called in storage.
+fn stored_name(snapshot: &StreamSnapshot) -> String {
+    let uid = snapshot.uid().unwrap_or_default();
+    let identity: String = uid.chars().filter(char::is_ascii_alphanumeric).take(8).collect();
+    format!("{}-{}", snapshot.name_any(), identity.to_ascii_lowercase())
+}
+
+/// The status that follows. Pure.
+fn status(snapshot: &StreamSnapshot, outcome: &Outcome, late: bool, now: &str) -> SnapshotStatus {
+    let before = snapshot.status.clone().unwrap_or_default();
+    let seconds = snapshot.spec.timeout_seconds;
+    let (taken, failed, reason, message) = match outcome {
+        Outcome::Taken(_) => (true, false, "Taken", "it is in storage, and stays until `watershed snapshots delete`".to_owned()),
+        Outcome::NotYet(word, why) if late => {
+            (false, true, *word, format!("it was not taken within {seconds} s (spec.timeoutSeconds): {why}; make another one"))
+        }
+        Outcome::NotYet(word, why) => (false, false, *word, why.clone()),
     };
-    Some(SnapshotStatus {
-        observed_generation: generation,
-        conditions: vec![said("Complete", Truth::False), said("Failed", Truth::True)],
-        ..SnapshotStatus::default()
+    let said = |kind: &str, is: bool| {
+        let status = if is { Truth::True } else { Truth::False };
+        let known = before.conditions.iter().find(|c| c.kind == kind && c.status == status);
+        Condition {
+            kind: kind.into(),
+            status,
+            reason: reason.into(),
+            message: message.clone(),
+            last_transition_time: known.map_or_else(|| now.to_owned(), |c| c.last_transition_time.clone()),
+            observed_generation: snapshot.metadata.generation,
+        }
+    };
+    let epoch = match outcome {
+        Outcome::Taken(epoch) => epoch.and_then(|e| i64::try_from(e).ok()),
+        Outcome::NotYet(..) => None,
+    };
+    SnapshotStatus {
+        observed_generation: snapshot.metadata.generation,
+        epoch,
+        location: None,
+        replicas: None,
+        completion_time: taken.then(|| now.to_owned()),
+        conditions: vec![said("Complete", taken), said("Failed", failed), said("Progressing", !taken && !failed)],
+    }
+}
+
+/// Looks at a snapshot; when to look again, if at all.
+pub(crate) async fn look(snapshot: &StreamSnapshot, context: &Context) -> Result<Option<Duration>> {
+    if over(snapshot) {
+        return Ok(None);
+    }
+    let namespace = snapshot.namespace().ok_or(Error::Nameless("namespace"))?;
+    let jobs: Api<StreamJob> = Api::namespaced(context.client.clone(), &namespace);
+    let name = &snapshot.spec.job_name;
+    let job = jobs.get_opt(name).await.tried(|| format!("read the job {name}"))?;
+    let outcome = take(snapshot, job.as_ref(), &namespace, context).await?;
+    let age = snapshot.creation_timestamp().map_or(0, |t| Timestamp::now().as_second() - t.0.as_second());
+    let mut now = status(snapshot, &outcome, age >= snapshot.spec.timeout_seconds, &Timestamp::now().to_string());
+    if let (Outcome::Taken(_), Some(job)) = (&outcome, &job) {
+        now.location = storage_of(job).map(|url| located(&url, &stored_name(snapshot)));
+        now.replicas = job.status.as_ref().map(|s| i64::from(s.replicas));
+    }
+    if snapshot.status.as_ref() != Some(&now) {
+        let snapshots: Api<StreamSnapshot> = Api::namespaced(context.client.clone(), &namespace);
+        let name = snapshot.name_any();
+        let written = snapshots.patch_status(&name, &PatchParams::default(), &Patch::Merge(json!({ "status": now }))).await;
+        match written {
+            Err(kube::Error::Api(status)) if status.code == 404 => return Ok(None),
+            other => other.map(|_| ()).tried(|| format!("report the status of the snapshot {name}"))?,
+        }
+    }
+    Ok(now.conditions.iter().any(|c| c.kind == "Progressing" && c.status == Truth::True).then_some(AGAIN))
+}
+
+/// Asks the job's coordinator.
+async fn take(snapshot: &StreamSnapshot, job: Option<&StreamJob>, namespace: &str, context: &Context) -> Result<Outcome> {
+    let Some(job) = job else {
+        let why = format!("there is no StreamJob `{}` in this namespace", snapshot.spec.job_name);
+        return Ok(Outcome::NotYet("JobMissing", why));
+    };
+    if job.spec.suspend {
+        let why = format!("the job `{}` is suspended: it has to run to have its snapshot named", snapshot.spec.job_name);
+        return Ok(Outcome::NotYet("JobSuspended", why));
+    }
+    let services: Api<Service> = Api::namespaced(context.client.clone(), namespace);
+    let service = Names::of(job)?.coordinator();
+    let found = services.get_opt(&service).await.tried(|| format!("read the service {service}"))?;
+    let Some(address) = found.and_then(|s| s.spec?.cluster_ip) else {
+        return Ok(Outcome::NotYet("CoordinatorUnreachable", "the job has no coordinator yet".into()));
+    };
+    let (name, token) = (stored_name(snapshot), context.token());
+    Ok(match context.coordinators.snapshot(&address, token.as_deref(), &name, PATIENCE).await {
+        Ok(epoch) => Outcome::Taken(Some(epoch)),
+        Err(why) if why.contains(&format!("there is a snapshot `{name}` already")) => Outcome::Taken(None),
+        Err(why) => Outcome::NotYet("CoordinatorUnreachable", format!("the coordinator has not named it: {why}")),
     })
 }
 
-/// Looks at a snapshot.
-pub(crate) async fn look(snapshot: &StreamSnapshot, client: &Client) -> Result<()> {
-    let (name, namespace) = (snapshot.name_any(), snapshot.namespace().unwrap_or_default());
-    let Some(status) = status(snapshot, &Timestamp::now().to_string()) else { return Ok(()) };
-    let snapshots: Api<StreamSnapshot> = Api::namespaced(client.clone(), &namespace);
-    let written = snapshots.patch_status(&name, &PatchParams::default(), &Patch::Merge(json!({ "status": status }))).await;
-    written.map(|_| ()).tried(|| format!("report the status of the snapshot {name}"))
+/// Where a named snapshot is. What stands behind `?` of a storage's address says how it is reached.
+fn located(storage: &str, name: &str) -> String {
+    let (place, how) = storage.split_once('?').map_or((storage, String::new()), |(place, how)| (place, format!("?{how}")));
+    format!("{}/snapshot/{name}.json{how}", place.trim_end_matches('/'))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn snapshot() -> StreamSnapshot {
+        let text = r#"{"metadata": {"name": "before", "uid": "1A57f20d-01bc", "generation": 1}, "spec": {"jobName": "j", "timeoutSeconds": 9}}"#;
+        serde_json::from_str(text).unwrap()
+    }
+
+    fn truths(status: &SnapshotStatus) -> Vec<(&str, Truth, &str)> {
+        status.conditions.iter().map(|c| (c.kind.as_str(), c.status, c.reason.as_str())).collect()
+    }
+
     #[test]
-    fn a_snapshot_says_once_that_it_is_not_taken() {
-        let text = r#"{"metadata": {"name": "a", "generation": 1}, "spec": {"jobName": "j"}}"#;
-        let mut snapshot: StreamSnapshot = serde_json::from_str(text).unwrap();
-        let said = status(&snapshot, "t").unwrap();
-        assert_eq!((said.conditions[0].kind.as_str(), said.conditions[0].status), ("Complete", Truth::False));
-        snapshot.status = Some(said);
-        assert_eq!(status(&snapshot, "t"), None);
+    fn a_snapshot_is_tried_until_it_is_taken_or_too_late_and_then_left_alone() {
+        use Truth::{False, True};
+        let mut it = snapshot();
+        let missing = Outcome::NotYet("JobMissing", "there is no StreamJob `j`".into());
+        let first = status(&it, &missing, false, "t1");
+        assert_eq!(
+            truths(&first),
+            [("Complete", False, "JobMissing"), ("Failed", False, "JobMissing"), ("Progressing", True, "JobMissing")]
+        );
+        it.status = Some(first.clone());
+        assert!(!over(&it));
+        assert_eq!(status(&it, &missing, false, "t2"), first, "nothing new is written");
+        let failed = status(&it, &missing, true, "t2");
+        assert!(failed.conditions[1].message.contains("within 9 s"), "{:?}", failed.conditions[1]);
+        let taken = status(&it, &Outcome::Taken(Some(7)), true, "t3");
+        assert_eq!((taken.epoch, taken.completion_time.as_deref()), (Some(7), Some("t3")), "better late than not at all");
+        for end in [failed, taken] {
+            it.status = Some(end);
+            assert!(over(&it));
+        }
+    }
+
+    #[test]
+    fn what_is_stored_is_named_after_the_object_and_its_identity() {
+        assert_eq!(stored_name(&snapshot()), "before-1a57f20d");
+        assert_eq!(located("s3://b/p?region=x", "a-1"), "s3://b/p/snapshot/a-1.json?region=x");
+        assert_eq!(located("/var/lib/watershed/j", "a-1"), "/var/lib/watershed/j/snapshot/a-1.json");
     }
 }

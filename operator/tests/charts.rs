@@ -67,6 +67,9 @@ fn what_is_installed_is_what_it_was() {
         "image.digest=sha256:0000000000000000000000000000000000000000000000000000000000000000",
         "imagePullSecrets[0].name=pull",
         "serviceMonitor.enabled=true",
+        "podMonitor.enabled=true",
+        "podMonitor.labels.release=prometheus",
+        "metrics.namespaces={monitoring}",
         "commonLabels.team=data",
         "nodeSelector.disk=fast",
         "serviceAccount.create=false",
@@ -106,6 +109,8 @@ fn wrong_values_are_refused_by_name() {
         ("replica=3", "replica"),
         ("image.pullPolicy=Sometimes", "pullPolicy"),
         ("image.digest=abc", "digest"),
+        ("podMonitor.interval=often", "interval"),
+        ("podMonitor.enable=true", "enable"),
     ] {
         let output = render(&helm, &[value]);
         let said = String::from_utf8_lossy(&output.stderr).into_owned();

@@ -40,8 +40,8 @@ pub(crate) async fn apply(job: &StreamJob, names: &Names, plan: &Plan, seen: &Se
         context.memory.stopped(&names.uid);
     }
     // Adding it comes before anything that it protects, removing it is the end.
-    if plan.finalizer == Some(true) {
-        finalizer(job, names, true, context).await?;
+    if plan.finalizer == Some(true) && !finalizer(job, names, true, context).await? {
+        return Ok(());
     }
     ask(plan, names, seen, context).await;
     let mut refused = None;
@@ -55,8 +55,7 @@ pub(crate) async fn apply(job: &StreamJob, names: &Names, plan: &Plan, seen: &Se
         }
     }
     remove(plan, names, context).await?;
-    if plan.finalizer == Some(false) {
-        finalizer(job, names, false, context).await?;
+    if plan.finalizer == Some(false) && finalizer(job, names, false, context).await? {
         context.memory.forget(&names.uid);
     }
     refused.map_or(Ok(()), |why| Err(Error::Refused(why)))
@@ -138,7 +137,8 @@ fn gone(answer: kube::Result<()>, what: impl FnOnce() -> String) -> Result<()> {
     }
 }
 
-async fn finalizer(job: &StreamJob, names: &Names, wanted: bool, context: &Context) -> Result<()> {
+/// Puts our finaliser on the job, or takes it away. False if the job has changed meanwhile: the next look tries again with what it is then.
+async fn finalizer(job: &StreamJob, names: &Names, wanted: bool, context: &Context) -> Result<bool> {
     let jobs: Api<StreamJob> = Api::namespaced(context.client.clone(), &names.namespace);
     let mut all = job.metadata.finalizers.clone().unwrap_or_default();
     all.retain(|f| f != FINALIZER);
@@ -147,6 +147,9 @@ async fn finalizer(job: &StreamJob, names: &Names, wanted: bool, context: &Conte
     }
     // The version says that nobody else has changed the list meanwhile.
     let patch = json!({"metadata": {"finalizers": all, "resourceVersion": job.metadata.resource_version}});
-    let answer = jobs.patch(&names.job, &PatchParams::default(), &Patch::Merge(&patch)).await.map(|_| ());
-    gone(answer, || format!("change the finaliser of {}", names.job))
+    match jobs.patch(&names.job, &PatchParams::default(), &Patch::Merge(&patch)).await {
+        Err(kube::Error::Api(status)) if status.code == 409 => Ok(false),
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(true),
+        other => other.map(|_| true).tried(|| format!("change the finaliser of {}", names.job)),
+    }
 }

@@ -11,9 +11,10 @@ use watershed_wire::tonic::metadata::MetadataValue;
 use watershed_wire::tonic::transport::{Channel, Endpoint};
 use watershed_wire::tonic::{Code, Request, Status};
 use watershed_wire::v1::job_client::JobClient;
-use watershed_wire::v1::{Phase, ReleasableRequest, ScaleRequest, StatusReply, StatusRequest, StopRequest};
+use watershed_wire::v1::{Phase, ReleasableRequest, ScaleRequest, SnapshotRequest, StatusReply, StatusRequest, StopRequest};
 
 use super::names::COORDINATOR_PORT;
+use super::pause::Counted;
 
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -44,6 +45,8 @@ pub(crate) struct Says {
     pub(crate) waiting: Vec<String>,
     /// Workers that may not go yet; only asked where some are to go.
     pub(crate) held: Vec<u32>,
+    /// What each of them has counted of rows that waited because they moved.
+    pub(crate) moves: Counted,
 }
 
 impl Says {
@@ -56,12 +59,18 @@ impl Says {
             workers: reply.workers.iter().map(|w| (w.worker, w.connected, w.key_groups)).collect(),
             waiting: reply.waiting,
             held: Vec::new(),
+            moves: reply.workers.iter().filter_map(|w| Some((w.worker, w.moves.clone()?))).collect(),
         }
     }
 
     /// Whether a worker is there.
     pub(crate) fn connected(&self, worker: u32) -> bool {
         self.workers.iter().any(|(w, connected, _)| *w == worker && *connected)
+    }
+
+    /// How many key groups a worker has.
+    pub(crate) fn groups_of(&self, worker: u32) -> u32 {
+        self.workers.iter().find(|(w, _, _)| *w == worker).map_or(0, |(_, _, groups)| *groups)
     }
 
     /// Whether exactly the first so many workers have key groups.
@@ -83,9 +92,7 @@ impl Coordinators {
         if let Some(channel) = all.get(address) {
             return Ok(JobClient::new(channel.clone()));
         }
-        let host = if address.contains(':') { format!("[{address}]") } else { address.to_owned() };
-        let endpoint = Endpoint::from_shared(format!("http://{host}:{COORDINATOR_PORT}")).map_err(|e| e.to_string())?;
-        let channel = endpoint.connect_timeout(PATIENCE).timeout(PATIENCE).tcp_nodelay(true).connect_lazy();
+        let channel = endpoint(address)?.timeout(PATIENCE).connect_lazy();
         // A service that came back has another address; those that are gone are few.
         if all.len() > 10_000 {
             all.clear();
@@ -101,18 +108,28 @@ impl Coordinators {
 
     /// How the job is, and if `releasing` which workers may not go yet.
     pub(crate) async fn status(&self, address: &str, token: Option<&str>, releasing: bool) -> Answer {
-        let asked = tokio::time::timeout(PATIENCE, self.look(address, token, releasing)).await;
-        match asked {
-            Ok(Ok(says)) => Answer::Says(says),
-            Ok(Err(why)) => {
-                self.forget(address);
-                Answer::Silent(why)
-            }
-            Err(_) => {
-                self.forget(address);
-                Answer::Silent("it does not answer in time".into())
-            }
+        match self.in_time(address, self.look(address, token, releasing)).await {
+            Ok(says) => Answer::Says(says),
+            Err(why) => Answer::Silent(why),
         }
+    }
+
+    /// An answer, unless it takes too long. Whoever has not answered is dialled anew the next time.
+    async fn in_time<T>(&self, address: &str, asked: impl Future<Output = Result<T, String>>) -> Result<T, String> {
+        self.within(PATIENCE, address, asked).await
+    }
+
+    async fn within<T>(
+        &self,
+        patience: Duration,
+        address: &str,
+        asked: impl Future<Output = Result<T, String>>,
+    ) -> Result<T, String> {
+        let answer = tokio::time::timeout(patience, asked).await.unwrap_or_else(|_| Err("it does not answer in time".into()));
+        if answer.is_err() {
+            self.forget(address);
+        }
+        answer
     }
 
     async fn look(&self, address: &str, token: Option<&str>, releasing: bool) -> Result<Says, String> {
@@ -128,15 +145,40 @@ impl Coordinators {
 
     /// Wishes for so many workers.
     pub(crate) async fn scale(&self, address: &str, token: Option<&str>, replicas: u32) -> Result<(), String> {
-        let reply = self.client(address)?.scale(request(ScaleRequest { replicas }, token)?).await.map_err(said)?.into_inner();
+        let asked = async { self.client(address)?.scale(request(ScaleRequest { replicas }, token)?).await.map_err(said) };
+        let reply = self.in_time(address, asked).await?.into_inner();
         if reply.accepted { Ok(()) } else { Err(reply.reason) }
+    }
+
+    /// Has a snapshot of all that is read by now named, and waits until it is in storage; its epoch.
+    pub(crate) async fn snapshot(
+        &self,
+        address: &str,
+        token: Option<&str>,
+        name: &str,
+        patience: Duration,
+    ) -> Result<u64, String> {
+        let mut asked = request(SnapshotRequest { wait: true, name: name.to_owned() }, token)?;
+        asked.set_timeout(patience);
+        // A connection of its own: those that are kept have the patience of a status.
+        let mut client = JobClient::new(endpoint(address)?.timeout(patience).connect_lazy());
+        let answer = async { client.snapshot(asked).await.map_err(said) };
+        let reply = self.within(patience, address, answer).await?.into_inner();
+        if reply.accepted { Ok(reply.epoch) } else { Err(reply.reason) }
     }
 
     /// Stops the job with a snapshot.
     pub(crate) async fn stop(&self, address: &str, token: Option<&str>) -> Result<(), String> {
-        let reply = self.client(address)?.stop(request(StopRequest { drain: false }, token)?).await.map_err(said)?.into_inner();
+        let asked = async { self.client(address)?.stop(request(StopRequest { drain: false }, token)?).await.map_err(said) };
+        let reply = self.in_time(address, asked).await?.into_inner();
         if reply.accepted { Ok(()) } else { Err(reply.reason) }
     }
+}
+
+fn endpoint(address: &str) -> Result<Endpoint, String> {
+    let host = if address.contains(':') { format!("[{address}]") } else { address.to_owned() };
+    let endpoint = Endpoint::from_shared(format!("http://{host}:{COORDINATOR_PORT}")).map_err(|e| e.to_string())?;
+    Ok(endpoint.connect_timeout(PATIENCE).tcp_nodelay(true))
 }
 
 fn request<T>(question: T, token: Option<&str>) -> Result<Request<T>, String> {

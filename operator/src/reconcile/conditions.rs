@@ -40,6 +40,7 @@ pub(super) fn summary(state: &State) -> (Truth, String, String) {
             (_, Some(t)) => (Truth::False, t.reason.into(), t.message.clone()),
             (_, None) => (Truth::False, "Rescaling".into(), why.clone()),
         },
+        State::Leaving { why } => (Truth::False, "WorkerLeaving".into(), why.clone()),
         State::Recovering { why, trouble } => troubled("Recovering", why, trouble),
         State::Unreachable { why, trouble } => troubled("CoordinatorUnreachable", why, trouble),
         State::Stopping { purpose, why } => {
@@ -79,7 +80,7 @@ fn progressing(state: &State) -> bool {
     match state {
         State::Starting { trouble, .. } => !trouble.as_ref().is_some_and(|t| t.fatal),
         State::Rescaling { step, .. } => *step != "Failed",
-        State::Recovering { .. } | State::Stopping { .. } | State::Unreachable { .. } => true,
+        State::Leaving { .. } | State::Recovering { .. } | State::Stopping { .. } | State::Unreachable { .. } => true,
         State::Paused | State::Invalid(_) | State::Running | State::Suspended | State::Finished => false,
     }
 }
@@ -90,7 +91,13 @@ fn trouble(state: &State) -> Option<&Trouble> {
         | State::Rescaling { trouble, .. }
         | State::Recovering { trouble, .. }
         | State::Unreachable { trouble, .. } => trouble.as_ref(),
-        State::Paused | State::Invalid(_) | State::Running | State::Stopping { .. } | State::Suspended | State::Finished => None,
+        State::Paused
+        | State::Invalid(_)
+        | State::Running
+        | State::Leaving { .. }
+        | State::Stopping { .. }
+        | State::Suspended
+        | State::Finished => None,
     }
 }
 

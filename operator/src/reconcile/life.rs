@@ -141,20 +141,23 @@ pub(crate) fn stop(plan: &mut Plan, purpose: Purpose, judged: &Judged, names: &N
     plan.again = SOON;
     let update = judged.job.update;
     let quick = purpose == Purpose::Update && update.mode != UpdateMode::Snapshot;
-    let deadline = if purpose == Purpose::Delete { LAST_SNAPSHOT } else { update.progress_deadline };
+    let deadline = update.progress_deadline;
     let may_fall_back = purpose != Purpose::Update || update.on_snapshot_failure == OnSnapshotFailure::Fallback;
     let why = match &world.answer {
         _ if quick => None,
         // Its pod is being taken away already.
         None => None,
         Some(Answer::Says(says)) if matches!(says.phase, Phase::Stopped | Phase::Finished) => {
-            plan.snapshot = Some(LastSnapshot {
-                epoch: i64::try_from(says.epoch).unwrap_or(i64::MAX),
-                location: Some(judged.storage.clone()),
-                trigger: purpose.word().to_owned(),
-                completion_time: Some(super::report::time(world.now)),
-                replicas: i32::try_from(says.wanted).unwrap_or(i32::MAX),
-            });
+            // Stopped before anything was published, or with its storage away: there is none to speak of.
+            if says.epoch > 0 {
+                plan.snapshot = Some(LastSnapshot {
+                    epoch: i64::try_from(says.epoch).unwrap_or(i64::MAX),
+                    location: Some(judged.storage.clone()),
+                    trigger: purpose.word().to_owned(),
+                    completion_time: Some(super::report::time(world.now)),
+                    replicas: i32::try_from(says.wanted).unwrap_or(i32::MAX),
+                });
+            }
             None
         }
         Some(Answer::Says(_)) => {

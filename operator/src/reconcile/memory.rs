@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::pause::Counted;
+
 /// How often it is looked whether objects without a watch are still there.
 const STANDING: Duration = Duration::from_secs(30);
 
@@ -21,6 +23,8 @@ struct Remembered {
     answered: Option<String>,
     /// The node of a coordinator that was found gone: its name and address.
     gone_host: Option<(String, String)>,
+    /// What workers had counted before the rescale under way.
+    counted: Option<Counted>,
     /// When it was looked whether the objects that stand are still there.
     looked: Option<Instant>,
     /// What was applied: by kind and name, the hash of what was asked for and the generation that it got.
@@ -58,6 +62,16 @@ impl Memory {
     /// The node that was found gone last: its name and address.
     pub(crate) fn gone_host(&self, uid: &str) -> Option<(String, String)> {
         self.with(uid, |r| r.gone_host.clone())
+    }
+
+    /// What workers have counted, unless they are being rescaled: what they had before that is kept, and given back.
+    pub(crate) fn counted(&self, uid: &str, now: Option<&Counted>) -> Option<Counted> {
+        self.with(uid, |r| {
+            if let Some(now) = now {
+                r.counted = Some(now.clone());
+            }
+            r.counted.clone()
+        })
     }
 
     /// The job is being stopped for a purpose.

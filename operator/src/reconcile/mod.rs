@@ -17,6 +17,7 @@
 //! | `observe`, `pods` | what is there: objects, pods and what is wrong with them, what the coordinator says |
 //! | `ask` | talking to a coordinator |
 //! | `build` | one Kubernetes object a file |
+//! | `pause` | what a rescale has cost |
 //! | `plan`, `life`, `scale` | what to do: the life of the job, and its number of workers |
 //! | `apply` | doing it |
 //! | `report`, `conditions` | saying it |
@@ -33,6 +34,7 @@ mod look;
 pub(crate) mod memory;
 mod names;
 mod observe;
+mod pause;
 mod plan;
 mod pods;
 mod report;
@@ -45,5 +47,6 @@ pub(crate) use apply::MANAGER;
 pub(crate) use build::Surroundings;
 pub(crate) use keys::Keys;
 pub(crate) use look::reconcile;
-pub(crate) use names::JOB;
+pub(crate) use names::{JOB, Names};
 pub(crate) use report::JobGauge;
+pub(crate) use validate::storage_of;

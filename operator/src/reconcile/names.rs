@@ -29,6 +29,8 @@ pub(crate) const COORDINATOR: &str = "coordinator";
 pub(crate) const COORDINATOR_PORT: u16 = 7100;
 /// Where a worker listens.
 pub(crate) const WORKER_PORT: u16 = 7101;
+/// Where both tell how they are: `/healthz`, `/readyz`, `/metrics`.
+pub(crate) const HTTP_PORT: u16 = 9090;
 
 /// The names of a job's objects.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -17,6 +17,7 @@ use watershed_crds::{JobStatus, StreamJob};
 use super::ask::Answer;
 use super::build::{TEMPLATES, TOLD_ADDRESS};
 use super::names::{COORDINATOR, FINALIZER, Names, OUTCOME, REVISION, WORKER};
+use super::pause::Counted;
 use super::plan::Purpose;
 use super::pods::PodSeen;
 use crate::context::Context;
@@ -50,6 +51,8 @@ pub(crate) struct World {
     pub(crate) host_gone: bool,
     /// The address of the coordinator's Service, as it is or as the workers were told.
     pub(crate) address: Option<String>,
+    /// What workers had counted before the rescale under way, if this operator has seen it begin.
+    pub(crate) counted: Option<Counted>,
     /// Whether objects of a deleted job of the same name are still there.
     pub(crate) foreign: bool,
     /// For how long the job is being deleted.
@@ -216,6 +219,10 @@ async fn ask(seen: &mut Seen, names: &Names, context: &Context) {
         && let Some(pod) = pod
     {
         world.host_gone = suspect(&pod, names, context).await;
+    }
+    if let Answer::Says(says) = &answer {
+        let rescaled = world.status.rescale.as_ref().is_some_and(|r| r.completion_time.is_none());
+        world.counted = context.memory.counted(&names.uid, (!rescaled).then_some(&says.moves));
     }
     world.answer = Some(answer);
 }

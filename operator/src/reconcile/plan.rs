@@ -118,6 +118,11 @@ pub(crate) enum State {
         /// What is in the way.
         trouble: Option<Trouble>,
     },
+    /// It runs, and a worker that was told to end hands over what it has. Its successor takes that again.
+    Leaving {
+        /// Who, and how far it is.
+        why: String,
+    },
     /// It runs with fewer workers than it should, or begins anew after a loss.
     Recovering {
         /// What is awaited.

@@ -139,6 +139,8 @@ pub(crate) struct JobGauge {
     pub(crate) epoch: Option<u64>,
     /// How long the last rescale took.
     pub(crate) rescale_seconds: Option<f64>,
+    /// For how long the longest batch of rows waited in it.
+    pub(crate) pause_seconds: Option<f64>,
 }
 
 fn gauge(plan: &Plan, world: &World) -> JobGauge {
@@ -153,5 +155,6 @@ fn gauge(plan: &Plan, world: &World) -> JobGauge {
         term: says.and_then(|s| s.era).map(|(term, _)| term),
         epoch: says.map(|s| s.epoch),
         rescale_seconds: plan.rescale.as_ref().and_then(|r| r.last_duration_milliseconds).map(|ms| ms as f64 / 1000.0),
+        pause_seconds: plan.rescale.as_ref().and_then(|r| r.last_pause_milliseconds).map(|ms| ms as f64 / 1000.0),
     }
 }

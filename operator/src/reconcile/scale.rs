@@ -111,12 +111,37 @@ fn rescale(plan: &mut Plan, judged: &Judged, world: &World, says: &Says, there: 
         }
         return target.max(there);
     }
+    if target == says.wanted
+        && there == target
+        && running
+        && let Some(why) = leaving(world, says, target)
+    {
+        plan.state = State::Leaving { why };
+        return target;
+    }
     if target == says.wanted && there == target && !change.under_way() {
         let why = reason(says, &missing, "workers that came back are taking their key groups");
         plan.state = State::Recovering { why, trouble: change.trouble(&missing) };
         return target;
     }
     change.go(plan, &missing)
+}
+
+/// Workers that were told to end, and still take part.
+fn leaving(world: &World, says: &Says, target: u32) -> Option<String> {
+    let ending = world.worker_pods.iter().filter(|p| p.deleting && !p.node_gone);
+    let there: Vec<(&str, u32)> = ending
+        .filter_map(|p| {
+            let number = p.ordinal.filter(|n| *n < target && says.connected(*n))?;
+            Some((p.name.as_str(), says.groups_of(number)))
+        })
+        .collect();
+    let groups: u32 = there.iter().map(|(_, groups)| groups).sum();
+    match there.as_slice() {
+        [] => None,
+        [(name, _)] => Some(format!("{name} was told to end and hands {groups} key groups to the other workers")),
+        many => Some(format!("{} workers were told to end and hand {groups} key groups to the others", many.len())),
+    }
 }
 
 fn running_or_waiting(phase: Phase) -> bool {
@@ -169,6 +194,8 @@ impl Change<'_> {
             status.completion_time = Some(time(self.world.now));
             status.last_duration_milliseconds = began.map(|b| (self.world.now - b).max(0) * 1000);
             status.moved_key_groups = status.total_key_groups;
+            status.last_pause_milliseconds =
+                self.world.counted.as_ref().and_then(|before| super::pause::longest(before, &self.says.moves));
         }
         Some(status)
     }
@@ -264,6 +291,7 @@ impl Change<'_> {
             moved_key_groups: Some(moved.clamp(0, to_move)),
             total_key_groups: Some(to_move),
             last_duration_milliseconds: known.and_then(|r| r.last_duration_milliseconds),
+            last_pause_milliseconds: known.and_then(|r| r.last_pause_milliseconds),
         }
     }
 }

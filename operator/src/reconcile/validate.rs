@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use watershed_crds::StreamJob;
 use watershed_job::Job;
 use watershed_job::job::{Program, Storage};
-use watershed_job::manifest::{self, RescaleStrategy, Spec, UpdateMode};
+use watershed_job::manifest::{self, Spec};
 use xxhash_rust::xxh3::xxh3_64;
 
 /// A job that can be run.
@@ -63,24 +63,16 @@ pub(crate) fn validate(job: &StreamJob, stock: &str) -> Result<Judged, Invalid> 
             .collect();
         Invalid { reason: "InvalidSpec", message: all.join(". ") }
     })?;
-    cannot_yet(&judged)?;
-    let Some(storage) = &judged.snapshots.storage else {
+    if let Some(missing) = watershed_crds::absent(&job.spec) {
+        return Err(Invalid { reason: "NotSupportedYet", message: missing.to_owned() });
+    }
+    let Some((url, claim)) = storage(&judged) else {
         return Err(Invalid {
             reason: "StorageMissing",
             message:
                 "spec.snapshots.storage is missing: pods share no directory; give one of s3, gcs, azure, persistentVolumeClaim"
                     .into(),
         });
-    };
-    let (url, claim) = match storage {
-        Storage::Claim { name, prefix } => {
-            let prefix = match prefix.as_str() {
-                "" => judged.name.as_str(),
-                prefix => prefix,
-            };
-            (format!("{CLAIM_MOUNT}/{prefix}"), Some(name.clone()))
-        }
-        Storage::S3 { .. } | Storage::Gcs { .. } | Storage::Azure { .. } => (storage.url().unwrap_or_default(), None),
     };
     let spec = &job.spec;
     Ok(Judged {
@@ -94,25 +86,25 @@ pub(crate) fn validate(job: &StreamJob, stock: &str) -> Result<Judged, Invalid> 
     })
 }
 
-fn cannot_yet(job: &Job) -> Result<(), Invalid> {
-    let refuse = |message: &str| Err(Invalid { reason: "NotSupportedYet", message: message.to_owned() });
-    if job.restore_from.is_some() {
-        return refuse("spec.restoreFrom: a job goes on from its own snapshots only; leave restoreFrom out");
-    }
-    if job.update.mode == UpdateMode::Stateless {
-        return refuse(
-            "spec.update.mode: Stateless does not exist yet; use Snapshot, or make a new job with another storage prefix",
-        );
-    }
-    if job.rescale.strategy == RescaleStrategy::Restart {
-        return refuse("spec.rescale.strategy: Restart does not exist yet; use Live");
-    }
-    if job.pod.tls_secret.is_some() {
-        return refuse(
-            "spec.tls: certificates between pods do not exist in a cluster yet; leave tls out (tokens keep strangers away)",
-        );
-    }
-    Ok(())
+/// The address of a job's storage as its pods reach it, and the claim of the volume that it is in, if it is one.
+fn storage(judged: &Job) -> Option<(String, Option<String>)> {
+    let storage = judged.snapshots.storage.as_ref()?;
+    Some(match storage {
+        Storage::Claim { name, prefix } => {
+            let prefix = match prefix.as_str() {
+                "" => judged.name.as_str(),
+                prefix => prefix,
+            };
+            (format!("{CLAIM_MOUNT}/{prefix}"), Some(name.clone()))
+        }
+        Storage::S3 { .. } | Storage::Gcs { .. } | Storage::Azure { .. } => (storage.url().unwrap_or_default(), None),
+    })
+}
+
+/// The address of a job's storage, if the job can be judged.
+pub(crate) fn storage_of(job: &StreamJob) -> Option<String> {
+    let judged = Job::from_manifest(job.manifest()).ok()?;
+    storage(&judged).map(|(url, _)| url)
 }
 
 /// The parts of a spec that the pods of a revision are made of.

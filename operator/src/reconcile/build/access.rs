@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use watershed_job::manifest::NetworkPolicyMode;
 
 use super::Surroundings;
-use crate::reconcile::names::{COORDINATOR_PORT, JOB, Names, WORKER, WORKER_PORT};
+use crate::reconcile::names::{COORDINATOR_PORT, HTTP_PORT, JOB, Names, WORKER, WORKER_PORT};
 use crate::reconcile::validate::Judged;
 
 /// The account, unless the job names one. Its token is not mounted: nothing in a job's pods speaks to the API server.
@@ -34,7 +34,8 @@ pub(crate) fn budget(judged: &Judged, names: &Names) -> Value {
     })
 }
 
-/// Only the job's own pods and the operator get in. What the job calls out to nobody knows but its author, so that stays open.
+/// Only the job's own pods and the operator get in, and to the metrics whoever collects them. What the job calls out to nobody knows but its
+/// author, so that stays open. (What a kubelet asks of the pods of its own node no policy keeps away.)
 pub(crate) fn policy(judged: &Judged, names: &Names, around: &Surroundings) -> Option<Value> {
     match judged.job.pod.network_policy {
         NetworkPolicyMode::None => return None,
@@ -49,6 +50,11 @@ pub(crate) fn policy(judged: &Judged, names: &Names, around: &Surroundings) -> O
         ),
         "podSelector": {"matchLabels": {"app.kubernetes.io/name": "watershed-operator"}},
     });
+    let mut metrics = json!({"ports": [port(HTTP_PORT)]});
+    if let (false, Some(rule)) = (around.metrics_namespaces.is_empty(), metrics.as_object_mut()) {
+        let some = json!({"key": "kubernetes.io/metadata.name", "operator": "In", "values": around.metrics_namespaces});
+        rule.insert("from".into(), json!([{"namespaceSelector": {"matchExpressions": [some]}}]));
+    }
     Some(json!({
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",
@@ -59,6 +65,7 @@ pub(crate) fn policy(judged: &Judged, names: &Names, around: &Surroundings) -> O
             "ingress": [
                 {"from": [own], "ports": [port(COORDINATOR_PORT), port(WORKER_PORT)]},
                 {"from": [operator], "ports": [port(COORDINATOR_PORT)]},
+                metrics,
             ],
         },
     }))

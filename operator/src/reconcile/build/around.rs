@@ -14,6 +14,8 @@ pub(crate) struct Surroundings {
     pub(crate) operator: Option<String>,
     /// The namespace that the operator is in.
     pub(crate) operator_namespace: Option<String>,
+    /// The namespaces that metrics may be collected from; none means all.
+    pub(crate) metrics_namespaces: Vec<String>,
     /// The keys that tokens are checked with, as the API server publishes them. Without them no token is asked for.
     pub(crate) keys: Option<Keys>,
 }

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::merge::merge;
 use super::{Surroundings, account};
-use crate::reconcile::names::{Names, REVISION};
+use crate::reconcile::names::{HTTP_PORT, Names, REVISION};
 use crate::reconcile::validate::{CLAIM_MOUNT, Judged};
 
 /// The user that the stock images run as.
@@ -59,7 +59,7 @@ pub(super) fn template(judged: &Judged, names: &Names, around: &Surroundings, ro
 fn defaults(names: &Names, role: &Role) -> Value {
     let leaves =
         |key: &str| json!({"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": UNREACHABLE_SECONDS});
-    let tcp = json!({"port": role.port});
+    let asked = |path: &str| json!({"path": path, "port": "http"});
     json!({
         "spec": {
             "automountServiceAccountToken": false,
@@ -79,10 +79,12 @@ fn defaults(names: &Names, role: &Role) -> Value {
                 "securityContext": {
                     "allowPrivilegeEscalation": false, "readOnlyRootFilesystem": true, "capabilities": {"drop": ["ALL"]},
                 },
-                // A port that takes connections: registered or not, a process that is there can be talked to.
-                "startupProbe": {"tcpSocket": tcp, "periodSeconds": 1, "failureThreshold": 120},
-                "readinessProbe": {"tcpSocket": tcp, "periodSeconds": 5, "failureThreshold": 2},
-                "livenessProbe": {"tcpSocket": tcp, "periodSeconds": 10, "failureThreshold": 6},
+                // Alive: its loop turns. One that hangs is given longer than storage is asked again and again (three minutes): a process that
+                // waits for its storage says why and goes on, and killing it would help nobody. Ready: a coordinator answers, a worker has a
+                // session. Asked often, since whoever waits for a job waits for this.
+                "startupProbe": {"httpGet": asked("/healthz"), "periodSeconds": 1, "timeoutSeconds": 5, "failureThreshold": 60},
+                "readinessProbe": {"httpGet": asked("/readyz"), "periodSeconds": 2, "timeoutSeconds": 2, "failureThreshold": 3},
+                "livenessProbe": {"httpGet": asked("/healthz"), "periodSeconds": 10, "timeoutSeconds": 5, "failureThreshold": 15},
             }],
         },
     })
@@ -93,6 +95,7 @@ fn ours(judged: &Judged, names: &Names, around: &Surroundings, role: &Role) -> V
     let mut volumes = vec![json!({"name": "tmp", "emptyDir": {}})];
     let mut mounts = vec![json!({"name": "tmp", "mountPath": "/tmp"})];
     let mut env = role.env.clone();
+    env.push(json!({"name": "WATERSHED_HTTP", "value": format!("0.0.0.0:{HTTP_PORT}")}));
     if judged.is_sql() {
         let only = json!([{"key": "job.yaml", "path": "job.yaml"}]);
         volumes.push(json!({"name": "job", "configMap": {"name": names.revision(&judged.revision), "items": only}}));
@@ -118,7 +121,10 @@ fn ours(judged: &Judged, names: &Names, around: &Surroundings, role: &Role) -> V
         "image": judged.image,
         "args": role.args,
         "env": variables,
-        "ports": [{"name": "grpc", "containerPort": role.port, "protocol": "TCP"}],
+        "ports": [
+            {"name": "grpc", "containerPort": role.port, "protocol": "TCP"},
+            {"name": "http", "containerPort": HTTP_PORT, "protocol": "TCP"},
+        ],
         "resources": role.resources,
         "volumeMounts": mounts,
         "terminationMessagePolicy": "FallbackToLogsOnError",

@@ -88,6 +88,9 @@ fn suspending_takes_a_snapshot_then_the_pods_and_then_rests() {
     let plan = there.plan();
     assert_eq!((plan.ask, coordinators(&plan), workers(&plan)), (None, Some(0), Some(0)));
     assert_eq!(plan.snapshot.unwrap().epoch, 7);
+    there.says_more(|s| s.epoch = 0);
+    assert_eq!(there.plan().snapshot, None, "nothing was published");
+    there.says_more(|s| s.epoch = 7);
     there.world.coordinator.as_mut().unwrap().replicas = 0;
     there.world.workers.as_mut().unwrap().replicas = 0;
     there.world.answer = None;

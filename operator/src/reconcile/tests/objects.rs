@@ -11,6 +11,7 @@ fn around() -> Surroundings {
     Surroundings {
         operator: Some("system:serviceaccount:watershed:watershed-operator".into()),
         operator_namespace: Some("watershed".into()),
+        metrics_namespaces: vec!["monitoring".into()],
         keys: Keys::of(r#"{"keys":[{"kid":"a"}]}"#).ok(),
     }
 }

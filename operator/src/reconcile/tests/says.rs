@@ -66,6 +66,25 @@ fn what_is_wrong_with_a_pod_is_the_reason() {
 }
 
 #[test]
+fn a_worker_that_leaves_is_told_and_is_no_trouble() {
+    let mut there = There::running(3, json!({"replicas": 3}));
+    there.world.worker_pods[2].deleting = true;
+    there.says(Phase::Rescaling, 3, &[1800, 1800, 496]);
+    assert_eq!(is(&there, "Ready"), (Truth::False, "WorkerLeaving".into()));
+    assert_eq!((is(&there, "Available").0, is(&there, "Degraded").0), (Truth::True, Truth::False));
+    let message = crate::reconcile::conditions::summary(&there.plan().state).2;
+    assert!(message.contains("clicks-worker-2") && message.contains("496 key groups"), "{message}");
+    assert_eq!(there.plan().ask, None, "the number that is wanted stays what it is");
+    // It is gone, and its successor is not there yet.
+    there.says_more(|s| s.workers[2].1 = false);
+    assert_eq!(is(&there, "Ready"), (Truth::False, "Recovering".into()));
+    // On a node that does not answer nobody hands anything over.
+    there.says_more(|s| s.workers[2].1 = true);
+    there.world.worker_pods[2].node_gone = true;
+    assert_eq!(is(&there, "Ready"), (Truth::False, "Recovering".into()));
+}
+
+#[test]
 fn a_coordinator_that_is_away_leaves_it_open_whether_rows_flow() {
     let mut there = There::running(2, json!({"replicas": 2}));
     there.silent(Duration::from_secs(9));
@@ -95,6 +114,7 @@ fn every_reason_is_in_the_manual() {
         "Starting",
         "Rescaling",
         "RescaleFailed",
+        "WorkerLeaving",
         "Recovering",
         "CoordinatorUnreachable",
         "Suspending",

@@ -42,9 +42,14 @@ fn more_workers_first_come_then_are_asked_for() {
     let rescale = plan.rescale.unwrap();
     assert_eq!((rescale.from_replicas, rescale.moved_key_groups, rescale.total_key_groups), (2, Some(1096), Some(2048)));
     there.says(Phase::Running, 4, &[1024, 1024, 1024, 1024]);
+    let moves = |longest_gate_micros| watershed_wire::v1::Moves { batches_in: 1, longest_gate_micros, ..Default::default() };
+    there.says_more(|s| s.moves = [(2, moves(12_000)), (3, moves(31_400))].into());
     let plan = there.plan();
     assert_eq!(plan.state, State::Running);
-    assert_eq!(plan.rescale.unwrap().step, "Done");
+    let rescale = plan.rescale.unwrap();
+    assert_eq!((rescale.step.as_str(), rescale.last_pause_milliseconds), ("Done", None), "nobody has seen it begin");
+    there.world.counted = Some([].into());
+    assert_eq!(there.plan().rescale.unwrap().last_pause_milliseconds, Some(32));
 }
 
 #[test]
