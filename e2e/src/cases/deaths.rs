@@ -2,20 +2,40 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
-use crate::kube::{name, text};
+use crate::kube::{name, number, text};
 use crate::world::{JOB, World};
 
 const PATIENCE: Duration = Duration::from_secs(90);
 
-/// `kubectl delete pod` of a worker.
+/// `kubectl delete pod` of a worker: it hands its key groups over before it ends, so nothing is begun anew.
 pub(crate) fn deleted(world: &mut World) -> Result<()> {
     ready(world, 3)?;
     let victim = world.workers()?.pop().context("the job has workers")?;
+    planned(world, "worker pod deleted", |world| {
+        world.kube.run(&["delete", "pod", name(&victim), "--wait=false"])?;
+        let at = text(&victim, "/metadata/uid");
+        let gone = |p: &serde_json::Value| text(p, "/metadata/uid") != at;
+        world.kube.wait(&format!("pod {}", name(&victim)), "another", PATIENCE, gone).map(drop)
+    })
+}
+
+/// Something that ends workers by intent. The run goes on: its generation stays, and output is silent for a second at most.
+pub(crate) fn planned(world: &mut World, what: &str, act: impl FnOnce(&mut World) -> Result<()>) -> Result<()> {
+    let before = generation(world)?;
     let at = Instant::now();
-    world.kube.run(&["delete", "pod", name(&victim), "--wait=false"])?;
-    recovered(world, at, 3, "worker pod deleted", None)
+    act(world)?;
+    recovered(world, at, 3, what, Some(Duration::from_secs(1)))?;
+    let after = generation(world)?;
+    ensure!(before == after, "{what}: the job was begun anew (generation {before}, then {after})");
+    Ok(())
+}
+
+/// The generation of the long job's dataflow, which grows with each beginning anew.
+fn generation(world: &World) -> Result<i64> {
+    let job = world.kube.get(&format!("streamjob {JOB}"))?.context("the job is there")?;
+    Ok(number(&job, "/status/generation"))
 }
 
 /// `kill -9` of a worker's process.

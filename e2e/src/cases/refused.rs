@@ -24,6 +24,22 @@ pub(crate) fn zero(world: &mut World) -> Result<()> {
     Ok(())
 }
 
+/// What has no effect is refused with a sentence, and a job without it is not.
+pub(crate) fn absent(world: &mut World) -> Result<()> {
+    world.space()?;
+    for (parts, words) in [
+        (json!({ "health": { "maxRestarts": 3 } }), "spec.health does not exist in this version"),
+        (json!({ "update": { "rollback": "Manual" } }), "spec.update.rollback does not exist in this version"),
+        (json!({ "snapshots": { "retention": { "maxCount": 3 } } }), "retention do not exist in this version"),
+        (json!({ "snapshots": { "deletionPolicy": "Delete" } }), "deletionPolicy: Delete does not exist in this version"),
+        (json!({ "restoreFrom": { "snapshotName": "a" } }), "spec.restoreFrom and spec.restoreNonce do not exist"),
+    ] {
+        let said = world.kube.refused(&with(stream_job(&world.settings, "absent", 1, IDLE), &parts))?;
+        ensure!(said.contains(words), "{parts} is refused with: {said}");
+    }
+    Ok(())
+}
+
 /// A table that is not there.
 pub(crate) fn bad_sql(world: &mut World) -> Result<()> {
     let job = stream_job(&world.settings, "bad-sql", 1, "INSERT INTO nowhere SELECT 1 FROM nothing;");

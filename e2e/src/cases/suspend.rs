@@ -1,6 +1,6 @@
 //! A job that is suspended has no pods and keeps its place.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use serde_json::json;
@@ -17,12 +17,15 @@ const PATIENCE: Duration = Duration::from_secs(90);
 pub(crate) fn suspend(world: &mut World) -> Result<()> {
     ready(world, 2)?;
     let what = format!("streamjob {JOB}");
+    let asked = Instant::now();
     world.kube.patch(&what, &json!({ "spec": { "suspend": true } }))?;
     world.kube.wait(&what, "suspended", PATIENCE, |j| is(j, "Suspended"))?;
     until("its pods to be gone", PATIENCE, || {
         let pods = world.workers()?.len() + world.kube.list("pods", &job::coordinator(JOB))?.len();
         Ok((pods == 0).then_some(()))
     })?;
+    // Workers of a job that is stopped hand nothing over: they end at once.
+    World::told(&world.bars.time("suspend → no pods", asked.elapsed(), Duration::from_secs(15)));
     world.job(2)?.right()?;
     world.kube.patch(&what, &json!({ "spec": { "suspend": false } }))?;
     // The checker would tell any row that is written a second time or left out.
