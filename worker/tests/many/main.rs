@@ -31,7 +31,7 @@ use party::Party;
 /// A rule and its test.
 type Rule = (&'static str, fn(&Path));
 
-const RULES: [Rule; 16] = [
+const RULES: [Rule; 17] = [
     ("a_named_snapshot_stays_while_the_job_goes_on", named::a_named_snapshot_stays_while_the_job_goes_on),
     ("monitors_see_who_is_ready_and_what_each_process_does", watched::monitors_see_who_is_ready_and_what_each_process_does),
     ("two_workers_share_a_job", two_workers_share_a_job),
