@@ -20,7 +20,8 @@ pub(crate) fn service_account(judged: &Judged, names: &Names) -> Option<Value> {
     }))
 }
 
-/// How many workers may be down by intent. A worker that is not ready may always be evicted: it holds nothing up.
+/// How many workers may be down by intent. One that is not ready (it has no session) may always be evicted: a job that cannot start must not
+/// keep a node from being drained.
 pub(crate) fn budget(judged: &Judged, names: &Names) -> Value {
     json!({
         "apiVersion": "policy/v1",

@@ -53,8 +53,9 @@ pub(crate) fn deployment(names: &Names, revision: &str, template: &Value, replic
     })
 }
 
-/// The Service. Addresses of pods that are not ready are published too: workers come before a coordinator is ready. One that somebody deleted
-/// comes back with the address that the workers were told.
+/// The Service. Addresses of pods that are not ready are published too. There is one coordinator at a time (`Recreate`), so nobody is led to
+/// the wrong one: before it listens a caller is refused at once, as without an address, and when it does nobody waits for a probe, which
+/// would cost each new coordinator two or three seconds. A Service that somebody deleted comes back with the address that workers were told.
 pub(crate) fn coordinator_service(names: &Names, address: Option<&str>) -> Value {
     let mut service = json!({
         "apiVersion": "v1",
