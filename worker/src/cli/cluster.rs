@@ -18,6 +18,7 @@ use watershed_runtime::key::KeySpace;
 use watershed_wire::v1::{Phase, StatusReply};
 
 use super::exit::{Printed, exit_code, print};
+use super::leave::Leave;
 use super::shown::{as_json, as_table};
 use super::supervised::{ends_when_told, is_supervised, stay, stay_and_tell, supervised_arg};
 use super::{Settings, flags};
@@ -29,6 +30,9 @@ use crate::http::{HttpServer, Watched};
 use crate::local::Outcome;
 use crate::telemetry::log::{Format, Log};
 use crate::transport::{Auth, Network, Tls, TlsFiles, Token, Verifier};
+
+/// How often a coordinator that does not answer is asked for the job's file.
+const ASK_AGAIN: Duration = Duration::from_millis(500);
 
 fn value(name: &'static str, shown: &'static str, help: &'static str) -> Arg {
     Arg::new(name).long(name).value_name(shown).help(help)
@@ -207,6 +211,11 @@ pub fn coordinate(typed: &ArgMatches, graph: Graph, settings: &Settings) -> Exit
         Ok(server) => server,
         Err(e) => return ends::<()>(&log, Err(e), |()| 0),
     };
+    // Until the process ends, also when the job is over.
+    let _ends = match supervised.then(ends_when_told).transpose() {
+        Ok(ends) => ends,
+        Err(e) => return ends::<()>(&log, Err(e), |()| 0),
+    };
     let run = || -> Result<Outcome> {
         let keys = match number(typed, "key-groups")? {
             None => settings.keys,
@@ -225,14 +234,12 @@ pub fn coordinate(typed: &ArgMatches, graph: Graph, settings: &Settings) -> Exit
             .listen(&listen)
             .network(network(typed)?)
             .watch(watch.clone())
+            .file(settings.file.clone())
             .tells({
                 let log = log.clone();
                 move |sentence| log.event("run", sentence, json!({ "message": sentence }))
             });
         let heard = if supervised { vec![SIGINT] } else { vec![SIGINT, SIGTERM] };
-        if supervised {
-            ends_when_told()?;
-        }
         let mut signals =
             Signals::new(heard).map_err(|e| Error::new(Kind::Unavailable, "cannot listen for signals").because(e))?;
         job.run(|address, stopper| {
@@ -257,39 +264,71 @@ pub fn coordinate(typed: &ArgMatches, graph: Graph, settings: &Settings) -> Exit
     ends(&log, result, |_| 0)
 }
 
+/// The file that the coordinator's job is from, its name first: waits until the coordinator answers, and says so.
+pub fn job_file(typed: &ArgMatches, name: &str) -> Result<(String, String)> {
+    let address = given(typed, "coordinator").ok_or_else(|| {
+        Error::new(Kind::Invalid, "a worker needs its job's file, or a coordinator to ask for it")
+            .advise("give the file, or the coordinator with --coordinator ADDR or WATERSHED_COORDINATOR")
+    })?;
+    let log = Log::new(flags::RunFlags::of(typed).format, name);
+    let network = network(typed)?;
+    let _ends = ends_when_told()?;
+    let mut said = false;
+    loop {
+        let asked = Client::connect(&address, network.clone()).and_then(|mut c| c.file());
+        match asked {
+            Ok(Some(file)) => return Ok(file),
+            Ok(None) => {
+                return Err(Error::new(Kind::Invalid, "the job is a program, and not a file")
+                    .at(address)
+                    .advise("start the program itself as a worker: it takes the same flags"));
+            }
+            Err(e) if e.kind() == Kind::Unavailable => {
+                if !std::mem::replace(&mut said, true) {
+                    let why = e.to_string();
+                    log.event("waiting", &format!("waits for the coordinator at {address}: {why}"), json!({ "message": why }));
+                }
+                std::thread::sleep(ASK_AGAIN);
+            }
+            Err(e) => return Err(e),
+        }
+    }
+}
+
 /// Runs `worker`.
 #[must_use]
 pub fn work(typed: &ArgMatches, graph: Graph, settings: &Settings) -> ExitCode {
     let name = given(typed, "name").unwrap_or_else(|| "worker-0".into());
-    let log = Log::new(settings.format, &format!("{} {name}", settings.name));
+    let log = Arc::new(Log::new(settings.format, &format!("{} {name}", settings.name)));
     let supervised = is_supervised(typed);
     let watch = WorkerWatch::new(&settings.name);
     let _http = match serve(typed, &log, watch.clone()) {
         Ok(server) => server,
         Err(e) => return ends::<()>(&log, Err(e), |()| 0),
     };
-    let run = || -> Result<()> {
-        if supervised {
-            ends_when_told()?;
-        }
-        // Ctrl-C reaches every process of a terminal: the coordinator stops the job, and with it its workers.
-        let _ignored = Signals::new([SIGINT]);
+    let run = || -> Result<Leave> {
         let coordinator = given(typed, "coordinator").unwrap_or_else(|| "127.0.0.1:7100".into());
-        WorkerJob::new(&settings.name, graph, &name, coordinator)
+        let job = WorkerJob::new(&settings.name, graph, &name, coordinator)
             .slots(number(typed, "slots")?.unwrap_or(settings.each))
             .memory_bytes(number(typed, "memory-bytes")?.unwrap_or(0))
             .listen(given(typed, "listen").unwrap_or_else(|| "127.0.0.1:0".into()), given(typed, "advertise"))
             .network(network(typed)?)
             .watch(watch.clone())
-            .run()
+            .tells({
+                let log = log.clone();
+                move |sentence| log.event("leaving", sentence, json!({ "message": sentence }))
+            });
+        let leave = Leave::listen(job.leaver())?;
+        job.run()?;
+        watch.over();
+        Ok(leave)
     };
     let result = run();
-    if supervised && result.is_ok() {
-        watch.over();
+    if supervised && result.as_ref().is_ok_and(Leave::stays) {
         // The job is over, and nobody wants it begun again.
         stay();
     }
-    ends(&log, result, |()| 0)
+    ends(&log, result, |_| 0)
 }
 
 /// Where the address of a job's coordinator is written down: beside the default directory of its snapshots, wherever these are.

@@ -12,6 +12,7 @@
 //! | `scale`, `snapshots`, `explain` | the other commands |
 //! | `cluster` (feature `grpc`) | a job in many processes: coordinator, worker, status |
 //! | `shown` | its status, as a table and as JSON |
+//! | `leave` | a worker that is told to end |
 //! | `supervised` | processes that somebody else looks after |
 //! | `exit` | from an error to an exit code |
 //! | `program` | [`main`] |
@@ -21,6 +22,8 @@ pub mod cluster;
 mod exit;
 mod explain;
 pub mod flags;
+#[cfg(feature = "grpc")]
+mod leave;
 mod program;
 mod run;
 mod scale;

@@ -39,6 +39,8 @@ pub struct Settings {
     pub format: Format,
     /// Where metrics are served.
     pub http: Option<String>,
+    /// Name and text of the file that says what the job is; `None` for a program.
+    pub file: Option<(String, String)>,
     /// No live line, even on a terminal: rows are printed there.
     pub quiet: bool,
 }
@@ -60,6 +62,7 @@ impl Settings {
             drop_unmatched: false,
             format: Format::Text,
             http: None,
+            file: None,
             quiet: false,
         }
     }

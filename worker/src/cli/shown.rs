@@ -28,7 +28,11 @@ pub(super) fn as_table(out: &mut dyn Write, now: &StatusReply) -> std::io::Resul
     for w in &now.workers {
         let name = w.identity.as_ref().map_or("", |i| i.name.as_str());
         let slots: Vec<String> = w.slots.iter().map(u32::to_string).collect();
-        let there = if w.connected { "" } else { "  (not connected)" };
+        let there = match (w.connected, w.leaving) {
+            (false, _) => "  (not connected)",
+            (true, true) => "  (leaves)",
+            (true, false) => "",
+        };
         let state = format!("{:.1} MiB", w.state_bytes as f64 / 1_048_576.0);
         let (rows_in, rows_out) = (w.rows_in_per_second, w.rows_out_per_second);
         let (groups, blocked, slots) = (w.key_groups, w.back_pressure * 100.0, slots.join(","));
@@ -60,7 +64,7 @@ fn rescale_text(r: &RescaleStatus) -> String {
 pub(super) fn as_json(out: &mut dyn Write, now: &StatusReply) -> std::io::Result<()> {
     let workers = now.workers.iter().map(|w| {
         json!({
-            "worker": w.worker, "name": w.identity.as_ref().map(|i| i.name.as_str()), "connected": w.connected,
+            "worker": w.worker, "name": w.identity.as_ref().map(|i| i.name.as_str()), "connected": w.connected, "leaving": w.leaving,
             "slots": w.slots, "key_groups": w.key_groups, "rows_in_per_second": w.rows_in_per_second,
             "rows_out_per_second": w.rows_out_per_second, "back_pressure": w.back_pressure, "lag_millis": w.lag_millis,
             "state_bytes": w.state_bytes, "waiting": w.waiting,

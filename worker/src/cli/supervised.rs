@@ -7,7 +7,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use clap::{Arg, ArgAction, ArgMatches};
@@ -17,8 +17,8 @@ use watershed_runtime::error::{Error, Kind, Result};
 use watershed_wire::tonic::{self, Request, Response, Status};
 use watershed_wire::v1::job_server::Job;
 use watershed_wire::v1::{
-    Phase, ReleasableReply, ReleasableRequest, ScaleReply, ScaleRequest, SnapshotReply, SnapshotRequest, StatusReply,
-    StatusRequest, StopReply, StopRequest, WatchRequest,
+    FileReply, FileRequest, Phase, ReleasableReply, ReleasableRequest, ScaleReply, ScaleRequest, SnapshotReply, SnapshotRequest,
+    StatusReply, StatusRequest, StopReply, StopRequest, WatchRequest,
 };
 
 use crate::cluster::CoordinatorWatch;
@@ -38,11 +38,21 @@ pub(super) fn is_supervised(typed: &ArgMatches) -> bool {
     flag || std::env::var("WATERSHED_SUPERVISED").is_ok_and(|v| v == "true")
 }
 
+/// SIGTERM ends the process, as long as this is there.
+#[derive(Debug)]
+pub(super) struct EndsWhenTold(Arc<AtomicBool>);
+
+impl Drop for EndsWhenTold {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::SeqCst);
+    }
+}
+
 /// SIGTERM ends the process from now on. It is handled by the signal handler itself: the first process of a container has no default.
-pub(super) fn ends_when_told() -> Result<()> {
-    let always = Arc::new(AtomicBool::new(true));
-    signal_hook::flag::register_conditional_shutdown(SIGTERM, 0, always)
-        .map(|_| ())
+pub(super) fn ends_when_told() -> Result<EndsWhenTold> {
+    let ends = Arc::new(AtomicBool::new(true));
+    signal_hook::flag::register_conditional_shutdown(SIGTERM, 0, ends.clone())
+        .map(|_| EndsWhenTold(ends))
         .map_err(|e| Error::new(Kind::Unavailable, "cannot listen for signals").because(e))
 }
 
@@ -115,6 +125,10 @@ impl Job for Over {
 
     async fn stop(&self, _: Request<StopRequest>) -> Result<Response<StopReply>, Status> {
         Ok(Response::new(StopReply { accepted: true, reason: self.reason() }))
+    }
+
+    async fn file(&self, _: Request<FileRequest>) -> Result<Response<FileReply>, Status> {
+        Err(Status::unavailable(self.reason()))
     }
 
     async fn releasable(&self, _: Request<ReleasableRequest>) -> Result<Response<ReleasableReply>, Status> {

@@ -42,6 +42,7 @@ impl Office {
                 other => return other,
             }
         }
+        self.let_all_leavers_go()?;
         let crew = self.roster.present();
         if crew.is_empty() || !self.fits(crew.len())? {
             return Ok(None);
@@ -49,7 +50,7 @@ impl Office {
         let (uid, TakenOver { start, log, restored: _, descs }) = self.claim()?;
         let graph = self.job.claim.graph.clone();
         if start.finished {
-            commit_handles(&graph, &start.commit)?;
+            self.aside("for the storage: the last output is committed", move || commit_handles(&graph, &start.commit))?;
             return Ok(Some(Outcome::AlreadyFinished));
         }
         let run = Run { term: log.term(), epoch: start.manifest.epoch };
@@ -112,7 +113,9 @@ impl Office {
     fn claim(&mut self) -> Result<(String, TakenOver)> {
         let slots: BTreeSet<SlotId> = self.roster.present().into_iter().flat_map(|m| m.slots).collect();
         let uid = unique();
-        let taken = self.job.claim.take_over(&self.store, self.keys, &slots, &uid)?;
+        let (claim, store, keys, mine) = (self.job.claim.clone(), self.store.clone(), self.keys, uid.clone());
+        let what = "for the storage: the end of the log is read and claimed";
+        let taken = self.aside(what, move || claim.take_over(&store, keys, &slots, &mine))?;
         self.term = taken.log.term();
         Ok((uid, taken))
     }
@@ -147,7 +150,8 @@ impl Office {
     /// Whether those who are there have room for the job's state; if not, that is what it waits for.
     fn fits(&mut self, workers: usize) -> Result<bool> {
         let Some(room) = room(self.roster.budgets()) else { return Ok(true) };
-        let last = crate::restore::read_log(&self.store)?.last;
+        let store = self.store.clone();
+        let last = self.aside("for the storage: the log is read", move || crate::restore::read_log(&store))?.last;
         // The oldest file has nearly all of it; the younger ones say again what has changed.
         let state = last.and_then(|(_, manifest)| manifest.files.iter().map(|f| f.bytes).max()).unwrap_or(0);
         let lacking = lacking(state, workers, Some(room));

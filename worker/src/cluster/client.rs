@@ -5,7 +5,9 @@ use std::time::Duration;
 use watershed_runtime::error::{Error, Kind, Result};
 use watershed_wire::tonic::{self, transport::Channel};
 use watershed_wire::v1::job_client::JobClient;
-use watershed_wire::v1::{Releasable, ReleasableRequest, ScaleRequest, SnapshotRequest, StatusReply, StatusRequest, StopRequest};
+use watershed_wire::v1::{
+    FileReply, FileRequest, Releasable, ReleasableRequest, ScaleRequest, SnapshotRequest, StatusReply, StatusRequest, StopRequest,
+};
 
 use crate::transport::{Network, Runtime, dial, threads};
 
@@ -80,6 +82,12 @@ impl Client {
     pub fn stop(&mut self) -> Result<()> {
         let reply = self.ask(StopRequest { drain: false }, |mut jobs, q| async move { jobs.stop(q).await })?;
         if reply.accepted { Ok(()) } else { Err(Error::new(Kind::Invalid, reply.reason)) }
+    }
+
+    /// The name and the text of the file that the job is from; `None` if the job is a program.
+    pub fn file(&mut self) -> Result<Option<(String, String)>> {
+        let FileReply { job: _, name, text } = self.ask(FileRequest {}, |mut jobs, q| async move { jobs.file(q).await })?;
+        Ok((!name.is_empty()).then_some((name, text)))
     }
 
     /// Which workers may go.

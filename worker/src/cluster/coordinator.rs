@@ -1,6 +1,6 @@
 //! The coordinator's process: one thread that knows who is there and steps the pure coordinator of the present run.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
@@ -39,16 +39,16 @@ impl CoordinatorJob {
     /// Coordinates until the job is over. `ready` hears the address it listens at, and gets a way to stop it.
     pub fn run(self, ready: impl FnOnce(std::net::SocketAddr, Stopper)) -> Result<Outcome> {
         let (store, keys) = self.claim.open(&self.storage)?;
+        let (place, tail) = (store.place().to_owned(), crate::restore::read_log(&store)?);
         let runtime = threads(2)?;
         let (told, events) = channel();
         let ear = Ear::new(told.clone());
         let sessions = Sessions::new(Arc::new(ear), self.network.patience, runtime.handle().clone());
-        let services = Services::default().control(&sessions).job(Service::new(told.clone()));
+        let services = Services::default().control(&sessions).job(Service::new(told.clone(), self.file_reply()));
         let listener = Listener::start(runtime.handle(), &self.listen, &self.network, services)?;
         self.watch.works(told.clone());
         ready(listener.address(), Stopper(told.clone()));
         let shape = self.claim.graph.shape()?.nodes;
-        let (place, tail) = (store.place().to_owned(), crate::restore::read_log(&store)?);
         let mut office = Office {
             shape: super::dataflow::shape_text(&shape),
             fingerprint: super::dataflow::fingerprint(&shape),
@@ -58,11 +58,15 @@ impl CoordinatorJob {
             keys,
             sessions,
             told,
+            events,
+            later: VecDeque::new(),
+            aside: None,
             roster: Roster::new(keys.groups()),
             loads: Loads::default(),
             running: None,
             runs: 0,
             lost: 0,
+            stopping: false,
             books: BTreeMap::new(),
             term: tail.term,
             ran_before: tail.last.is_some(),
@@ -74,8 +78,8 @@ impl CoordinatorJob {
             wishes: Vec::new(),
             recovering: None,
         };
-        let outcome = office.work(&events).map_err(|e| explain_fenced(e, &place));
-        office.farewell(outcome.as_ref().err(), &events);
+        let outcome = office.work().map_err(|e| explain_fenced(e, &place));
+        office.farewell(outcome.as_ref().err());
         outcome
     }
 }
@@ -115,13 +119,20 @@ pub(super) struct Office {
     pub(super) keys: KeySpace,
     pub(super) sessions: Sessions,
     pub(super) told: Sender<Told>,
+    pub(super) events: Receiver<Told>,
+    /// What came while something was done aside.
+    pub(super) later: VecDeque<Told>,
+    /// What is being done aside.
+    pub(super) aside: Option<&'static str>,
     pub(super) roster: Roster,
     pub(super) loads: Loads,
     pub(super) wanted: u32,
     pub(super) running: Option<Running>,
     pub(super) runs: u64,
-    /// Workers that were lost.
+    /// Workers that were lost while they took part.
     pub(super) lost: u64,
+    /// The job is being stopped.
+    pub(super) stopping: bool,
     /// What workers remember of the run that an earlier coordinator has left. Until this one has begun.
     pub(super) books: BTreeMap<u32, Option<Book>>,
     /// The newest term in the log.
@@ -145,10 +156,10 @@ pub(super) struct Office {
 }
 
 impl Office {
-    fn work(&mut self, events: &Receiver<Told>) -> Result<Outcome> {
+    fn work(&mut self) -> Result<Outcome> {
         loop {
             let nap = self.running.as_ref().map_or(Duration::from_millis(50), |r| r.host.nap(&r.coordinator));
-            let came = events.recv_timeout(nap);
+            let came = self.next(nap);
             self.job.watch.turns();
             if matches!(came, Err(RecvTimeoutError::Disconnected)) {
                 return Ok(Outcome::Stopped);
@@ -174,6 +185,7 @@ impl Office {
         }
         self.grant_wishes()?;
         self.look_after_workers();
+        self.look_after_leavers()?;
         if let Some(outcome) = self.begin_if_possible()? {
             return Ok(Some(outcome));
         }
@@ -200,6 +212,8 @@ impl Office {
             running.host.leave();
         }
         self.recovering = Some(why);
+        // What is not there is not being stopped: the wish goes with the run.
+        self.stopping = false;
     }
 
     /// `Some` when the job is over.
@@ -215,6 +229,7 @@ impl Office {
                     Word::Book(book) if self.runs == 0 => {
                         self.books.insert(worker, book.map(|b| *b));
                     }
+                    Word::Leaving => self.leaves(worker),
                     // Of a run that is over, or of a worker that is a newcomer here.
                     Word::Report(..) | Word::Book(_) => {}
                 }
@@ -236,7 +251,7 @@ impl Office {
                 HostEvent::Failed(e) => return Err(e),
                 HostEvent::Slot(..) | HostEvent::Control(_) => {}
             },
-            Told::Host(..) => {}
+            Told::Host(..) | Told::Done => {}
             Told::Ask(ask) => return self.answer(ask),
             Told::Stop => return self.stop(),
         }
@@ -245,6 +260,7 @@ impl Office {
 
     /// Stops with a snapshot; at once if nothing runs.
     pub(super) fn stop(&mut self) -> Result<Option<Outcome>> {
+        self.stopping = true;
         if self.running.is_none() {
             return Ok(Some(Outcome::Stopped));
         }
@@ -314,7 +330,6 @@ impl Office {
 
     /// A worker is gone. A run in which it took part is over; one in which it had nothing goes on.
     fn lose(&mut self, worker: u32, why: String) {
-        self.lost += 1;
         self.loads.forget(worker);
         self.books.remove(&worker);
         let each = self.roster.each();
@@ -323,15 +338,15 @@ impl Office {
         running.asked = None;
         let takes_part = running.coordinator.needs(|slot| u32::from(slot.0 / each) == worker);
         if takes_part {
+            self.lost += 1;
             self.end_run(format!("worker {worker} was lost: {why}; the job goes on as soon as a worker is there"));
         }
     }
 
     /// Asks for the slots of the workers that are wanted, once all of these are there.
     fn follow_the_wish(&mut self) -> Result<Option<Outcome>> {
-        let Ok(slots) = self.roster.slots_of(self.wanted) else { return Ok(None) };
-        let slots: BTreeSet<SlotId> = slots.into_iter().collect();
-        let Some(running) = &mut self.running else { return Ok(None) };
+        let Ok(slots) = self.roster.goal(self.wanted) else { return Ok(None) };
+        let Some(running) = self.running.as_mut().filter(|_| !slots.is_empty()) else { return Ok(None) };
         let told = slots.iter().all(|s| running.told.contains(&self.roster.worker_of(*s)));
         if !told || running.asked.as_ref() == Some(&slots) {
             return Ok(None);
@@ -352,7 +367,7 @@ impl Office {
     }
 
     /// Tells everybody that it is over, and waits a little until they have let go.
-    fn farewell(&mut self, failed: Option<&Error>, events: &Receiver<Told>) {
+    fn farewell(&mut self, failed: Option<&Error>) {
         self.job.watch.ends();
         match self.running.take() {
             // What has failed may go on failing for minutes.
@@ -368,7 +383,7 @@ impl Office {
         }
         let until = Instant::now() + FAREWELL;
         while !there.is_empty() {
-            match events.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            match self.next(until.saturating_duration_since(Instant::now())) {
                 Ok(Told::Notice(worker, Notice::Disconnected(_))) => {
                     there.remove(&worker);
                 }

@@ -7,6 +7,8 @@ use watershed_runtime::graph::Graph;
 use watershed_runtime::key::KeySpace;
 use watershed_runtime::protocol::rescale::Sizes;
 
+use watershed_wire::v1::FileReply;
+
 use super::watch::CoordinatorWatch;
 use crate::takeover::Claim;
 use crate::transport::Network;
@@ -22,6 +24,8 @@ pub struct CoordinatorJob {
     pub(super) sizes: Sizes,
     pub(super) tells: Box<dyn Fn(&str) + Send>,
     pub(super) watch: CoordinatorWatch,
+    /// Name and text of the file that the job is from.
+    pub(super) file: Option<(String, String)>,
 }
 
 impl std::fmt::Debug for CoordinatorJob {
@@ -53,6 +57,7 @@ impl CoordinatorJob {
             sizes: Sizes::default(),
             tells: Box::new(|_| ()),
             watch,
+            file: None,
         }
     }
 
@@ -89,6 +94,18 @@ impl CoordinatorJob {
     pub fn watch(mut self, watch: CoordinatorWatch) -> Self {
         self.watch = watch;
         self
+    }
+
+    /// The name and the text of the file that says what the job is, for workers that ask for it.
+    #[must_use]
+    pub fn file(mut self, file: Option<(String, String)>) -> Self {
+        self.file = file;
+        self
+    }
+
+    pub(super) fn file_reply(&self) -> FileReply {
+        let (name, text) = self.file.clone().unwrap_or_default();
+        FileReply { job: self.claim.name.clone(), name, text }
     }
 
     /// Throws earlier snapshots of the job away.

@@ -19,24 +19,29 @@
 //! | file | what |
 //! |---|---|
 //! | `begin` | how a run begins: taken over as it runs, or from the last manifest |
+//! | `aside` | what may wait for the storage meanwhile |
 //! | `orders` | what coordinator and workers say to each other |
 //! | `room` | whether those who are there have room for the state, pure |
 //! | `roster` | who is there, pure: numbers, slots, who is lost, who may begin |
 //! | `job`, `coordinator`, `told`, `remote` | what a coordinator is told; its process; what it hears; a crew of slots elsewhere |
-//! | `worker`, `uploads`, `pulse` | a worker's process; state files it writes itself; its heartbeat |
+//! | `worker`, `at_work`, `uploads`, `pulse` | a worker's process; what it does in a session; state files it writes itself; its heartbeat |
 //! | `dataflow` | whether two processes run one dataflow, and what differs |
 //! | `service`, `status` | what the command line and an operator ask |
 //! | `watch` | what both say of themselves to monitors |
+//! | `leaving` | workers that were told to end hand over what they have |
 //! | `keeping` | snapshots that somebody wants to have |
 //! | `client` | asking it |
 //! | `supervise` | `run --replicas N`: all of it as processes of this machine |
 
+mod aside;
+mod at_work;
 mod begin;
 pub mod client;
 mod coordinator;
 mod dataflow;
 mod job;
 mod keeping;
+mod leaving;
 mod orders;
 mod pulse;
 mod remote;
@@ -52,4 +57,4 @@ mod worker;
 
 pub use job::CoordinatorJob;
 pub use watch::{CoordinatorWatch, WorkerWatch};
-pub use worker::WorkerJob;
+pub use worker::{Leaver, WorkerJob};

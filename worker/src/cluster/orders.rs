@@ -24,6 +24,8 @@ const CREW: u32 = 5;
 const END: u32 = 6;
 const REPORT: u32 = 7;
 const BOOK: u32 = 8;
+const LEAVING: u32 = 9;
+const LET_GO: u32 = 10;
 
 /// A worker as the others know it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -84,6 +86,8 @@ pub(super) enum Order {
     Crew(Vec<Member>),
     /// The job is over: finished or stopped, or failed for this reason.
     End(Option<String>),
+    /// The one who is told was to leave and may: for this reason.
+    LetGo(String),
 }
 
 impl Order {
@@ -95,6 +99,7 @@ impl Order {
             Self::Release(slot) => pack(RELEASE, Some(*slot), era, &()),
             Self::Crew(crew) => pack(CREW, None, era, crew),
             Self::End(why) => pack(END, None, era, why),
+            Self::LetGo(why) => pack(LET_GO, None, era, why),
         }
     }
 
@@ -106,6 +111,7 @@ impl Order {
             RELEASE => Self::Release(slot_of(item)?),
             CREW => Self::Crew(unpack(item)?),
             END => Self::End(unpack(item)?),
+            LET_GO => Self::LetGo(unpack(item)?),
             kind => return Err(wrong(format!("an order of kind {kind}"))),
         })
     }
@@ -121,6 +127,11 @@ pub(super) fn book_item(era: Era, book: Option<&Book>) -> Result<Item> {
     pack(BOOK, None, era, &json(&book)?)
 }
 
+/// That a worker is to leave, as an item.
+pub(super) fn leaving_item(era: Era) -> Result<Item> {
+    pack(LEAVING, None, era, &())
+}
+
 /// What workers say.
 #[derive(Debug)]
 pub(super) enum Word {
@@ -128,6 +139,8 @@ pub(super) enum Word {
     Report(Era, SlotId, Report),
     /// The first word of a session.
     Book(Option<Box<Book>>),
+    /// It has been told to end, and does when others have what it has.
+    Leaving,
 }
 
 impl Word {
@@ -135,6 +148,7 @@ impl Word {
         match item.kind {
             REPORT => Ok(Self::Report(era_of(item), slot_of(item)?, unpack(item)?)),
             BOOK => Ok(Self::Book(of_json(&unpack::<Vec<u8>>(item)?)?)),
+            LEAVING => Ok(Self::Leaving),
             kind => Err(wrong(format!("a report of kind {kind}"))),
         }
     }

@@ -8,8 +8,11 @@
 //! Law: of two processes with one name the one that registered later has it for good. The earlier one is refused for as long as this coordinator
 //! lives, and ends. Without that both would take the name from each other for ever, each time ending the run of all (a pod that was deleted
 //! by force and goes on, beside its successor).
+//!
+//! A worker that was told to end *leaves*: it takes part until others have what it has, and is not counted among those who are to have
+//! something. Whoever is missing is not waited for meanwhile: a node that is emptied does not wait for a worker that died elsewhere.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use watershed_runtime::key::SlotId;
 use watershed_wire::v1::{Identity, RefusalReason, Register};
@@ -50,6 +53,16 @@ impl Bearers {
     }
 }
 
+/// Whether a worker is to leave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Leave {
+    Stays,
+    /// Once others have what it has.
+    Leaves,
+    /// It has been told that it may.
+    MayGo,
+}
+
 /// One worker.
 #[derive(Clone, Debug)]
 struct Entry {
@@ -61,6 +74,7 @@ struct Entry {
     heard: i64,
     /// How much state it has room for; 0 does not say.
     memory: u64,
+    leave: Leave,
 }
 
 /// All workers of a job.
@@ -118,7 +132,8 @@ impl Roster {
         let instead = self.workers.contains_key(&number);
         let slots = (0..each).map(|k| SlotId(number as u16 * each + k)).collect();
         let member = Member { worker: number, name, incarnation, address: register.data_address.clone(), slots };
-        self.workers.insert(number, Entry { member, connected: false, since: now, heard: now, memory: register.memory_bytes });
+        let (memory, leave) = (register.memory_bytes, Leave::Stays);
+        self.workers.insert(number, Entry { member, connected: false, since: now, heard: now, memory, leave });
         if instead { Admission::Instead(number) } else { Admission::New(number) }
     }
 
@@ -127,6 +142,25 @@ impl Roster {
         if let Some(e) = self.workers.get_mut(&worker) {
             (e.connected, e.since, e.heard) = (connected, now, e.heard.max(if connected { now } else { e.heard }));
         }
+    }
+
+    /// It was told to end.
+    pub(super) fn leaves(&mut self, worker: u32) {
+        if let Some(e) = self.workers.get_mut(&worker).filter(|e| e.leave == Leave::Stays) {
+            e.leave = Leave::Leaves;
+        }
+    }
+
+    /// It has been told that it may go.
+    pub(super) fn may_go(&mut self, worker: u32) {
+        if let Some(e) = self.workers.get_mut(&worker) {
+            e.leave = Leave::MayGo;
+        }
+    }
+
+    /// Those who leave and have not been let go.
+    pub(super) fn leaving(&self) -> Vec<u32> {
+        self.workers.iter().filter(|(_, e)| e.leave == Leave::Leaves).map(|(w, _)| *w).collect()
     }
 
     /// Something was heard of it.
@@ -152,7 +186,8 @@ impl Roster {
         self.workers.retain(|_, e| {
             // A clock that was put back must not make anybody immortal.
             (e.heard, e.since) = (e.heard.min(now), e.since.min(now));
-            let gone = !e.connected && now - e.since > GONE_MICROS;
+            // Who was let go and went does not come back.
+            let gone = !e.connected && (now - e.since > GONE_MICROS || e.leave == Leave::MayGo);
             let silent = now - e.heard > SILENT_MICROS;
             if gone || silent {
                 let (what, since) = if gone { ("its connection is gone", e.since) } else { ("it says nothing", e.heard) };
@@ -165,12 +200,16 @@ impl Roster {
 
     /// Those who can take part.
     pub(super) fn present(&self) -> Vec<Member> {
-        self.workers.values().filter(|e| e.connected).map(|e| e.member.clone()).collect()
+        self.there().map(|e| e.member.clone()).collect()
     }
 
     /// How much state each of them has room for.
     pub(super) fn budgets(&self) -> impl Iterator<Item = u64> {
-        self.workers.values().filter(|e| e.connected).map(|e| e.memory)
+        self.there().map(|e| e.memory)
+    }
+
+    fn there(&self) -> impl Iterator<Item = &Entry> {
+        self.workers.values().filter(|e| e.connected && e.leave != Leave::MayGo)
     }
 
     /// Whether a worker is there, and for how many microseconds nothing was heard of it.
@@ -190,6 +229,23 @@ impl Roster {
             return Err(missing);
         }
         Ok(self.workers.range(0..workers).flat_map(|(_, e)| e.member.slots.clone()).collect())
+    }
+
+    /// The slots that are to have everything when there are to be so many workers: those of the first `workers`, without those who leave; else who is
+    /// missing. None at all if everybody leaves.
+    pub(super) fn goal(&self, workers: u32) -> Result<BTreeSet<SlotId>, Vec<u32>> {
+        let some_leave = self.workers.values().any(|e| e.leave != Leave::Stays);
+        let missing = |w: &u32| match self.workers.get(w) {
+            // A dropped connection comes back in a moment, or its worker is lost.
+            Some(e) => e.leave == Leave::Stays && !e.connected,
+            None => !some_leave,
+        };
+        let missing: Vec<u32> = (0..workers).filter(missing).collect();
+        if !missing.is_empty() {
+            return Err(missing);
+        }
+        let stay = self.workers.range(0..workers).filter(|(_, e)| e.leave == Leave::Stays);
+        Ok(stay.flat_map(|(_, e)| e.member.slots.clone()).collect())
     }
 
     /// Slots a worker has.
@@ -276,6 +332,35 @@ mod tests {
         let forth = back + 3_600_000_000;
         r.excuse(forth);
         assert!(r.lost(forth).is_empty());
+    }
+
+    #[test]
+    fn who_leaves_is_not_to_have_anything_and_nobody_who_is_missing_is_waited_for_meanwhile() {
+        let mut r = Roster::new(4096);
+        let some = |slots: &[u16]| Ok(slots.iter().copied().map(SlotId).collect::<BTreeSet<_>>());
+        for name in ["w-0", "w-1", "w-2"] {
+            r.register(&register(name, "a", 1), 0);
+            r.connected(number_of(name).unwrap(), true, 0);
+        }
+        assert_eq!(r.goal(3), some(&[0, 1, 2]));
+        assert_eq!(r.goal(4), Err(vec![3]), "who is wanted is waited for");
+        r.leaves(1);
+        assert_eq!((r.goal(3), r.goal(4), r.leaving()), (some(&[0, 2]), some(&[0, 2]), vec![1]));
+        assert_eq!(r.present().len(), 3, "it goes on taking part");
+        r.connected(2, false, 1);
+        assert_eq!(r.goal(3), Err(vec![2]), "it is back in a moment, or lost");
+        r.connected(2, true, 2);
+        // Let go: it may not take part in what begins, and its end is no loss to wait for.
+        r.may_go(1);
+        assert_eq!((r.present().len(), r.leaving()), (2, vec![]));
+        r.connected(1, false, 3);
+        assert_eq!(r.lost(3).len(), 1);
+        assert_eq!(r.goal(3), Err(vec![1]), "its successor is waited for");
+        assert_eq!(r.register(&register("w-1", "b", 1), 4), Admission::New(1));
+        r.connected(1, true, 4);
+        assert_eq!(r.goal(3), some(&[0, 1, 2]));
+        (0..3).for_each(|w| r.leaves(w));
+        assert_eq!(r.goal(3), some(&[]), "nobody stays");
     }
 
     #[test]

@@ -11,8 +11,8 @@ use tokio::sync::oneshot;
 use watershed_wire::tonic::{self, Request, Response, Status};
 use watershed_wire::v1::job_server::Job;
 use watershed_wire::v1::{
-    Releasable, ReleasableReply, ReleasableRequest, ScaleReply, ScaleRequest, SnapshotReply, SnapshotRequest, StatusReply,
-    StatusRequest, StopReply, StopRequest, WatchRequest,
+    FileReply, FileRequest, Releasable, ReleasableReply, ReleasableRequest, ScaleReply, ScaleRequest, SnapshotReply,
+    SnapshotRequest, StatusReply, StatusRequest, StopReply, StopRequest, WatchRequest,
 };
 
 use super::coordinator::Office;
@@ -33,8 +33,8 @@ pub(super) enum Ask {
 }
 
 impl Office {
-    /// Answers. `Some` when the job is over by it.
-    pub(super) fn answer(&mut self, ask: Ask) -> Outcomes<Option<Outcome>> {
+    /// Tells how the job is; nothing else is asked here.
+    pub(super) fn tell(&self, ask: Ask) {
         match ask {
             Ask::Status(to) => {
                 let _gone = to.send(self.status());
@@ -42,6 +42,14 @@ impl Office {
             Ask::Numbers(to) => {
                 let _gone = to.send(self.numbers());
             }
+            Ask::Scale(..) | Ask::Snapshot(..) | Ask::Stop(_) | Ask::Releasable(_) => {}
+        }
+    }
+
+    /// Answers. `Some` when the job is over by it.
+    pub(super) fn answer(&mut self, ask: Ask) -> Outcomes<Option<Outcome>> {
+        match ask {
+            Ask::Status(_) | Ask::Numbers(_) => self.tell(ask),
             Ask::Scale(replicas, to) => {
                 let before = self.wanted;
                 let reply = match self.scale(replicas) {
@@ -78,15 +86,19 @@ fn sentence(e: &Error) -> String {
 }
 
 /// Carries questions to the coordinator's thread.
-pub(super) struct Service(Mutex<Sender<Told>>);
+pub(super) struct Service {
+    to: Mutex<Sender<Told>>,
+    /// What the job was started from. It does not change, so nobody is asked for it.
+    file: FileReply,
+}
 
 impl Service {
-    pub(super) fn new(to: Sender<Told>) -> Self {
-        Self(Mutex::new(to))
+    pub(super) fn new(to: Sender<Told>, file: FileReply) -> Self {
+        Self { to: Mutex::new(to), file }
     }
 
     fn sender(&self) -> Sender<Told> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.to.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     async fn ask<T>(&self, ask: impl FnOnce(oneshot::Sender<T>) -> Ask) -> Result<Response<T>, Status> {
@@ -148,5 +160,9 @@ impl Job for Service {
 
     async fn releasable(&self, _: Request<ReleasableRequest>) -> Result<Response<ReleasableReply>, Status> {
         self.ask(Ask::Releasable).await
+    }
+
+    async fn file(&self, _: Request<FileRequest>) -> Result<Response<FileReply>, Status> {
+        Ok(Response::new(self.file.clone()))
     }
 }

@@ -117,6 +117,7 @@ impl Office {
             data_address: member.address.clone(),
             slots: member.slots.iter().map(|s| u32::from(s.0)).collect(),
             connected,
+            leaving: self.roster.leaving().contains(&member.worker),
             heard_millis_ago: u64::try_from(silent / 1000).unwrap_or(0),
             key_groups,
             ..WorkerStatus::default()
@@ -188,13 +189,13 @@ impl Office {
     /// For whom the job waits.
     fn waiting(&self) -> Vec<String> {
         let mut all = Vec::new();
-        if let Some(why) = &self.recovering {
-            all.push(why.clone());
-        }
+        all.extend(self.aside.map(str::to_owned));
+        all.extend(self.recovering.clone());
         if let Err(missing) = self.roster.slots_of(self.wanted) {
             let names: Vec<String> = missing.iter().map(u32::to_string).collect();
             all.push(format!("for worker {} to register", names.join(", ")));
         }
+        all.extend(self.leavers_wait());
         all.extend(self.sessions.waiting());
         all.extend(self.running.iter().flat_map(|r| r.coordinator.waiting()));
         all

@@ -20,6 +20,8 @@ pub(super) enum Told {
     Host(u64, HostEvent),
     Ask(Ask),
     Stop,
+    /// What was done aside is done.
+    Done,
 }
 
 /// Hears sessions.

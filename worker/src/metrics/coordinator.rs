@@ -12,7 +12,7 @@ pub(crate) struct Numbers {
     pub(crate) slots: usize,
     /// Runs that this process has begun or taken over.
     pub(crate) runs: u64,
-    /// Workers that it has declared lost.
+    /// Workers that were lost while they took part.
     pub(crate) lost: u64,
 }
 
@@ -50,7 +50,7 @@ pub(crate) fn coordinator(job: &str, numbers: &Numbers) -> String {
     page.gauge("watershed_settled", "1 if no key group is about to move.", u8::from(status.phase() == Phase::Running));
     page.gauge("watershed_waiting", "For how much the job waits, besides for rows.", status.waiting.len());
     page.counter("watershed_runs_total", "Runs that this process has begun or taken over.", runs);
-    page.counter("watershed_workers_lost_total", "Workers that this process has declared lost.", lost);
+    page.counter("watershed_workers_lost_total", "Workers lost while they took part: each ended a run.", lost);
     page.gauge("watershed_workers_wanted", "Workers wanted.", status.wanted);
     let connected = status.workers.iter().filter(|w| w.connected).count();
     page.gauge("watershed_workers_connected", "Workers that are connected.", connected);
@@ -68,6 +68,8 @@ fn ownership(page: &mut Page, status: &StatusReply) {
     status.workers.iter().for_each(|w| groups.sample(&[("worker", &w.worker)], w.key_groups));
     let mut connected = page.family("watershed_worker_connected", "gauge", "1 for a worker that is connected.");
     status.workers.iter().for_each(|w| connected.sample(&[("worker", &w.worker)], u8::from(w.connected)));
+    let mut leaving = page.family("watershed_worker_leaving", "gauge", "1 for a worker that hands over what it has, and ends.");
+    status.workers.iter().for_each(|w| leaving.sample(&[("worker", &w.worker)], u8::from(w.leaving)));
 }
 
 fn rescale(page: &mut Page, status: &StatusReply) {

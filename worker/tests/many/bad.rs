@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use crate::check;
@@ -105,6 +106,25 @@ pub(crate) fn workers_without_room_wait_and_say_so_until_somebody_has_room(dir: 
     party.manifests(4);
     check(dir, party.until_all_is_out());
     assert!(third.wait().expect("it is a child of this process").success());
+}
+
+pub(crate) fn who_asks_how_a_job_is_hears_that_it_waits_for_the_storage(dir: &Path) {
+    let mut party = Party::start(dir, 1);
+    party.until_workers_own(1);
+    // What sleeps aligns no barrier: nothing more is published, and nobody writes where the log's end is said to be.
+    party.worker(0).signal("STOP");
+    party.until_nothing_is_published();
+    let hint = dir.join("state/LATEST");
+    std::fs::remove_file(&hint).expect("the hint is there");
+    assert!(Command::new("mkfifo").arg(&hint).status().expect("mkfifo can be started").success());
+    // The next run begins with reading that, which takes as long as this test likes.
+    party.worker(0).signal("KILL");
+    party.until_it_waits_for("for the storage: the end of the log is read and claimed");
+    let said = std::fs::OpenOptions::new().write(true).open(&hint).expect("somebody reads it");
+    drop(said);
+    party.until_workers_own(1);
+    party.manifests(4);
+    check(dir, party.until_all_is_out());
 }
 
 pub(crate) fn of_two_processes_with_one_name_the_later_one_stays(dir: &Path) {

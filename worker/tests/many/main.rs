@@ -16,6 +16,7 @@
 mod bad;
 #[path = "../kill/job.rs"]
 mod job;
+mod leaving;
 mod named;
 mod party;
 mod rescale;
@@ -31,9 +32,16 @@ use party::Party;
 /// A rule and its test.
 type Rule = (&'static str, fn(&Path));
 
-const RULES: [Rule; 17] = [
+const RULES: [Rule; 22] = [
     ("a_named_snapshot_stays_while_the_job_goes_on", named::a_named_snapshot_stays_while_the_job_goes_on),
     ("monitors_see_who_is_ready_and_what_each_process_does", watched::monitors_see_who_is_ready_and_what_each_process_does),
+    ("a_worker_told_to_end_hands_its_keys_over_first", leaving::a_worker_told_to_end_hands_its_keys_over_first),
+    ("a_worker_leaves_in_the_middle_of_a_rescale", leaving::a_worker_leaves_in_the_middle_of_a_rescale),
+    ("the_last_worker_told_to_end_ends_at_once", leaving::the_last_worker_told_to_end_ends_at_once),
+    (
+        "who_leaves_is_seen_and_the_next_coordinator_hears_of_it_too",
+        leaving::who_leaves_is_seen_and_the_next_coordinator_hears_of_it_too,
+    ),
     ("two_workers_share_a_job", two_workers_share_a_job),
     ("workers_join_and_leave_while_rows_flow", workers_join_and_leave_while_rows_flow),
     ("scaling_out_from_two_to_three_loses_no_state", rescale::scaling_out_from_two_to_three_loses_no_state),
@@ -57,6 +65,7 @@ const RULES: [Rule; 17] = [
         "workers_without_room_wait_and_say_so_until_somebody_has_room",
         bad::workers_without_room_wait_and_say_so_until_somebody_has_room,
     ),
+    ("who_asks_how_a_job_is_hears_that_it_waits_for_the_storage", bad::who_asks_how_a_job_is_hears_that_it_waits_for_the_storage),
     ("of_two_processes_with_one_name_the_later_one_stays", bad::of_two_processes_with_one_name_the_later_one_stays),
 ];
 

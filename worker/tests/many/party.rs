@@ -102,6 +102,17 @@ impl Party {
         self.until("a manifest", |p| p.newest() >= at);
     }
 
+    /// Waits until what is under way is published, where nothing more comes.
+    pub(crate) fn until_nothing_is_published(&mut self) {
+        let (mut newest, mut since) = (0, Instant::now());
+        self.until("the last manifest", |p| {
+            if p.newest() != newest {
+                (newest, since) = (p.newest(), Instant::now());
+            }
+            since.elapsed() > Duration::from_millis(300)
+        });
+    }
+
     /// Exactly so many workers own key groups, and nothing is on its way.
     pub(crate) fn until_workers_own(&mut self, n: usize) {
         self.until(&format!("a job on {n} workers"), |p| {

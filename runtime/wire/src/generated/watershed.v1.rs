@@ -668,6 +668,9 @@ pub struct WorkerStatus {
     pub late: u64,
     #[prost(uint64, tag = "18")]
     pub entries: u64,
+    /// It was told to end: what it has moves to the others, and then it goes.
+    #[prost(bool, tag = "19")]
+    pub leaving: bool,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct NodeStatus {
@@ -799,6 +802,19 @@ pub struct Releasable {
     /// What still holds it.
     #[prost(string, tag = "4")]
     pub reason: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FileRequest {}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FileReply {
+    #[prost(string, tag = "1")]
+    pub job: ::prost::alloc::string::String,
+    /// How the file is called, without its directory; empty if the job is a program of its own.
+    #[prost(string, tag = "2")]
+    pub name: ::prost::alloc::string::String,
+    /// All of it.
+    #[prost(string, tag = "3")]
+    pub text: ::prost::alloc::string::String,
 }
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
@@ -1098,6 +1114,25 @@ pub mod job_client {
                 .insert(GrpcMethod::new("watershed.v1.Job", "Releasable"));
             self.inner.unary(req, path, codec).await
         }
+        /// The file that the job was started from: a worker that has none asks for it.
+        pub async fn file(
+            &mut self,
+            request: impl tonic::IntoRequest<super::FileRequest>,
+        ) -> std::result::Result<tonic::Response<super::FileReply>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static("/watershed.v1.Job/File");
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new("watershed.v1.Job", "File"));
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -1145,6 +1180,11 @@ pub mod job_server {
             &self,
             request: tonic::Request<super::ReleasableRequest>,
         ) -> std::result::Result<tonic::Response<super::ReleasableReply>, tonic::Status>;
+        /// The file that the job was started from: a worker that has none asks for it.
+        async fn file(
+            &self,
+            request: tonic::Request<super::FileRequest>,
+        ) -> std::result::Result<tonic::Response<super::FileReply>, tonic::Status>;
     }
     #[derive(Debug)]
     pub struct JobServer<T> {
@@ -1468,6 +1508,49 @@ pub mod job_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ReleasableSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/watershed.v1.Job/File" => {
+                    #[allow(non_camel_case_types)]
+                    struct FileSvc<T: Job>(pub Arc<T>);
+                    impl<T: Job> tonic::server::UnaryService<super::FileRequest>
+                    for FileSvc<T> {
+                        type Response = super::FileReply;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::FileRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Job>::file(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = FileSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

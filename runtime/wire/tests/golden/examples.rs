@@ -65,6 +65,7 @@ fn control() -> Vec<Example> {
         example("ToCoordinator.load", &up(Up::Load(load))),
         example("SlotLoad.moves", &moved),
         example("WorkerStatus.moves", &WorkerStatus { moves: Some(moves()), late: 3, entries: 78, ..worker() }),
+        example("WorkerStatus.leaving", &WorkerStatus { leaving: true, ..worker() }),
         example("ToWorker.registered", &down(Down::Registered(registered))),
         example("ToWorker.refused", &down(Down::Refused(refused))),
         example("ToWorker.item", &down(Down::Item(item()))),
@@ -93,6 +94,7 @@ fn worker() -> WorkerStatus {
         moves: None,
         late: 0,
         entries: 0,
+        leaving: false,
     }
 }
 
@@ -152,6 +154,8 @@ fn job() -> Vec<Example> {
         example("SnapshotReply", &SnapshotReply { accepted: true, reason: "published".into(), epoch: 42 }),
         example("StopRequest", &StopRequest { drain: true }),
         example("StopReply", &StopReply { accepted: true, reason: "draining".into() }),
+        example("FileRequest", &FileRequest {}),
+        example("FileReply", &FileReply { job: "words".into(), name: "words.yaml".into(), text: "kind: StreamJob".into() }),
         example("ReleasableRequest", &ReleasableRequest {}),
         example("ReleasableReply", &ReleasableReply { workers: vec![releasable] }),
     ]

@@ -44,6 +44,10 @@ impl Job for Yes {
     async fn releasable(&self, _: Request<ReleasableRequest>) -> Result<Response<ReleasableReply>, Status> {
         Ok(Response::new(ReleasableReply::default()))
     }
+
+    async fn file(&self, _: Request<FileRequest>) -> Result<Response<FileReply>, Status> {
+        Ok(Response::new(FileReply::default()))
+    }
 }
 
 fn with(token: Option<&str>) -> Network {
