@@ -18,7 +18,7 @@ pub(crate) fn run(typed: &ArgMatches) -> ExitCode {
         Some(("run", typed)) => run_job(typed),
         Some(("scale", typed)) => report(scale(typed)),
         Some(("coordinator", typed)) => with_job(typed, |graph, settings| cluster::coordinate(typed, graph, settings)),
-        Some(("worker", typed)) => with_job(typed, |graph, settings| cluster::work(typed, graph, settings)),
+        Some(("worker", typed)) => work(typed),
         Some(("status", typed)) => report(name_and_storage(typed).and_then(|(job, _)| cluster::status(typed, &job))),
         Some(("snapshot", typed)) => report(name_and_storage(typed).and_then(|(job, _)| cluster::snapshot(typed, &job))),
         Some(("stop", typed)) => report(name_and_storage(typed).and_then(|(job, _)| cluster::stop(typed, &job))),
@@ -42,9 +42,22 @@ fn run_job(typed: &ArgMatches) -> ExitCode {
     with_job(typed, run_graph)
 }
 
+/// A worker reads its job's file, or asks the coordinator for it.
+fn work(typed: &ArgMatches) -> ExitCode {
+    let file = match text(typed, FILE) {
+        "" => cluster::job_file(typed, "worker").and_then(|(name, text)| JobFile::of(&name, text.as_bytes())),
+        name => JobFile::read(name),
+    };
+    with_file(typed, file, |graph, settings| cluster::work(typed, graph, settings))
+}
+
 /// Reads the job's file, plans it, and hands it over with the settings typed.
 fn with_job(typed: &ArgMatches, then: impl FnOnce(Graph, &Settings) -> ExitCode) -> ExitCode {
-    let ready = JobFile::read(text(typed, FILE)).and_then(|file| {
+    with_file(typed, JobFile::read(text(typed, FILE)), then)
+}
+
+fn with_file(typed: &ArgMatches, file: Result<JobFile>, then: impl FnOnce(Graph, &Settings) -> ExitCode) -> ExitCode {
+    let ready = file.and_then(|file| {
         file.runs_here()?;
         let planned = file.plan()?;
         let settings = file.settings(&planned).with(RunFlags::of(typed));

@@ -12,6 +12,11 @@ fn file() -> Arg {
     Arg::new(FILE).value_name("JOB.yaml|QUERY.sql").required(true).help("A manifest, or SQL alone")
 }
 
+/// The file of a worker, which may ask its coordinator for it.
+fn own_file() -> Arg {
+    file().required(false).help("A manifest, or SQL alone [default: what the coordinator has]")
+}
+
 fn job() -> Arg {
     Arg::new(JOB).value_name("JOB").required(true).help("The job's name, or its file")
 }
@@ -28,7 +33,7 @@ pub(crate) fn command() -> Command {
         .subcommand(Command::new("run").about("Run a job on this machine").arg(file()).args(shared::run_args()))
         .subcommand(shared::scale_command(Some(job())))
         .subcommand(cluster::coordinator_command(Some(file())))
-        .subcommand(cluster::worker_command(Some(file())))
+        .subcommand(cluster::worker_command(Some(own_file())))
         .subcommand(cluster::status_command(Some(job())))
         .subcommand(cluster::snapshot_command(Some(job())))
         .subcommand(cluster::stop_command(Some(job())))

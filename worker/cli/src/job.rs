@@ -20,6 +20,7 @@ use crate::tables::Tables;
 #[derive(Debug)]
 pub(crate) struct JobFile {
     file: String,
+    text: String,
     document: Document,
 }
 
@@ -39,9 +40,15 @@ impl JobFile {
                 .advise("give the path of a manifest or of a .sql file")
                 .because(e)
         })?;
+        Self::of(file, &bytes)
+    }
+
+    /// Judges a file's bytes.
+    pub(crate) fn of(file: &str, bytes: &[u8]) -> Result<Self> {
         // The refusal names every problem with its place and its advice.
-        let document = read(file, &bytes).map_err(|refusal| Error::new(Kind::Invalid, refusal.to_string()))?;
-        Ok(Self { file: file.to_owned(), document })
+        let document = read(file, bytes).map_err(|refusal| Error::new(Kind::Invalid, refusal.to_string()))?;
+        let text = String::from_utf8_lossy(bytes).into_owned();
+        Ok(Self { file: file.to_owned(), text, document })
     }
 
     /// The job's name.
@@ -103,6 +110,9 @@ impl JobFile {
         settings.storage = self.storage();
         settings.keys = KeySpace::with_groups(job.key_groups.get()).unwrap_or_default();
         settings.drop_unmatched = job.unmatched_state == UnmatchedState::Ignore;
+        // Without its directory, which is of this machine.
+        let name = Path::new(&self.file).file_name().unwrap_or_default().to_string_lossy().into_owned();
+        settings.file = Some((name, self.text.clone()));
         settings.quiet = planned.prints() && std::io::IsTerminal::is_terminal(&std::io::stdout());
         settings
     }

@@ -94,12 +94,17 @@ impl Bench {
 
     /// Starts a job and waits until it says that it has started.
     pub(crate) fn start(&self, name: &str, args: &[&str]) -> Running {
+        let mut running = self.begin(name, args);
+        running.until("it says that it has started", |said| said.contains("snapshots in") || said.contains("\"started\""));
+        running
+    }
+
+    /// Starts a process that goes on for a while.
+    pub(crate) fn begin(&self, name: &str, args: &[&str]) -> Running {
         let log = self.path().join(format!("{name}.stderr"));
         let file = std::fs::File::create(&log).expect("the log can be made");
         let child = self.command(args).stdout(Stdio::null()).stderr(file).spawn().expect("the binary runs");
-        let mut running = Running { child, log };
-        running.until("it says that it has started", |said| said.contains("snapshots in") || said.contains("\"started\""));
-        running
+        Running { child, log }
     }
 }
 

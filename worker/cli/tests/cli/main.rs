@@ -4,6 +4,7 @@
 
 mod bench;
 mod fails;
+mod processes;
 mod runs;
 mod shows;
 mod sql;
