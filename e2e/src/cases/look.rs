@@ -42,7 +42,7 @@ pub(crate) fn snapshot(world: &mut World) -> Result<()> {
     let of = |name: &str, job: &str| -> Value {
         json!({
             "apiVersion": "watershed.dev/v1alpha1", "kind": "StreamSnapshot", "metadata": { "name": name },
-            "spec": { "jobName": job, "timeoutSeconds": 30 },
+            "spec": { "jobName": job, "timeoutSeconds": 10 },
         })
     };
     kube.apply(&of("kept", JOB))?;

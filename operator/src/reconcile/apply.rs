@@ -86,11 +86,9 @@ async fn hold(object: &Value, names: &Names, seen: &Seen, context: &Context) -> 
     let (kind, name) = (text(object, "/kind"), text(object, "/metadata/name"));
     let key = format!("{kind}/{name}");
     let hash = xxh3_64(object.to_string().as_bytes());
-    let generation = match seen.generations.get(&key) {
-        Some(generation) => Some(*generation),
-        None if matches!(kind, "Deployment" | "StatefulSet") => None,
-        None => Some(0),
-    };
+    // Only these have a generation, and are read at each look; the others count as they were applied.
+    let watched = matches!(kind, "Deployment" | "StatefulSet");
+    let generation = if watched { seen.generations.get(&key).copied() } else { Some(0) };
     if context.memory.is_applied(&names.uid, &key, hash, generation) {
         return Ok(());
     }
@@ -100,7 +98,7 @@ async fn hold(object: &Value, names: &Names, seen: &Seen, context: &Context) -> 
     let answer = api.patch(name, &PatchParams::apply(MANAGER).force(), &Patch::Apply(object)).await;
     match answer {
         Ok(made) => {
-            let generation = if matches!(kind, "Deployment" | "StatefulSet") { made.metadata.generation.unwrap_or(0) } else { 0 };
+            let generation = if watched { made.metadata.generation.unwrap_or(0) } else { 0 };
             context.memory.applied(&names.uid, &key, hash, generation);
             context.log.say(Level::Info, "applied", &[("job", &names.job), ("namespace", &names.namespace), ("object", &key)]);
             Ok(())
