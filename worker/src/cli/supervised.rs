@@ -24,6 +24,9 @@ use watershed_wire::v1::{
 use crate::cluster::CoordinatorWatch;
 use crate::transport::{Listener, Network, Services, threads};
 
+/// How long the storage may take to say which epoch was the last.
+const SOON: Duration = Duration::from_secs(5);
+
 /// `--supervised`.
 pub(super) fn supervised_arg() -> Arg {
     Arg::new("supervised")
@@ -74,9 +77,7 @@ pub(super) fn stay_and_tell(
 ) -> Result<()> {
     let mut reply = StatusReply { job: job.to_owned(), ..StatusReply::default() };
     reply.set_phase(phase);
-    // Only for whoever reads it: that it cannot be read changes nothing.
-    let log = crate::store::Store::open(storage).and_then(|store| crate::restore::read_log(&store));
-    reply.epoch = log.ok().and_then(|tail| tail.last).map_or(0, |(_, manifest)| manifest.epoch);
+    reply.epoch = last_epoch(storage);
     watch.over(reply.clone());
     let runtime = threads(1)?;
     let over = || Services::default().job(Over(reply.clone()));
@@ -91,6 +92,18 @@ pub(super) fn stay_and_tell(
     }
     let _listens = listener?;
     stay()
+}
+
+/// The last epoch of a job; 0 where there is none, or where the storage does not say it soon: whoever asks how the job is must not wait until a
+/// storage that is away has been given up.
+fn last_epoch(storage: &str) -> u64 {
+    let (told, heard) = std::sync::mpsc::channel();
+    let storage = storage.to_owned();
+    std::thread::spawn(move || {
+        let log = crate::store::Store::open(&storage).and_then(|store| crate::restore::read_log(&store));
+        let _late = told.send(log.ok().and_then(|tail| tail.last).map_or(0, |(_, manifest)| manifest.epoch));
+    });
+    heard.recv_timeout(SOON).unwrap_or(0)
 }
 
 /// The service of a job that is over.
