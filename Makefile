@@ -62,7 +62,7 @@ sim: ## Many seeded runs of whole jobs under crashes, delays and lying storage: 
 sim-short: ## A few of those runs: SHORT_SEEDS=FROM..TO.
 	$(CARGO) run --locked --release -p watershed-sim -- --seeds $(SHORT_SEEDS)
 
-model: ## The exhaustive model of the cut-over, over the production step functions.
+model: ## The exhaustive models (cut-over, log, adoption, release, recovery), over the production step functions.
 	$(CARGO) test --locked --release -p watershed-sim --test model -- --nocapture
 
 bench: ## The table of benchmarks; writes target/bench/summary.json. BENCH="--only words --reps 3", --big for the long input.

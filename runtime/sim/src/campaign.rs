@@ -96,9 +96,10 @@ impl Tally {
 
     /// What was come across, as a table.
     #[must_use]
-    pub fn coverage(&self) -> String {
+    pub fn coverage(&self, cluster: bool) -> String {
         let mut text = String::from("| what a run comes across | seeds in a thousand |\n|---|---:|\n");
-        for ((_, what), n) in Cover::ALL.iter().zip(&self.seen) {
+        let here = |c: Cover| if cluster { c.of_cluster() } else { c.of_process() };
+        for ((_, what), n) in Cover::ALL.iter().zip(&self.seen).filter(|((c, _), _)| here(*c)) {
             text.push_str(&format!("| {what} | {:.1} |\n", 1000.0 * self.mean(*n)));
         }
         text
@@ -136,6 +137,12 @@ pub const CLUSTER: &[&str] = &[
     "adopts_readers",
     "unread_hold_time",
     "discovery_first",
+    "due_within_interval",
+    "needed_till_over",
+    "joiner_is_needed",
+    "own_history_only",
+    "survivor_undoes",
+    "survivor_forgets",
 ];
 
 /// The rules whose removal two thousand seeds do not miss, and why.

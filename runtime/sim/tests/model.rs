@@ -1,7 +1,8 @@
-//! With all rules, no interleaving of any small world breaks a law or gets stuck; nor does the manifest log under two coordinators.
+//! With all rules, no interleaving of any small world breaks a law or gets stuck: of the cut-over, of the manifest log under two coordinators, of
+//! coordinators that die, of slots that are let go, of slots that die in a cut.
 //!
 //! Exhaustive, so built without optimisation only the smallest runs: `cargo test --release -p watershed-sim --test model` is the real one
-//! (every test under 20 s on one core). `watershed-model big` explores the big worlds.
+//! (every test under 60 s on one core). `watershed-model big` explores the big worlds.
 #![cfg(feature = "mutants")]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -9,6 +10,7 @@ use watershed_runtime::protocol::rules::Rules;
 use watershed_sim::model::adopt::AdoptModel;
 use watershed_sim::model::cut::CutModel;
 use watershed_sim::model::log::LogModel;
+use watershed_sim::model::recover::RecoverModel;
 use watershed_sim::model::run::{Outcome, check};
 use watershed_sim::model::table::{LIMIT, log_model, world};
 
@@ -69,4 +71,30 @@ fn slots_are_taken_over_at_any_step_of_an_epoch_and_of_a_cut() {
 #[cfg_attr(debug_assertions, ignore = "exhaustive: run with --release")]
 fn slots_are_taken_over_again_and_again() {
     holds("two deaths", &check(AdoptModel::new(2, 2, Rules::ALL), LIMIT, false));
+}
+
+#[test]
+fn nobody_is_let_go_who_is_needed() {
+    holds("release", &check(AdoptModel::release(1, 0, Rules::ALL), LIMIT, false));
+}
+
+#[test]
+#[cfg_attr(debug_assertions, ignore = "exhaustive: run with --release")]
+fn nobody_is_let_go_who_is_needed_when_the_coordinator_dies() {
+    holds("release, a death", &check(AdoptModel::release(1, 1, Rules::ALL), LIMIT, false));
+}
+
+#[test]
+#[cfg_attr(debug_assertions, ignore = "exhaustive: run with --release")]
+fn nobody_is_let_go_who_is_about_to_join() {
+    holds("there and back", &check(AdoptModel::there_and_back(1, 0, Rules::ALL), LIMIT, false));
+}
+
+#[test]
+#[cfg_attr(debug_assertions, ignore = "exhaustive: run with --release")]
+fn a_run_goes_on_exactly_wherever_in_a_cut_a_slot_dies() {
+    let o = check(RecoverModel::warm(Rules::ALL), LIMIT, false);
+    assert!(o.failed.is_none() && o.complete, "{:?}", o.failed);
+    holds("a row", &check(RecoverModel::cut(1, 0, Rules::ALL), LIMIT, false));
+    holds("a barrier", &check(RecoverModel::cut(0, 1, Rules::ALL), LIMIT, false));
 }

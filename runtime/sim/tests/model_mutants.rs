@@ -9,7 +9,10 @@ use watershed_runtime::protocol::rules::Rules;
 use watershed_sim::model::adopt::AdoptModel;
 use watershed_sim::model::cut::CutModel;
 use watershed_sim::model::run::check;
-use watershed_sim::model::table::{ADOPT_RULES, LIMIT, LOG_RULES, NOT_MODELLED, NOT_SHOWN, log_model, world};
+use watershed_sim::model::table::{
+    ADOPT_RULES, LIMIT, LOG_RULES, NOT_MODELLED, NOT_SHOWN, RECOVER_RULES, RECOVER_TOO, RELEASE_RULES, log_model, recover_model,
+    release_model, world,
+};
 
 fn missed(rule: &str, name: &str) {
     let (g, rules) = (world(name).unwrap(), Rules::without(rule).unwrap());
@@ -85,10 +88,30 @@ fn whoever_takes_slots_over_misses_each_of_its_rules() {
 }
 
 #[test]
+#[cfg_attr(debug_assertions, ignore = "exhaustive: run with --release")]
+fn whoever_is_let_go_misses_each_rule_of_it() {
+    for rule in RELEASE_RULES {
+        let o = check(release_model(rule, Rules::without(rule).unwrap()), LIMIT, false);
+        assert!(o.failed.is_some(), "without `{rule}` nothing fails ({} states)", o.states);
+    }
+}
+
+#[test]
+#[cfg_attr(debug_assertions, ignore = "exhaustive: run with --release")]
+fn recovery_misses_each_rule_that_it_is_about() {
+    for rule in RECOVER_RULES.iter().chain(RECOVER_TOO) {
+        let o = check(recover_model(rule, Rules::without(rule).unwrap()), LIMIT, false);
+        assert!(o.failed.is_some(), "without `{rule}` nothing fails ({} states)", o.states);
+    }
+}
+
+#[test]
 fn no_rule_is_left_out() {
     for (rule, _, _) in Rules::TABLE {
-        let known =
-            [IN_CUT_MODEL, LOG_RULES, ADOPT_RULES, NOT_MODELLED, NOT_SHOWN].iter().filter(|list| list.contains(rule)).count();
+        let known = [IN_CUT_MODEL, LOG_RULES, ADOPT_RULES, RELEASE_RULES, RECOVER_RULES, NOT_MODELLED, NOT_SHOWN]
+            .iter()
+            .filter(|list| list.contains(rule))
+            .count();
         assert_eq!(known, 1, "`{rule}` is in {known} lists");
     }
 }

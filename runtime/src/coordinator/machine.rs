@@ -134,7 +134,9 @@ impl Coordinator {
     /// Whether a slot of these takes part, is about to, or has a part in what is not published or not committed (I8).
     #[must_use]
     pub fn needs(&self, which: impl Fn(SlotId) -> bool) -> bool {
-        self.members.iter().chain(&self.started).chain(&self.epochs.needed()).chain(self.rescale.asked()).any(|s| which(*s))
+        let (needed, joiner) = (self.epochs.needed(), self.rules.joiner_is_needed());
+        let joining = self.rescale.asked().filter(|_| joiner);
+        self.members.iter().chain(&self.started).chain(&needed).chain(joining).any(|s| which(*s))
     }
 
     /// The table as the coordinator has cut it.

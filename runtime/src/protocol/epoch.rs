@@ -166,6 +166,10 @@ impl Epochs {
     /// Time has passed, or something has changed: injects a barrier if one is due and it is its turn (I9).
     pub fn tick(&mut self, now: u64, turns: &mut Turns) -> Result<Option<EpochEffect>> {
         let ended = !self.members.is_empty() && self.members.is_subset(&self.ended);
+        // A clock that goes back delays a barrier by one interval, and not by as much as it went back.
+        if self.rules.due_within_interval() {
+            self.due = self.due.min(now.saturating_add(self.pace.interval_micros));
+        }
         let due = now >= self.due || self.stopping || ended || self.next_members.is_some();
         let closing = self.done || self.flights.back().is_some_and(|f| f.last);
         if !due || closing || self.flights.len() >= self.pace.max_in_flight {

@@ -182,3 +182,16 @@ fn adopted_epochs_keep_the_floor_of_collection_at_their_own_term() {
     assert_eq!(w.epochs.floor(), (1, 1));
     assert_eq!(publishes(&w.upload(1, A, part(None))), [1]);
 }
+
+#[test]
+fn a_clock_that_goes_back_delays_a_barrier_by_one_interval() {
+    let mut w = world(&[A]);
+    w.now = 1_000_000;
+    assert_eq!(w.tick().unwrap().epoch, 1);
+    w.align(1, &[A]);
+    assert_eq!(publishes(&w.upload(1, A, part(Some(0)))), [1]);
+    w.now = 0;
+    assert!(w.tick().is_none());
+    assert_eq!(w.epochs.due(), 20, "and not when the clock is where it was");
+    assert_eq!(w.tick().unwrap().epoch, 2);
+}

@@ -281,7 +281,8 @@ impl Rescale {
 
     fn release(&mut self, turns: &Turns, needed: &BTreeSet<SlotId>, effects: &mut Vec<RescaleEffect>) {
         let owner = |s: &SlotId| turns.table().table().contains(s);
-        let go: BTreeSet<SlotId> = self.leaving.iter().filter(|s| !needed.contains(s) && !owner(s)).copied().collect();
+        let waits = |s: &SlotId| needed.contains(s) && turns.rules().needed_till_over();
+        let go: BTreeSet<SlotId> = self.leaving.iter().filter(|s| !waits(s) && !owner(s)).copied().collect();
         if !go.is_empty() {
             self.leaving.retain(|s| !go.contains(s));
             self.registered.retain(|s| !go.contains(s) || self.wanted.contains(s));

@@ -147,6 +147,8 @@ rules! {
     table_at_barrier => "I2: recovery restores the owner that did not write the files";
     /// Control items bypass credits.
     control_bypass => "nothing that the models show, alone or where gated rows keep their credits in the base world";
+    /// The next barrier is due an interval from now at the latest, wherever the clock has gone.
+    due_within_interval => "I12: a clock that goes back stops epochs until it is where it was";
     /// In one epoch a sink commits the segments of a group in assignment-version order.
     commit_in_version_order => "I3: the new owner's output is overwritten by the old owner's";
     // Event time and output in a slot, and what a restart reads.
@@ -207,6 +209,18 @@ rules! {
     unread_hold_time => "I6: rows of a split that was to be read and is read later are late";
     /// Splits that slots read are theirs.
     adopts_readers => "I2, I5: two slots read one split";
+    // Who is let go.
+    /// A slot that has left is released only when no epoch waits for its part and its output is committed.
+    needed_till_over => "I8: an epoch waits for ever for its part, or its output is nobody's";
+    /// A worker is needed whose slots are about to join.
+    joiner_is_needed => "I8: a slot is made in a worker that was let go, and its barrier waits for ever";
+    // Survivors of a run that is over.
+    /// A survivor's tables are taken over only if the manifest is of its own run, or the one that it began from.
+    own_history_only => "I2: tables of another history are taken for the manifest's";
+    /// A survivor undoes what it has done since the manifest's barrier.
+    survivor_undoes => "I2: rows that are read again count twice";
+    /// A survivor forgets every group that it is not to have, what a warm-up had begun to bring included.
+    survivor_forgets => "I2: the next move of such a group adds to what is left of this one";
     // The manifest log.
     /// A coordinator claims a Term before it publishes anything.
     term_first => "I10: two coordinators publish in turns";

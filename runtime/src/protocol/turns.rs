@@ -79,6 +79,11 @@ impl Turns {
         Self { table, aligning, open, unpublished, published, due: false, rules }
     }
 
+    /// The rules that it goes by.
+    pub(super) fn rules(&self) -> RuleSet {
+        self.rules
+    }
+
     /// What routers use once all open cuts are over.
     #[must_use]
     pub fn table(&self) -> &Arc<Assignment> {

@@ -55,6 +55,7 @@ impl Slot {
             epoch,
             segment,
             now: 0,
+            outside: 0,
             waker,
             tuning,
             woken: false,

@@ -14,6 +14,7 @@ use crate::key::{GroupSet, SlotId};
 use crate::operator::Operator;
 use crate::protocol::gc::Age;
 use crate::protocol::manifest::Manifest;
+use crate::protocol::rules::RuleSet;
 
 use super::Slot;
 use super::node::Body;
@@ -53,11 +54,12 @@ impl Slot {
         let space = self.assignment.space();
         let none = GroupSet::new(space);
         let at = (manifest.injected_term, manifest.epoch);
-        let same = kept.id == self.id && (kept.term == at.0 && manifest.members.contains(&self.id) || kept.base == Some(at));
-        if !same || kept.nodes.len() != self.nodes.len() {
+        let rules = self.moving.rules;
+        let same = kept.term == at.0 && manifest.members.contains(&self.id) || kept.base == Some(at) || !rules.own_history_only();
+        if kept.id != self.id || !same || kept.nodes.len() != self.nodes.len() {
             return none;
         }
-        match kept.go_back(manifest.epoch, &self.assignment.groups_of(self.id)) {
+        match kept.go_back(manifest.epoch, &self.assignment.groups_of(self.id), rules) {
             Ok(Some(groups)) => {
                 self.take_tables(&mut kept);
                 groups
@@ -83,10 +85,12 @@ impl Slot {
 
 impl Kept {
     /// Undoes every table to the end of `epoch`, which is published. What all of them have of `owned` is theirs; the rest they forget.
-    fn go_back(&mut self, epoch: u64, owned: &GroupSet) -> Result<Option<GroupSet>> {
+    fn go_back(&mut self, epoch: u64, owned: &GroupSet, rules: RuleSet) -> Result<Option<GroupSet>> {
         let (mut common, mut tables) = (owned.clone(), 0);
         self.each(&mut |t| {
-            t.undo_to(epoch)?;
+            if rules.survivor_undoes() {
+                t.undo_to(epoch)?;
+            }
             t.publish(epoch)?;
             common.intersect(t.active());
             tables += 1;
@@ -97,7 +101,9 @@ impl Kept {
         }
         self.each(&mut |t| {
             // Not only what was active: the next move of a group that was being warmed would add to what the last one brought.
-            t.keep_only(&common);
+            if rules.survivor_forgets() {
+                t.keep_only(&common);
+            }
             Ok(())
         })?;
         Ok(Some(common))

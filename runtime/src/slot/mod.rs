@@ -99,7 +99,10 @@ pub struct Slot {
     fed_by: Vec<Vec<NodeId>>,
     epoch: u64,
     segment: u64,
+    /// Its own time: it goes forward as the clock outside does, and stands where that one goes back.
     now: i64,
+    /// What the clock outside said last.
+    outside: i64,
     waker: Waker,
     tuning: Tuning,
     woken: bool,
@@ -191,11 +194,17 @@ impl Slot {
         if self.failed {
             return;
         }
-        self.now = self.now.max(now);
+        self.clock(now);
         if let Err(e) = self.take_event(event, out) {
             self.fail(e, out);
         }
         self.send_shipped(out);
+    }
+
+    /// A clock that goes back costs nobody who waits more than what he has waited for: the rest of his time passes from there.
+    fn clock(&mut self, outside: i64) {
+        self.now = self.now.saturating_add(outside.saturating_sub(self.outside).max(0));
+        self.outside = outside;
     }
 
     fn fail(&mut self, error: Error, out: &mut dyn Outbox) {
@@ -248,7 +257,7 @@ impl Slot {
         if self.failed {
             return Status::Idle(None);
         }
-        self.now = self.now.max(now);
+        self.clock(now);
         let channels = self.nodes.iter().flat_map(|n| &n.channels).filter(|c| c.exchanged && c.joined).count();
         self.pace.begin(self.now, channels);
         self.held = self.over_budget();
@@ -379,7 +388,8 @@ impl Slot {
             Body::Source(s) => s.next_timeout(self.now),
             Body::Operator { .. } | Body::Sink(_) => None,
         };
-        self.nodes.iter().filter_map(of).min()
+        let own = self.nodes.iter().filter_map(of).min()?;
+        Some(own.saturating_sub(self.now).saturating_add(self.outside))
     }
 
     fn node(&mut self, i: usize) -> &mut NodeState {

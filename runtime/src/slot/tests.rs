@@ -16,6 +16,7 @@ use crate::protocol::cut::CutPlan;
 use crate::state::ShipFinal;
 use crate::stream::{Job, TypedSink, TypedSource};
 
+mod clock;
 mod keep;
 
 const SPACE: KeySpace = KeySpace { seed: 0, bits: 8 };

@@ -1,11 +1,13 @@
-//! Runs the models outside of tests: `small` and `big` with all rules, `log` with the sizes of the log model, `rule <name>` with one rule removed in every world, with the steps that lead to the failure.
+//! Runs the models outside of tests: `small` and `big` with all rules, `log` with the sizes of the log model, `crew` with those of adoption and release, `recover` with those of recovery, `rule <name>` with one rule removed in every world, with the steps that lead to the failure.
 
 use std::io::Write;
 
 use watershed_runtime::protocol::rules::Rules;
+use watershed_sim::model::adopt::AdoptModel;
 use watershed_sim::model::cut::CutModel;
 use watershed_sim::model::cut::config::{BIG, Config, MEDIUM, SMALL};
 use watershed_sim::model::log::LogModel;
+use watershed_sim::model::recover::RecoverModel;
 use watershed_sim::model::run::{Outcome, check};
 use watershed_sim::model::table::{LIMIT, LOG_RULES, log_model};
 
@@ -57,6 +59,20 @@ fn main() {
                 tell(rule, &check(LogModel::new(n(1), n(2), n(3), rules), LIMIT, false));
             }
         }
+        "crew" => {
+            let n = |i: usize| args.get(i).and_then(|a| a.parse().ok()).unwrap_or(1);
+            let (epochs, deaths) = (n(1), u8::try_from(n(2)).unwrap_or(1));
+            let rules = args.get(3).map_or(Rules::ALL, |rule| Rules::without(rule).unwrap_or(Rules::ALL));
+            tell("adoption", &check(AdoptModel::new(epochs, deaths, rules), LIMIT, false));
+            tell("release", &check(AdoptModel::release(epochs, deaths, rules), LIMIT, false));
+            tell("there and back", &check(AdoptModel::there_and_back(epochs, deaths, rules), LIMIT, false));
+        }
+        "recover" => {
+            let n = |i: usize| args.get(i).and_then(|a| a.parse().ok()).unwrap_or(1);
+            let rules = args.get(3).map_or(Rules::ALL, |rule| Rules::without(rule).unwrap_or(Rules::ALL));
+            tell("recovery in a warm-up", &check(RecoverModel::warm(rules), LIMIT, false));
+            tell("recovery in a cut", &check(RecoverModel::cut(n(1), n(2) as u64, rules), LIMIT, false));
+        }
         "rule" => match Rules::without(only) {
             Some(rules) => {
                 worlds(SMALL, rules, LIMIT, false);
@@ -64,6 +80,8 @@ fn main() {
             }
             None => say("no such rule"),
         },
-        _ => say("usage: watershed-model [small | big [name] | log <starts> <manifests> <faults> | rule <name>]"),
+        _ => say(
+            "usage: watershed-model [small | big [name] | log <starts> <manifests> <faults> | crew <epochs> <deaths> [<rule>] | recover <rows> <epochs> [<rule>] | rule <name>]",
+        ),
     }
 }

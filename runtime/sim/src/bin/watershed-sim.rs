@@ -179,7 +179,7 @@ fn main() -> ExitCode {
     let tally = sweep(&asked);
     let minutes = start.elapsed().as_secs_f64() / 60.0;
     if tally.runs >= COVERING {
-        say(&tally.coverage());
+        say(&tally.coverage(asked.cluster));
     }
     tally.broken.iter().take(20).for_each(|b| say(&format!("seed {} ({}): {}", b.seed, b.job.name(), b.breach)));
     say(&format!("{}; {:.0} runs a minute", tally.line(), tally.runs as f64 / minutes.max(1e-9)));

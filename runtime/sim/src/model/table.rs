@@ -8,6 +8,7 @@ use super::adopt::AdoptModel;
 use super::cut::CutModel;
 use super::cut::config::{BIG, Config, MEDIUM, SMALL};
 use super::log::LogModel;
+use super::recover::RecoverModel;
 use super::run::{Outcome, check};
 use crate::campaign::{BEYOND, Missed};
 
@@ -27,9 +28,16 @@ pub struct Line {
 pub const LOG_RULES: &[&str] = &["term_first", "read_back", "never_next_slot"];
 /// Rules of a coordinator that takes slots over, as far as two slots and one cut show them.
 pub const ADOPT_RULES: &[&str] = &["adopter_repeats", "adopts_parts", "adopts_alignment", "adopts_open_cuts"];
+/// Rules of who is let go, and the run of the model that shows each.
+pub const RELEASE_RULES: &[&str] = &["needed_till_over", "joiner_is_needed"];
+/// Rules of what is left of a run that is over.
+pub const RECOVER_RULES: &[&str] = &["survivor_undoes", "survivor_forgets"];
+/// Rules that the cut model shows too.
+pub const RECOVER_TOO: &[&str] = &["undo_stays", "frozen_with_table", "dirty_moves"];
 /// Rules that no model has the parts for: the simulator and tables of (state, event) → effects hold them.
 pub const NOT_MODELLED: &[&str] = &[
     "commit_after_manifest",
+    "due_within_interval",
     "commit_in_version_order",
     "quiet_at_fence",
     "highest_before_quiet",
@@ -56,6 +64,7 @@ pub const NOT_MODELLED: &[&str] = &[
     "adopts_readers",
     "unread_hold_time",
     "discovery_first",
+    "own_history_only",
 ];
 /// Rules whose removal alone breaks nothing in any model.
 pub const NOT_SHOWN: &[&str] = &["control_bypass", "set_aside_credits"];
@@ -66,6 +75,18 @@ pub const MODEL_ONLY: &[&str] = &["control_bypass"];
 #[must_use]
 pub fn log_model(rules: Rules) -> LogModel {
     LogModel::new(2, 1, 1, rules)
+}
+
+/// The model in which a rule of who is let go matters.
+#[must_use]
+pub fn release_model(rule: &str, rules: Rules) -> AdoptModel {
+    if rule == "joiner_is_needed" { AdoptModel::there_and_back(1, 0, rules) } else { AdoptModel::release(1, 0, rules) }
+}
+
+/// The model in which a rule of recovery matters.
+#[must_use]
+pub fn recover_model(rule: &str, rules: Rules) -> RecoverModel {
+    if rule == "survivor_forgets" { RecoverModel::warm(rules) } else { RecoverModel::cut(0, 1, rules) }
 }
 
 /// Removes one rule and looks for a counterexample in these worlds.
@@ -79,6 +100,14 @@ pub fn remove(rule: &'static (&'static str, &'static str, &'static str), worlds:
     if ADOPT_RULES.contains(&rule.0) {
         let outcome = check(AdoptModel::new(2, 1, rules), LIMIT, false);
         return Line { rule, caught: outcome.failed.is_some().then_some(("adoption", outcome)) };
+    }
+    if RELEASE_RULES.contains(&rule.0) {
+        let outcome = check(release_model(rule.0, rules), LIMIT, false);
+        return Line { rule, caught: outcome.failed.is_some().then_some(("release", outcome)) };
+    }
+    if RECOVER_RULES.contains(&rule.0) {
+        let outcome = check(recover_model(rule.0, rules), LIMIT, false);
+        return Line { rule, caught: outcome.failed.is_some().then_some(("recovery", outcome)) };
     }
     if NOT_MODELLED.contains(&rule.0) || NOT_SHOWN.contains(&rule.0) {
         return Line { rule, caught: None };

@@ -96,6 +96,10 @@ covers! {
     ThoughtLost => "a worker that was thought lost goes on, and comes back";
     OldRun => "slots of an old run go on beside those of the next";
     Rivals => "two coordinators have workers at once";
+    ClockAhead => "the coordinator's clock jumps ahead";
+    ClockBack => "the coordinator's clock goes back";
+    WorkerClockAhead => "a worker's clock jumps ahead";
+    WorkerClockBack => "a worker's clock goes back";
     OldCollects => "a coordinator that was replaced deletes files";
 }
 
@@ -103,9 +107,8 @@ impl Cover {
     /// Whether a job in many processes is to come across it.
     #[must_use]
     pub fn of_cluster(self) -> bool {
-        self >= Self::Adopted
-            || (Self::StoreDown..=Self::Stall).contains(&self)
-            || matches!(self, Self::ClockJump | Self::ScaleOut | Self::ScaleIn)
+        // A process that dies there is a worker or a coordinator; late rows wait for one process.
+        self >= Self::TwoCoordinators && !matches!(self, Self::StallCoordinator | Self::ClockJump | Self::Late | Self::Gate)
     }
 
     /// Whether a job in one process is.

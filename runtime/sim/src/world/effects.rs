@@ -12,6 +12,7 @@ use watershed_runtime::state::EncodedRun;
 use watershed_runtime::state::snapshot::{FileInfo, Index, merge, plan_merge, write_file};
 
 use super::cover::Cover;
+use super::laws::let_go;
 use super::net::COORDINATOR;
 use super::ops::{Ask, Why};
 use super::process::{Ground, Life, Process};
@@ -32,6 +33,7 @@ impl Process {
                 }
                 Effect::Release(slot) => {
                     ground.seen.see(Cover::ScaleIn);
+                    let_go(self.term, slot, ground);
                     if let Some(host) = self.hosts.get_mut(usize::from(slot.0)) {
                         *host = None;
                     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use watershed_runtime::key::GroupSet;
+use watershed_runtime::key::{GroupSet, SlotId};
 use watershed_runtime::protocol::entry::{Body, Entry};
 use watershed_runtime::protocol::manifest::Manifest;
 
@@ -88,6 +88,17 @@ pub(super) fn one_owner(hosts: &mut [Option<Host>], ground: &mut Ground) {
     }
 }
 
+/// I8: nobody is let go whom the newest manifest names as an owner, or whose output is not committed. A run that has published nothing yet began
+/// with the groups of those who are not in it dealt to others.
+pub(super) fn let_go(run: u64, slot: SlotId, ground: &mut Ground) {
+    if ground.owners.0 == run && ground.owners.1.contains(&slot) {
+        ground.broken(|| format!("I8: slot {} is let go, but the newest manifest names it as an owner", slot.0));
+    }
+    if let Some(owed) = ground.sinks.owes(slot) {
+        ground.broken(|| format!("I8: slot {} is let go, but {owed:?} is not committed", slot.0));
+    }
+}
+
 /// I5, I7, I10: every entry of the log, when it comes into being.
 pub(super) fn look_at_log(ground: &mut Ground) {
     for name in ground.store.take_fresh() {
@@ -112,6 +123,7 @@ fn check_entry(entry: &Entry, ground: &mut Ground) {
         ground.broken(|| format!("I10: the manifest of epoch {epoch} follows that of epoch {before}"));
     }
     ground.term.1 = manifest.epoch;
+    ground.owners = (manifest.injected_term, manifest.table.runs.iter().map(|(_, slot)| *slot).collect());
     ground.carried.insert(manifest.injected_term, manifest.table.version);
     check_manifest(manifest, ground);
 }

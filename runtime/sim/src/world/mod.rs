@@ -27,3 +27,5 @@ pub mod source;
 mod start;
 pub mod store;
 pub mod trace;
+
+pub use cluster::{Opening, Small, Turn, small_plan};

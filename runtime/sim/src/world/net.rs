@@ -16,6 +16,12 @@ const SENDERS: usize = N + 1;
 /// Rows and control items, encoded state, credits.
 const CLASSES: usize = 3;
 
+/// Whether a queue has nothing but credits in it, where these travel apart.
+#[must_use]
+pub fn is_credit(at: usize) -> bool {
+    at < SENDERS * N * CLASSES && at % CLASSES == CLASSES - 1
+}
+
 /// The sender that is the coordinator.
 pub const COORDINATOR: usize = N;
 
@@ -120,6 +126,12 @@ impl Net {
             self.full.push(at);
         }
         queue.push_back(event);
+    }
+
+    /// What a queue will give next.
+    #[must_use]
+    pub fn front(&self, at: usize) -> Option<&Event> {
+        self.queues.get(at)?.front()
     }
 
     /// The next event of a queue.

@@ -13,6 +13,7 @@ use watershed_runtime::protocol::log::{LogReader, LogWriter, Tail};
 use watershed_runtime::protocol::rules::RuleSet;
 use watershed_runtime::slot::{Event, Report, Slot, Status};
 
+use super::cluster::Clock;
 use super::cover::Cover;
 use super::net::{COORDINATOR, Mouth, Net, Queue};
 use super::ops::Ask;
@@ -46,10 +47,13 @@ pub(super) struct Ground {
     pub(super) barriers: BTreeMap<(u64, u64), u64>,
     /// Term and epoch of the log's last entries.
     pub(super) term: (u64, u64),
-    /// Slots a worker has, where a job runs in many processes.
+    /// Slots a worker has, where a job runs in many processes; and what time it is to each worker.
     pub(super) each: usize,
+    pub(super) clocks: Vec<Clock>,
     /// Runs that were taken over.
     pub(super) adopted: BTreeSet<u64>,
+    /// The run of the newest manifest, and the slots that it names as owners.
+    pub(super) owners: (u64, BTreeSet<SlotId>),
     /// By run: the version of the table in its last manifest.
     pub(super) carried: BTreeMap<u64, u64>,
     /// Manifests put, records replayed, and so on: for the report.
@@ -77,13 +81,26 @@ impl Ground {
             barriers: BTreeMap::new(),
             term: (0, 0),
             each: 1,
+            clocks: Vec::new(),
             adopted: BTreeSet::new(),
+            owners: (0, BTreeSet::new()),
             carried: BTreeMap::new(),
             epochs: 0,
             rows: 0,
             rescales: 0,
             plan,
         }
+    }
+
+    /// What time it is to a slot.
+    pub(super) fn time_of(&self, slot: usize) -> i64 {
+        self.clocks.get(slot / self.each).map_or(self.now, |c| c.at(self.now))
+    }
+
+    /// When it will be that late to a slot.
+    fn until(&self, slot: usize, time: i64) -> i64 {
+        let wait = time.saturating_sub(self.time_of(slot));
+        self.now.saturating_add(self.clocks.get(slot / self.each).map_or(wait, |c| c.lasts(wait)))
     }
 
     /// Something that must not be.
@@ -119,14 +136,15 @@ impl Host {
         if self.flag.0.swap(false, Ordering::Relaxed) {
             self.slot.wake();
         }
-        let status = self.slot.run(ground.now, &mut Mouth { net, me: SlotId(at as u16) });
+        let now = ground.time_of(at);
+        let status = self.slot.run(now, &mut Mouth { net, me: SlotId(at as u16) });
         let late = self.slot.late();
         if late > 0 && ground.expected.late == 0 {
             ground.broken(|| format!("I6: {late} rows are late at slot {at}"));
         }
         (self.busy, self.timeout) = match status {
             Status::Busy => (true, None),
-            Status::Idle(t) => (false, t.filter(|t| *t > ground.now)),
+            Status::Idle(t) => (false, t.filter(|t| *t > now).map(|t| ground.until(at, t))),
         };
         status
     }

@@ -9,6 +9,7 @@ use std::task::Waker;
 use watershed_runtime::container::{Batch, Rows};
 use watershed_runtime::env::{Segment, Sink, SinkHandle, SinkWriter};
 use watershed_runtime::error::{Error, Result};
+use watershed_runtime::key::SlotId;
 use watershed_runtime::operator::apply::typed;
 use watershed_runtime::stream::TypedSink;
 
@@ -93,6 +94,14 @@ impl Sinks {
             all.breach.get_or_insert_with(|| format!("I5: a manifest names {staged:?}, which is not staged"));
         }
         all.named.insert(staged);
+    }
+
+    /// Something that a slot has staged, a manifest names, and nobody has committed.
+    #[must_use]
+    pub fn owes(&self, slot: SlotId) -> Option<Staged> {
+        let all = self.lock();
+        let mine = |s: &&Staged| s.slot == u32::from(slot.0) && !all.committed.contains(s);
+        all.named.iter().find(mine).copied()
     }
 
     /// How many handles were committed more than once.

@@ -31,6 +31,8 @@ pub struct Readers {
     asked: AtomicU64,
     /// So many discoveries do not know yet whether there are more splits.
     patience: u64,
+    /// So many rows may be read before somebody is woken again.
+    ration: AtomicI64,
 }
 
 impl Readers {
@@ -47,7 +49,13 @@ impl Readers {
             pending,
             asked: AtomicU64::new(0),
             patience,
+            ration: AtomicI64::new(i64::MAX),
         }
+    }
+
+    /// So many rows may be read from now on.
+    pub fn ration(&self, rows: i64) {
+        self.ration.store(rows, Ordering::Relaxed);
     }
 
     fn wakers(&self) -> MutexGuard<'_, Vec<Waker>> {
@@ -155,18 +163,20 @@ impl SplitReader for SimReader {
             return Ok(Read::Finished);
         }
         let gated = !self.may_give(self.next);
-        if gated || self.rng.chance(self.readers.pending, 16) {
+        let ration = self.readers.ration.load(Ordering::Relaxed);
+        if gated || ration == 0 || self.rng.chance(self.readers.pending, 16) {
             if gated {
                 self.readers.gated.store(true, Ordering::Relaxed);
             }
             self.readers.wakers().push(waker.clone());
             return Ok(Read::Pending);
         }
-        let n = self.rng.range(1, max_rows.max(1)).min(self.input.rows - self.next);
+        let n = self.rng.range(1, max_rows.max(1)).min(self.input.rows - self.next).min(ration as usize);
         let n = (0..n).take_while(|k| *k == 0 || self.input.gate(self.next + k).is_none()).count();
         let rows: Vec<Row> = (self.next..self.next + n).map(|i| self.input.row(self.split, i)).collect();
         self.next += n;
         self.readers.rows.fetch_add(n as u64, Ordering::Relaxed);
+        self.readers.ration.store(ration - n as i64, Ordering::Relaxed);
         Ok(Read::Batch(Box::new(Rows::from(rows))))
     }
 

@@ -124,6 +124,9 @@ impl Band {
                 if plan.target == slot {
                     self.marks.open.insert(plan.batch);
                 }
+                if self.marks.open.len() > 1 {
+                    ground.seen.see(Cover::CutOverlap);
+                }
                 ground.seen.see(Cover::CutMade);
             }
             Command::Barrier(b) => {
@@ -202,7 +205,7 @@ impl Band {
             // Credits for who has left come late; everything else waits for who is about to be made.
             let Some(Some(host)) = self.hosts.get_mut(to) else { break };
             let mut mouth = Mouth { net: &mut self.net, me: SlotId(to as u16) };
-            host.slot.handle(event, ground.now, &mut mouth);
+            host.slot.handle(event, ground.time_of(to), &mut mouth);
             host.busy = true;
             if owner {
                 one_owner(&mut self.hosts, ground);

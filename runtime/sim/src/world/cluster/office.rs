@@ -13,6 +13,7 @@ use watershed_runtime::slot::{Command, Report};
 
 use super::super::cover::Cover;
 use super::super::process::{Ground, said};
+use super::clock::Clock;
 use super::ops::Ask;
 use super::worker::{Order, What, Worker};
 
@@ -60,8 +61,9 @@ pub(super) struct Office {
     /// Runs it has begun or taken over.
     pub(super) runs: u64,
     pub(super) asked: BTreeSet<SlotId>,
-    /// Added to the coordinator's clock where nothing else moves it.
+    /// Added to the coordinator's time where nothing else moves it; and what its clock makes of it.
     pub(super) idle: u64,
+    pub(super) clock: Clock,
     pub(super) merging: bool,
     /// Merges so far: part of their names; and those that no manifest has named yet.
     pub(super) merges: u64,
@@ -69,7 +71,7 @@ pub(super) struct Office {
 }
 
 impl Office {
-    pub(super) fn new(number: u64, era: u64, step: u64) -> Self {
+    pub(super) fn new(number: u64, era: u64, step: u64, clock: Clock) -> Self {
         Self {
             number,
             life: Life::Gathering(step),
@@ -81,6 +83,7 @@ impl Office {
             runs: 0,
             asked: BTreeSet::new(),
             idle: 0,
+            clock,
             merging: false,
             merges: 0,
             young: BTreeSet::new(),
@@ -92,13 +95,10 @@ impl Office {
         if let Life::Running(c) = &self.life { Some(c) } else { None }
     }
 
-    /// The coordinator's clock: rows read, mostly.
-    fn clock(&self, ground: &Ground) -> u64 {
-        ground.rows * 1000 + self.idle
-    }
-
+    /// What time it is to the coordinator: rows read, mostly.
     pub(super) fn now(&self, ground: &Ground) -> u64 {
-        self.clock(ground)
+        let time = ground.rows * 1000 + self.idle;
+        u64::try_from(self.clock.at(i64::try_from(time).unwrap_or(i64::MAX))).unwrap_or(0)
     }
 
     /// A worker registers: from now on its words come here.
@@ -129,12 +129,19 @@ impl Office {
 
     /// The coordinator is told something.
     pub(super) fn tell(&mut self, input: Input, workers: &mut [Worker], ground: &mut Ground) {
-        let now = self.clock(ground);
+        let now = self.now(ground);
         let Life::Running(coordinator) = &mut self.life else { return };
         let effects = coordinator.step(input, now);
+        let (due, latest) = (coordinator.next_due(), now + ground.plan.epoch_rows * 1000);
+        if due > latest {
+            ground.broken(|| format!("I12: a barrier comes every interval, but the next one is due {} too late", due - latest));
+        }
         for effect in &effects {
             if let Effect::Send(_, Command::Barrier(b)) = effect {
                 ground.barriers.insert((coordinator.run(), b.epoch), coordinator.table().version);
+                if b.epoch > coordinator.last().epoch + 1 {
+                    ground.seen.see(Cover::EpochsOverlap);
+                }
             }
         }
         self.carry_out(effects, workers, ground);

@@ -135,6 +135,8 @@ impl Office {
                     Err(e) => ground.broken(|| format!("discovery failed: {e}")),
                 }
             }
+            // To list what is there takes its time, in which much can happen.
+            Ask::Collect { kept, floor } if ground.rng.chance(4, 5) => return Some(Ask::Collect { kept, floor }),
             Ask::Collect { kept, floor } => {
                 if ground.term.0 > self.era {
                     ground.seen.see(Cover::OldCollects);

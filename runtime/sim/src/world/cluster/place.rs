@@ -6,11 +6,12 @@ use watershed_runtime::coordinator::Input;
 use watershed_runtime::key::SlotId;
 
 use super::super::cover::Cover;
-use super::super::laws::look_at_log;
+use super::super::laws::{let_go, look_at_log};
 use super::super::net::Queue;
 use super::super::plan::{Plan as JobPlan, Stage, Trigger};
 use super::super::process::Ground;
 use super::super::run::{Outcome, Wanted};
+use super::clock::Clock;
 use super::office::{Life, Office};
 use super::ops::Ask;
 use super::plan::{Fault, Plan};
@@ -75,6 +76,7 @@ pub(in super::super) fn run(wanted: &Wanted) -> Outcome {
     let plan = Plan::new(wanted.seed, job.total());
     let mut ground = Ground::new(job, wanted.rules, wanted.text);
     ground.each = plan.each;
+    ground.clocks = (0..plan.workers()).map(|_| Clock::any(&mut ground.rng)).collect();
     let mut place = Place {
         workers: (0..plan.workers()).map(Worker::new).collect(),
         wanted: (plan.slots / plan.each) as u32,
@@ -91,6 +93,9 @@ pub(in super::super) fn run(wanted: &Wanted) -> Outcome {
         ground,
         plan,
     };
+    if place.ground.plan.one_frame() {
+        place.ground.seen.see(Cover::OneFrame);
+    }
     place.start_office();
     while place.ground.breach.is_none() && !place.over() {
         place.step();
@@ -105,7 +110,8 @@ impl Place {
     fn start_office(&mut self) {
         let (n, era, step) = (self.started, self.ground.term.0, self.ground.trace.steps());
         self.ground.trace.note(27, n, 0, || format!("c{n} is started"));
-        self.offices.push(Office::new(n, era, step));
+        let clock = Clock::any(&mut self.ground.rng);
+        self.offices.push(Office::new(n, era, step, clock));
         self.started += 1;
     }
 
@@ -120,6 +126,9 @@ impl Place {
         look_at_log(&mut self.ground);
         if self.ground.breach.is_none() {
             self.ground.breach = self.ground.sinks.judge(&self.ground.expected).err();
+        }
+        if self.ground.sinks.again() > 0 {
+            self.ground.seen.see(Cover::CommitAgain);
         }
         let rows = self.rows();
         let g = self.ground;
@@ -311,15 +320,20 @@ impl Place {
         let wanted = self.wanted as usize;
         let free = |w: usize, offices: &[Office], each: usize| {
             let c = offices.last().and_then(Office::coordinator);
-            c.is_some_and(|c| c.settled() && !c.needs(|s| usize::from(s.0) / each == w))
+            c.is_some_and(|c| !c.needs(|s| usize::from(s.0) / each == w))
         };
         for w in 0..self.workers.len() {
             let each = self.ground.each;
             let Some(worker) = self.workers.get_mut(w) else { continue };
             if worker.alive && w >= wanted && free(w, &self.offices, each) {
+                let run = self.offices.last().map_or(0, |o| o.run.term);
+                (w * each..(w + 1) * each).for_each(|s| let_go(run, SlotId(s as u16), &mut self.ground));
                 worker.die(&mut self.bands, &mut self.ground);
             } else if !worker.alive && w < wanted && worker.back <= step {
                 worker.start();
+                if let Some(clock) = self.ground.clocks.get_mut(w) {
+                    *clock = Clock::any(&mut self.ground.rng);
+                }
             }
         }
         for office in &mut self.offices {

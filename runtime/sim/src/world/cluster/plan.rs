@@ -24,8 +24,8 @@ pub(super) enum Fault {
     StoreDown(u64),
     /// The store is slow, fails, loses answers and answers late for so many steps.
     StoreLies(u64),
-    /// The clock jumps.
-    Clock(i64),
+    /// The clock of a worker jumps, or that of the coordinator, ahead or back.
+    Clock(Option<usize>, i64),
 }
 
 /// It.
@@ -77,7 +77,7 @@ fn fault(total: u64, workers: usize, rng: &mut Rng) -> (Trigger, Fault) {
         _ => Trigger::During(rng.pick(&Stage::ALL).copied().unwrap_or(Stage::Cut), rows),
     };
     let (long, worker) = (rng.range(20, 800) as u64, rng.below(workers));
-    let fault = match rng.below(20) {
+    let fault = match rng.below(22) {
         0..=6 => Fault::Office,
         7 | 8 => Fault::Rival,
         9..=11 => Fault::Worker(worker, long * 2),
@@ -87,7 +87,7 @@ fn fault(total: u64, workers: usize, rng: &mut Rng) -> (Trigger, Fault) {
         16 => Fault::Stall(rng.below(usize::from(MAX_SLOTS)), rng.below(usize::from(MAX_SLOTS)), long * 2),
         17 => Fault::StoreDown(long),
         18 => Fault::StoreLies(long * 4),
-        _ => Fault::Clock(rng.next() as i64 % 1_000_000_000),
+        _ => Fault::Clock(rng.chance(1, 3).then_some(worker), rng.next() as i64 % 1_000_000_000),
     };
     (trigger, fault)
 }

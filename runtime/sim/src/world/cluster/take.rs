@@ -137,6 +137,12 @@ impl Office {
             if stored.members.len() > begun.manifest.members.len() {
                 ground.seen.see(Cover::Survivors);
             }
+            if stored.members != begun.manifest.members {
+                ground.seen.see(Cover::RestartedOther);
+            }
+            if !begun.commit.is_empty() {
+                ground.seen.see(Cover::Owed);
+            }
         }
         if begun.finished {
             self.life = Life::Finishing;

@@ -13,6 +13,7 @@ use watershed_runtime::slot::{Command, EpochPart, Kept, Report};
 use watershed_runtime::state::snapshot::{FileInfo, write_file};
 
 use super::super::cover::Cover;
+use super::super::laws::let_go;
 use super::super::process::{Ground, said};
 use super::super::start::SPACE;
 use super::super::store::Bytes;
@@ -191,6 +192,7 @@ impl Worker {
             }
             What::Release(slot) => {
                 ground.seen.see(Cover::ScaleIn);
+                let_go(run.term, slot, ground);
                 book.released(slot);
                 let _left = band.lose(slot, ground);
             }

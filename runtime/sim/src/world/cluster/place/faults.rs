@@ -103,10 +103,21 @@ impl Place {
             Fault::Stall(from, to, n) => self.ground.stall = Some((from, to, step + n)),
             Fault::StoreDown(n) => self.ground.down = step + n,
             Fault::StoreLies(n) => self.ground.lies = step + n,
-            Fault::Clock(by) => {
-                self.ground.now = self.ground.now.saturating_add(by).max(0);
-                self.ground.seen.see(Cover::ClockJump);
-            }
+            Fault::Clock(who, by) => self.clock_jumps(who, by),
+        }
+    }
+
+    /// The clock of a worker jumps, or that of whoever coordinates.
+    fn clock_jumps(&mut self, worker: Option<usize>, by: i64) {
+        let running = self.offices.last().is_some_and(|o| o.coordinator().is_some());
+        let (clock, ahead, back) = match worker {
+            Some(w) => (self.ground.clocks.get_mut(w), Cover::WorkerClockAhead, Cover::WorkerClockBack),
+            None => (self.offices.last_mut().map(|o| &mut o.clock), Cover::ClockAhead, Cover::ClockBack),
+        };
+        let Some(clock) = clock else { return };
+        clock.jump(by);
+        if worker.is_some() || running {
+            self.ground.seen.see(if by > 0 { ahead } else { back });
         }
     }
 
