@@ -28,7 +28,7 @@ use crate::transport::{Inlet, Notice, Outlet, Peer, Peers, Speaker};
 /// How often the main loop turns at least: whoever looks whether it does sees it.
 const TURN: Duration = Duration::from_millis(500);
 /// How long one that leaves waits for a coordinator that is away.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What a worker's main loop hears.
 #[derive(Debug)]

@@ -172,3 +172,19 @@ fn json<T: Serialize>(value: &T) -> Result<Vec<u8>> {
 fn of_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
     serde_json::from_slice(bytes).map_err(|e| wrong(format!("an order that cannot be read: {e}")))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_leaves_and_who_may_go_are_said_in_bytes_that_stay() {
+        let item = leaving_item(Era { term: 7, generation: 1 }).unwrap();
+        assert_eq!((item.kind, item.slot, item.payload.len()), (9, None, 0));
+        assert!(matches!(Word::of(&item).unwrap(), Word::Leaving));
+        let item = Order::LetGo("x".into()).item(Era::default()).unwrap();
+        assert_eq!((item.kind, item.slot, &item.payload[..]), (10, None, &b"\x01x"[..]));
+        let Order::LetGo(why) = Order::of(&item).unwrap() else { panic!("an order to go") };
+        assert_eq!(why, "x");
+    }
+}

@@ -244,8 +244,10 @@ impl Roster {
         if !missing.is_empty() {
             return Err(missing);
         }
-        let stay = self.workers.range(0..workers).filter(|(_, e)| e.leave == Leave::Stays);
-        Ok(stay.flat_map(|(_, e)| e.member.slots.clone()).collect())
+        let slots_of = |(_, e): (&u32, &Entry)| if e.leave == Leave::Stays { e.member.slots.clone() } else { Vec::new() };
+        let goal: BTreeSet<SlotId> = self.workers.range(0..workers).flat_map(slots_of).collect();
+        // Rather those who are not wanted any more and still there than nobody.
+        Ok(if goal.is_empty() { self.workers.iter().flat_map(slots_of).collect() } else { goal })
     }
 
     /// Slots a worker has.
@@ -359,6 +361,8 @@ mod tests {
         assert_eq!(r.register(&register("w-1", "b", 1), 4), Admission::New(1));
         r.connected(1, true, 4);
         assert_eq!(r.goal(3), some(&[0, 1, 2]));
+        r.leaves(0);
+        assert_eq!(r.goal(1), some(&[1, 2]), "those who are still there take over, wanted or not");
         (0..3).for_each(|w| r.leaves(w));
         assert_eq!(r.goal(3), some(&[]), "nobody stays");
     }
