@@ -25,6 +25,7 @@ impl Page {
     }
 
     /// A number without labels of its own that only grows.
+    #[cfg(feature = "grpc")]
     pub(super) fn counter(&mut self, name: &str, help: &str, value: impl Display) {
         self.family(name, "counter", help).sample(&[], value);
     }
