@@ -42,6 +42,7 @@ pub(crate) struct SlotNumbers {
     pub(crate) waiting: Vec<String>,
     pub(crate) moves: MoveStats,
     /// Microseconds in which it slept because others did not take what it had for them.
+    #[cfg_attr(not(feature = "grpc"), allow(dead_code, reason = "only workers of a job in many processes say it"))]
     pub(crate) blocked: i64,
 }
 
