@@ -72,6 +72,19 @@ impl Upkeep {
         if self.busy.load(Ordering::Acquire) {
             return;
         }
+        // First, and rarely: where merges take as long as it takes until the next is due, nothing would ever be deleted.
+        if now() - self.collected >= COLLECT_EVERY {
+            self.collected = now();
+            let (store, kept, busy) = (store.clone(), self.kept.iter().cloned().collect::<Vec<_>>(), self.busy.clone());
+            let (young, pins) = (self.young.clone(), self.pins.clone());
+            busy.store(true, Ordering::Release);
+            self.worker.run(move || {
+                // What is not deleted now is found again next time.
+                let _later = collect_garbage(&store, &kept, &young, floor, &pins);
+                busy.store(false, Ordering::Release);
+            });
+            return;
+        }
         let mut files = newest.files.clone();
         files.sort_by_key(|f| (f.from_epoch, f.to_epoch));
         let metas: Vec<FileMeta> = files.iter().map(StateFile::meta).collect();
@@ -84,16 +97,6 @@ impl Upkeep {
                     young.lock().unwrap_or_else(PoisonError::into_inner).insert(file.name.clone());
                     merged(file, chosen.into_iter().map(|f| f.name).collect());
                 }
-                busy.store(false, Ordering::Release);
-            });
-        } else if now() - self.collected >= COLLECT_EVERY {
-            self.collected = now();
-            let (store, kept, busy) = (store.clone(), self.kept.iter().cloned().collect::<Vec<_>>(), self.busy.clone());
-            let (young, pins) = (self.young.clone(), self.pins.clone());
-            busy.store(true, Ordering::Release);
-            self.worker.run(move || {
-                // What is not deleted now is found again next time.
-                let _later = collect_garbage(&store, &kept, &young, floor, &pins);
                 busy.store(false, Ordering::Release);
             });
         }

@@ -253,7 +253,8 @@ pub(crate) fn output(dir: &Path) -> Vec<PathBuf> {
 /// The state files that workers have written and nobody has collected.
 pub(crate) fn state_files(dir: &Path) -> Vec<PathBuf> {
     let deltas = dir.join("state/state/delta");
-    names(&deltas).into_iter().map(|n| deltas.join(n)).collect()
+    // Those that are being written have a name of their own until they are whole.
+    names(&deltas).into_iter().filter(|n| !n.contains('#')).map(|n| deltas.join(n)).collect()
 }
 
 fn names(dir: &Path) -> Vec<String> {
