@@ -9,7 +9,7 @@
 //! | a manifest in the log that no slot has heard of | its output is committed again, and slots hear of it |
 //! | an open cut | it ends when its target says so, as always |
 //! | a warm-up without a cut | it is dropped, and planned again |
-//! | a slot that was to join and was never made | it is made |
+//! | a slot that was to join and was never made | it is made; once all others have heard its barrier published nobody knows it: a new run |
 //! | a slot that has left | it is released when nothing needs it |
 //! | a split that its old reader has handed over | its next reader gets it |
 //! | slots that have not heard which splits are theirs | they hold event time until sources have been looked through, and get what nobody reads |
