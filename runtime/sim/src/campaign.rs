@@ -172,6 +172,11 @@ pub const BEYOND: &[(&str, &str)] = &[
          that cut; tests of the slot hold it, and seed 63310 found it",
     ),
     (
+        "discovery_first",
+        "simulated sources find all their splits at once, so a manifest has all of them or none; a test of the coordinator holds it, with a manifest \
+         that has one of two",
+    ),
+    (
         "set_aside_credits",
         "equivalent: S puts Drained in the step of Final and control needs no credits, so what is set aside waits for nobody that waits for its credits",
     ),

@@ -11,7 +11,9 @@ use crate::error::{Error, Kind};
 use crate::graph::Role;
 use crate::key::{Assignment, KeyGroup, KeySpace, SlotId};
 use crate::protocol::log::{LogEffect, Put, Tail};
+use crate::protocol::manifest::SplitEntry;
 use crate::slot::{EpochPart, Report};
+use crate::time::Time;
 
 const SPACE: KeySpace = KeySpace { seed: 0, bits: 8 };
 
@@ -226,6 +228,24 @@ fn who_has_not_heard_which_splits_are_its_own_hears_nothing_until_the_source_was
     assert!(splits(&effects, 1).is_empty(), "that it has none would let event time pass those it is to get: {effects:?}");
     let effects = c.step(Input::Discovered(node, Two.discover().unwrap()), 20);
     assert_eq!((splits(&effects, 0), splits(&effects, 1)), (vec![], vec![vec!["b".to_owned()]]));
+}
+
+#[test]
+fn splits_that_the_manifest_knows_are_dealt_when_their_source_was_looked_through_for_others() {
+    let mut graph = Graph::default();
+    let node = graph.add("two", Role::Source { source: Arc::new(Two), event_time: None }, &[]);
+    let mut j = job_of(2, Arc::new(graph));
+    let first = SplitEntry { split: "a".into(), position: Vec::new(), watermark: Time::MIN, finished: false };
+    let known = SourceEntry { splits: vec![first], discovery_complete: false };
+    j.start.manifest.sources.insert(j.graph.id(node).0, known);
+    let mut c = Coordinator::new(j.graph.clone(), writer(2), &j.start, "b", Pace::default(), 0, RuleSet::ALL);
+    let effects = c.begin().unwrap();
+    let told = |effects: &[Effect]| (0..2).flat_map(|s| splits(effects, s)).collect::<Vec<_>>();
+    assert!(told(&effects).is_empty(), "I6: who has none of those known would let event time pass those not found: {effects:?}");
+    let effects = c.step(Input::Discovered(node, Two.discover().unwrap()), 1);
+    let mut all = told(&effects).concat();
+    all.sort();
+    assert_eq!(all, ["a", "b"]);
 }
 
 #[test]
