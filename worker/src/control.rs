@@ -1,9 +1,9 @@
 //! Steering a running job from another process: a Unix socket beside its snapshots, lines of JSON.
 //!
 //! A line is a request, the answer is a line: `{"request":"status"}`, `{"request":"scale","job":"words","slots":4}`,
-//! `{"request":"stop"}`. Whoever wants to watch asks again, so the server keeps no state for a client. The socket is readable by its
-//! owner only, and it lives exactly as long as the job: a file left by a killed process refuses connections, which reads as "not
-//! running".
+//! `{"request":"stop","job":"words","drain":true}`. Whoever wants to watch asks again, so the server keeps no state for a client. The
+//! socket is readable by its owner only, and it lives exactly as long as the job: a file left by a killed process refuses connections,
+//! which reads as "not running".
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -41,10 +41,13 @@ pub(crate) enum Request {
         /// How many.
         slots: u16,
     },
-    /// Stop with a snapshot.
+    /// Stop with a snapshot, or drain.
     Stop {
         /// As above.
         job: String,
+        /// Read nothing more, let everything come out, and finish.
+        #[serde(default)]
+        drain: bool,
     },
 }
 
@@ -183,12 +186,16 @@ impl Served {
         let Some(status) = self.handle.status() else { return self.refuse("the job is over") };
         match request {
             Request::Status => of(&self.job, status),
-            Request::Scale { job: meant, .. } | Request::Stop { job: meant } if meant != self.job => {
+            Request::Scale { job: meant, .. } | Request::Stop { job: meant, .. } if meant != self.job => {
                 self.refuse(format!("it is the job `{}` that runs here, not `{meant}`", self.job))
             }
             Request::Scale { slots, .. } => self.scale(slots, status.groups.values().sum()),
-            Request::Stop { .. } => {
-                self.handle.stop();
+            Request::Stop { drain, .. } => {
+                if drain {
+                    self.handle.drain();
+                } else {
+                    self.handle.stop();
+                }
                 of(&self.job, status)
             }
         }

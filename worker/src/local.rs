@@ -36,6 +36,7 @@ use crate::takeover::{Claim, Restored, TakenOver};
 pub(crate) enum Control {
     Scale(u16),
     Stop,
+    Drain,
     Status(Sender<(Status, Directory)>),
 }
 
@@ -132,6 +133,11 @@ impl Handle {
     /// Stops with a snapshot: what has been read is worked off and committed.
     pub fn stop(&self) {
         let _over = self.sender.send(HostEvent::Control(Control::Stop));
+    }
+
+    /// Drains: sources read nothing more, windows and timers that are open come out, and the job is finished.
+    pub fn drain(&self) {
+        let _over = self.sender.send(HostEvent::Control(Control::Drain));
     }
 
     /// The job's numbers; `None` when it is over.
@@ -336,6 +342,7 @@ impl Ready {
         match control {
             Control::Scale(slots) => Some(Input::want(slots)),
             Control::Stop => Some(Input::Stop),
+            Control::Drain => Some(Input::Drain),
             Control::Status(to) => {
                 let status = Status { snapshot_age: self.host.snapshot_age(), ..Status::of(coordinator) };
                 let _gone = to.send((status, self.host.crew.directory.clone()));

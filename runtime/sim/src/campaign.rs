@@ -143,6 +143,7 @@ pub const CLUSTER: &[&str] = &[
     "own_history_only",
     "survivor_undoes",
     "survivor_forgets",
+    "successor_drains",
 ];
 
 /// The rules whose removal two thousand seeds do not miss, and why.

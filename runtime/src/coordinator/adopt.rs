@@ -13,7 +13,8 @@
 //! | a slot that has left | it is released when nothing needs it |
 //! | a split that its old reader has handed over | its next reader gets it |
 //! | slots that have not heard which splits are theirs | they hold event time until sources have been looked through, and get what nobody reads |
-//! | a wish for other slots, a wish to stop that nobody has heard | lost: whoever wished says it again |
+//! | a barrier at which sources end, heard by somebody | the drain goes on: the rest hear it, then that the sources are over |
+//! | a wish for other slots, a wish to stop or to drain whose barrier nobody has heard | lost: whoever wished says it again |
 //!
 //! The entries of the log carry the new term, and that alone decides who writes it (I10). The names of files and staged output keep the term of the run
 //! ([`Run`](super::Run)): slots go on writing as they did, and whoever looks at a name's (term, epoch) finds the order of epochs.
@@ -98,6 +99,7 @@ impl Coordinator {
             unseen: BTreeSet::new(),
             puts: 0,
             poison: None,
+            draining: !history.ends.is_empty(),
             stopped: false,
             graph,
             log,
@@ -128,7 +130,7 @@ impl Coordinator {
             }
             if let Some(trouble) = &diary.poisoned {
                 self.poison.get_or_insert_with(|| trouble.into());
-                self.epochs.stop();
+                self.draining &= !self.epochs.stop();
             }
         }
         if last.last && history.flights.is_empty() && last.epoch == history.published {
@@ -154,8 +156,12 @@ impl Coordinator {
 
     /// Who reads which split, and who has heard of it.
     fn deal_again(&mut self, history: &History<'_>, out: &mut Vec<Effect>) {
+        // A slot that hears of a split behind the barrier at which its source ends reads nothing of it.
         for (slot, node, splits) in self.splits.adopt(&self.graph, history, self.rules) {
             out.push(Effect::Send(slot, Command::Splits(node, splits)));
+        }
+        if self.rules.successor_drains() {
+            self.splits.end(&history.ends);
         }
         for (node, entry) in self.splits.entries() {
             self.epochs.discovered(node, entry);

@@ -267,6 +267,43 @@ fn a_split_that_ended_before_its_reader_heard_that_it_moves_is_not_begun_again()
 }
 
 #[test]
+fn a_drain_that_one_slot_has_heard_is_completed_and_one_that_nobody_has_heard_is_lost() {
+    let mut graph = Graph::default();
+    let node = graph.add("two", Role::Source { source: Arc::new(Two), event_time: None }, &[]);
+    for hear in [&[0][..], &[]] {
+        let mut j = job_of(2, Arc::new(graph.clone()));
+        j.step(Input::Discovered(node, Two.discover().unwrap()), 1, &[0, 1]);
+        j.step(Input::Drain, 2, hear);
+        let (mut c, effects) = j.adopt().unwrap();
+        let effects: Vec<Effect> = effects.into_iter().chain(c.step(Input::Tick, 3)).collect();
+        let over = effects.iter().filter(|e| matches!(e, Effect::Send(_, Command::EndOfSource(_)))).count();
+        let heard = !hear.is_empty();
+        assert_eq!((c.draining(), over), (heard, if heard { 2 } else { 0 }), "{effects:?}");
+        assert_eq!(barriers(&effects), if heard { vec![(1, 1)] } else { vec![] });
+        let found = Discovered { splits: vec!["late".into()], complete: false };
+        let effects = c.step(Input::Discovered(node, found), 4);
+        assert_eq!(splits(&effects, 0).len() + splits(&effects, 1).len(), usize::from(!heard), "{effects:?}");
+    }
+}
+
+#[test]
+fn splits_that_a_manifest_knows_wait_until_all_of_their_source_are_known() {
+    let mut graph = Graph::default();
+    let node = graph.add("two", Role::Source { source: Arc::new(Two), event_time: None }, &[]);
+    let id = graph.id(node).0;
+    let mut j = job_of(1, Arc::new(graph));
+    // Its predecessor had taken slots over, and knew of one split by the slot that read it.
+    let read = SplitEntry { split: "b".into(), position: vec![9], watermark: Time(9), finished: false };
+    j.start.manifest.sources.insert(id, SourceEntry { splits: vec![read], discovery_complete: false });
+    let pace = Pace { interval_micros: 10, max_in_flight: 3 };
+    let mut c = Coordinator::new(j.graph.clone(), writer(2), &j.start, "b", pace, 0, RuleSet::ALL);
+    let effects = c.begin().unwrap();
+    assert!(splits(&effects, 0).is_empty(), "event time would pass the rows of the other: {effects:?}");
+    let effects = c.step(Input::Discovered(node, Two.discover().unwrap()), 1);
+    assert_eq!(splits(&effects, 0), [["a".to_owned(), "b".to_owned()]]);
+}
+
+#[test]
 fn who_is_gone_and_what_is_of_another_run_is_refused() {
     let mut j = job(2);
     j.book.released(SlotId(1));

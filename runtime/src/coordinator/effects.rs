@@ -33,6 +33,8 @@ pub enum Input {
     Want(BTreeSet<SlotId>),
     /// Stop with a snapshot.
     Stop,
+    /// Read nothing more, let everything that is open come out, and finish.
+    Drain,
     /// A merge of state files is durable.
     Merged(StateFile, Vec<String>),
 }

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use super::diary::{Book, Diary, Heard, Mark, Passed, Run};
 use super::effects::NewSlot;
 use crate::error::{Error, Kind, Result};
+use crate::graph::NodeId;
 use crate::key::SlotId;
 use crate::protocol::cut::CutPlan;
 use crate::protocol::manifest::Manifest;
@@ -41,6 +42,8 @@ pub(super) struct History<'a> {
     pub(super) again: Vec<(SlotId, Command)>,
     /// Splits come with these to slots that have not heard of it.
     pub(super) unheard: Vec<(SlotId, Arc<Barrier>)>,
+    /// Sources that a barrier has ended.
+    pub(super) ends: Vec<NodeId>,
     pub(super) diaries: BTreeMap<SlotId, &'a Diary>,
     room: BTreeSet<SlotId>,
     rules: RuleSet,
@@ -81,6 +84,7 @@ impl<'a> History<'a> {
             starts: Vec::new(),
             again: Vec::new(),
             unheard: Vec::new(),
+            ends: Vec::new(),
             diaries,
             room: books.iter().flat_map(|b| b.room.iter().copied()).collect(),
             rules,
@@ -161,6 +165,7 @@ impl<'a> History<'a> {
         }
         let expect = self.now.members.clone();
         self.now.pass(&barrier);
+        self.ends.extend(&barrier.ends);
         if epoch > self.published {
             self.say(&expect, |d| d.heard(epoch), || Command::Barrier(barrier.clone()))?;
             self.fly(&barrier, expect.clone());
@@ -179,6 +184,7 @@ impl<'a> History<'a> {
     fn fly(&mut self, barrier: &Arc<Barrier>, expect: BTreeSet<SlotId>) {
         let (epoch, table, next) = (barrier.epoch, self.now.table.clone(), self.now.members.clone());
         let mut flight = Flight::new(epoch, self.run.term, table, expect, next, barrier.last);
+        flight.ends.clone_from(&barrier.ends);
         for slot in &flight.expect {
             if let Some(passed) = self.diaries.get(slot).and_then(|d| d.passed(epoch)) {
                 flight.aligned.extend(passed.aligned.then_some(*slot));

@@ -54,6 +54,8 @@ pub struct Coordinator {
     pub(super) puts: u64,
     /// What a source could not read.
     pub(super) poison: Option<Error>,
+    /// A drain is wished, or under way.
+    pub(super) draining: bool,
     pub(super) stopped: bool,
     pub(super) rules: RuleSet,
 }
@@ -93,6 +95,7 @@ impl Coordinator {
             unseen: BTreeSet::new(),
             puts: 0,
             poison: None,
+            draining: false,
             stopped: false,
             graph,
             log,
@@ -175,13 +178,23 @@ impl Coordinator {
         self.epochs.due()
     }
 
-    /// Whether every split of every source has been read to its end and all of it is in the last manifest.
+    /// Whether every split of every source has been read to its end and all that came of it is in the last manifest.
     #[must_use]
     pub fn finished(&self) -> bool {
-        let sources = &self.epochs.last().sources;
-        self.graph
-            .sources()
-            .all(|(_, n, _)| sources.get(&n.id.0).is_some_and(|s| s.discovery_complete && s.splits.iter().all(|x| x.finished)))
+        let last = self.epochs.last();
+        last.finished() && self.graph.sources().all(|(_, n, _)| last.sources.contains_key(&n.id.0))
+    }
+
+    /// Whether a drain is wished, or under way.
+    #[must_use]
+    pub fn draining(&self) -> bool {
+        self.draining
+    }
+
+    /// Whether the job's last barrier has gone out: what is wished now is too late.
+    #[must_use]
+    pub fn closing(&self) -> bool {
+        self.epochs.closing()
     }
 
     /// For whom the job waits, besides for rows.
@@ -244,7 +257,15 @@ impl Coordinator {
                 Ok(())
             }
             Input::Stop => {
-                self.epochs.stop();
+                self.draining &= !self.epochs.stop();
+                Ok(())
+            }
+            Input::Drain => {
+                // A bad row stops the job: the next start meets it again, and it is not to be drained away.
+                if self.poison.is_none() && !self.closing() {
+                    self.draining = true;
+                    self.epochs.drain(self.graph.sources().map(|(_, n, _)| n.id).collect());
+                }
                 Ok(())
             }
             Input::Merged(file, replaces) => {
@@ -300,7 +321,7 @@ impl Coordinator {
             Report::Poisoned(e) => {
                 // What came before the bad row is committed, and the next start meets the row again.
                 self.poison.get_or_insert(e);
-                self.epochs.stop();
+                self.draining &= !self.epochs.stop();
                 Ok(())
             }
             Report::Failed(e) => Err(e),
@@ -417,12 +438,15 @@ impl Coordinator {
 
     /// A barrier, with what changes at it: members, and the readers of splits.
     fn inject(&mut self, inject: Inject, out: &mut Vec<Effect>) {
-        let Inject { epoch, members, next_members, last } = inject;
+        let Inject { epoch, members, next_members, ends, last } = inject;
+        // Before splits are dealt: one that ends here moves nowhere.
+        self.splits.end(&ends);
+        self.unseen.retain(|n| !ends.contains(&self.graph.id(*n)));
         let moves: Vec<SplitMove> = match &next_members {
             Some(next) => self.splits.deal(&self.graph, &next.iter().copied().collect()),
             None => Vec::new(),
         };
-        let barrier = Arc::new(Barrier { epoch, members: next_members.clone(), moves, last });
+        let barrier = Arc::new(Barrier { epoch, members: next_members.clone(), moves, ends, last });
         if let Some(next) = next_members {
             for id in next.iter().filter(|s| !members.contains(s)) {
                 self.started.insert(*id);

@@ -126,6 +126,10 @@ impl Splits {
     pub(super) fn discovered(&mut self, graph: &Graph, node: NodeIndex, found: &Discovered) -> SourceEntry {
         let id = graph.id(node).0;
         let complete = self.complete.entry(id).or_default();
+        if *complete {
+            // It has ended: what is found now comes too late (I15).
+            return SourceEntry::default();
+        }
         *complete |= found.complete;
         let mut entry = SourceEntry { splits: Vec::new(), discovery_complete: *complete };
         for split in &found.splits {
@@ -136,6 +140,15 @@ impl Splits {
             });
         }
         entry
+    }
+
+    /// These sources end: nothing more is read of what is known, and nothing more will be.
+    pub(super) fn end(&mut self, sources: &[NodeId]) {
+        for node in sources {
+            self.complete.insert(node.0, true);
+        }
+        let of = |(node, _): &SplitKey| sources.contains(&NodeId(*node));
+        self.splits.iter_mut().filter(|(key, _)| of(key)).for_each(|(_, s)| s.finished = true);
     }
 
     fn open(&self) -> impl Iterator<Item = (&SplitKey, &Split)> {

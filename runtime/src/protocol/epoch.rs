@@ -19,6 +19,7 @@ use super::merge::{Flight, Part};
 use super::rules::RuleSet;
 use super::turns::Turns;
 use crate::error::{Error, Result};
+use crate::graph::NodeId;
 use crate::key::{Assignment, SlotId};
 
 /// When and how many.
@@ -45,6 +46,8 @@ pub struct Inject {
     pub members: Vec<SlotId>,
     /// The slots that take part afterwards, if that changes here.
     pub next_members: Option<Vec<SlotId>>,
+    /// Sources that end at it.
+    pub ends: Vec<NodeId>,
     /// Nothing is read after it.
     pub last: bool,
 }
@@ -92,6 +95,8 @@ pub struct Epochs {
     due: u64,
     ended: BTreeSet<SlotId>,
     stopping: bool,
+    /// Sources that end at the next barrier.
+    ending: Vec<NodeId>,
     committing: Option<u64>,
     done: bool,
     /// Something that no slot reported has changed: new splits, merged files.
@@ -117,6 +122,7 @@ impl Epochs {
             due: now.saturating_add(pace.interval_micros),
             ended: BTreeSet::new(),
             stopping: false,
+            ending: Vec::new(),
             committing: None,
             done: false,
             amended: false,
@@ -153,9 +159,23 @@ impl Epochs {
         self.next_members = (members != self.members).then_some(members);
     }
 
-    /// Stop with a snapshot: the next barrier is the last, and comes at once.
-    pub fn stop(&mut self) {
+    /// Stop with a snapshot: the next barrier is the last, and comes at once. Whether a drain whose barrier was still to come has been given up for it.
+    pub fn stop(&mut self) -> bool {
         self.stopping = true;
+        !std::mem::take(&mut self.ending).is_empty()
+    }
+
+    /// Drain: at the next barrier, which comes at once, these sources end; the job is over when what is open has come out (I15). The newest wish
+    /// counts: a stop whose barrier is still to come is not made.
+    pub fn drain(&mut self, sources: Vec<NodeId>) {
+        self.stopping = false;
+        self.ending = sources;
+    }
+
+    /// Whether the last barrier has gone out.
+    #[must_use]
+    pub fn closing(&self) -> bool {
+        self.done || self.flights.back().is_some_and(|f| f.last)
     }
 
     /// A slot has seen the end of all input.
@@ -170,9 +190,8 @@ impl Epochs {
         if self.rules.due_within_interval() {
             self.due = self.due.min(now.saturating_add(self.pace.interval_micros));
         }
-        let due = now >= self.due || self.stopping || ended || self.next_members.is_some();
-        let closing = self.done || self.flights.back().is_some_and(|f| f.last);
-        if !due || closing || self.flights.len() >= self.pace.max_in_flight {
+        let due = now >= self.due || self.stopping || ended || self.next_members.is_some() || !self.ending.is_empty();
+        if !due || self.closing() || self.flights.len() >= self.pace.max_in_flight {
             return Ok(None);
         }
         if turns.barrier_waits().is_some() {
@@ -186,11 +205,14 @@ impl Epochs {
             epoch,
             members: self.members.iter().copied().collect(),
             next_members: next.as_ref().map(|n| n.iter().copied().collect()),
+            ends: std::mem::take(&mut self.ending),
             last: self.stopping || ended,
         };
         let expect = std::mem::take(&mut self.members);
         self.members = next.unwrap_or_else(|| expect.clone());
-        self.flights.push_back(Flight::new(epoch, self.term, table, expect, self.members.clone(), inject.last));
+        let flight = Flight::new(epoch, self.term, table, expect, self.members.clone(), inject.last);
+        let ends = if self.rules.drain_in_manifest() { inject.ends.clone() } else { Vec::new() };
+        self.flights.push_back(Flight { ends, ..flight });
         self.next_epoch += 1;
         self.due = now.saturating_add(self.pace.interval_micros);
         Ok(Some(EpochEffect::Inject(inject)))
@@ -221,15 +243,17 @@ impl Epochs {
         }
     }
 
-    /// What a discovery found, at a source node: goes into the next manifest.
+    /// What a discovery found, at a source node: goes into the next manifest. One that is being put takes the place of the last: it must know it too.
     pub fn discovered(&mut self, node: u64, found: SourceEntry) {
-        let known = self.last.sources.entry(node).or_default();
-        self.amended |= found.discovery_complete && !known.discovery_complete;
-        known.discovery_complete |= found.discovery_complete;
-        for split in found.splits {
-            if !known.splits.iter().any(|s| s.split == split.split) {
-                known.splits.push(split);
-                self.amended = true;
+        for manifest in std::iter::once(&mut self.last).chain(self.publishing.as_deref_mut()) {
+            let known = manifest.sources.entry(node).or_default();
+            self.amended |= found.discovery_complete && !known.discovery_complete;
+            known.discovery_complete |= found.discovery_complete;
+            for split in &found.splits {
+                if !known.splits.iter().any(|s| s.split == split.split) {
+                    known.splits.push(split.clone());
+                    self.amended = true;
+                }
             }
         }
     }
@@ -328,7 +352,7 @@ impl Epochs {
                 manifest.table = (&**turns.table()).into();
             }
             let moved = manifest.table != self.last.table || manifest.members != self.last.members;
-            if flight.changed() || moved || flight.last || self.amended {
+            if flight.changed() || moved || flight.last || !flight.ends.is_empty() || self.amended {
                 self.amended = false;
                 let manifest = Box::new(manifest);
                 if !self.rules.commit_after_manifest() {

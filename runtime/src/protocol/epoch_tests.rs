@@ -2,8 +2,10 @@
 
 use super::*;
 use crate::env::SinkHandle;
+use crate::graph::NodeId;
 use crate::key::{GroupSet, KeyGroup, KeySpace};
-use crate::protocol::manifest::Table;
+use crate::protocol::manifest::{SplitEntry, Table};
+use crate::time::Time;
 use EpochEffect as E;
 
 const SPACE: KeySpace = KeySpace { seed: 0, bits: 8 };
@@ -159,6 +161,72 @@ fn the_last_epoch_is_done_when_its_output_is_committed() {
         assert_eq!(w.epochs.committed(), [E::Done { epoch: last.epoch }]);
         assert!(w.epochs.last().last && w.tick().is_none());
     }
+}
+
+#[test]
+fn a_drain_ends_every_split_at_its_barrier_and_the_job_when_all_have_seen_the_end() {
+    let mut w = world(&[A]);
+    let split = |name: &str| SplitEntry { split: name.into(), position: vec![], watermark: Time::MIN, finished: false };
+    w.epochs.discovered(7, SourceEntry { splits: vec![split("unread"), split("read")], discovery_complete: false });
+    w.epochs.drain(vec![NodeId(7), NodeId(8)]);
+    let inject = w.tick().unwrap();
+    assert_eq!((inject.ends, inject.last), (vec![NodeId(7), NodeId(8)], false));
+    w.align(1, &[A]);
+    let read = SplitEntry { position: vec![3], finished: true, ..split("read") };
+    let part = Part { splits: vec![(7, read)], watermarks: vec![(7, Time(5))], ..Part::default() };
+    assert_eq!(publishes(&w.upload(1, A, part)), [1], "nothing has changed but that all has ended");
+    w.epochs.published(1, &mut w.turns).unwrap();
+    let read = |w: &World| w.epochs.last().sources.values().all(|s| s.discovery_complete && s.splits.iter().all(|x| x.finished));
+    assert!(read(&w) && w.epochs.last().sources.len() == 2 && !w.epochs.last().finished());
+    assert_eq!(w.epochs.last().sources[&7].splits[1].position, [3]);
+    w.epochs.ended(A);
+    assert!(w.tick().unwrap().last);
+    w.align(2, &[A]);
+    w.upload(2, A, Part { watermarks: vec![(7, Time::MAX)], ..Part::default() });
+    let _done = w.epochs.published(2, &mut w.turns).unwrap();
+    assert!(read(&w) && w.epochs.last().finished());
+}
+
+#[test]
+fn of_a_stop_and_a_drain_the_newest_counts_until_its_barrier_is_out() {
+    let mut w = world(&[A]);
+    w.epochs.drain(vec![NodeId(7)]);
+    assert!(w.epochs.stop(), "the drain is given up");
+    let inject = w.tick().unwrap();
+    assert!(inject.last && inject.ends.is_empty() && w.epochs.closing());
+    let mut w = world(&[A]);
+    assert!(!w.epochs.stop());
+    w.epochs.drain(vec![NodeId(7)]);
+    let inject = w.tick().unwrap();
+    assert!(!inject.last && inject.ends == [NodeId(7)]);
+    assert!(!w.epochs.stop(), "it has begun");
+}
+
+#[test]
+fn a_split_that_has_ended_stays_so_while_it_moves_to_somebody_who_has_not_come_to_its_end() {
+    let mut w = world(&[A]);
+    let split = |finished| SplitEntry { split: "s".into(), position: vec![3], watermark: Time(1), finished };
+    for (epoch, finished) in [(1, true), (2, false)] {
+        w.tick().unwrap();
+        w.align(epoch, &[A]);
+        w.upload(epoch, A, Part { splits: vec![(7, split(finished))], changed: true, ..Part::default() });
+        w.epochs.published(epoch, &mut w.turns).unwrap();
+        assert!(w.epochs.last().sources[&7].splits[0].finished, "epoch {epoch}");
+    }
+}
+
+#[test]
+fn what_is_discovered_while_a_manifest_is_put_is_in_the_next_one() {
+    let mut w = world(&[A]);
+    w.tick().unwrap();
+    w.align(1, &[A]);
+    assert_eq!(publishes(&w.upload(1, A, part(None))), [1]);
+    w.epochs.discovered(7, SourceEntry { splits: Vec::new(), discovery_complete: true });
+    w.epochs.published(1, &mut w.turns).unwrap();
+    w.tick().unwrap();
+    w.align(2, &[A]);
+    assert_eq!(publishes(&w.upload(2, A, Part::default())), [2]);
+    assert!(w.epochs.last().sources[&7].discovery_complete);
 }
 
 #[test]

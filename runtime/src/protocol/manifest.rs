@@ -210,6 +210,14 @@ impl Manifest {
         }
     }
 
+    /// Whether it is the end of the job: everything has been read, and everything that came of it has come out. A job that was stopped in between
+    /// has read all there is and still has windows to close.
+    #[must_use]
+    pub fn finished(&self) -> bool {
+        let read = |s: &SourceEntry| s.discovery_complete && s.splits.iter().all(|x| x.finished);
+        self.last && self.sources.values().all(read) && self.watermarks.values().all(|w| *w == Time::MAX)
+    }
+
     /// The handles in the order in which to commit them: by sink, epoch, assignment version (I3), slot.
     #[must_use]
     pub fn handles_in_order(&self) -> Vec<HandleEntry> {

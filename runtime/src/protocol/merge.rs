@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::manifest::{Ahead, HandleEntry, Manifest, SourceEntry, SplitEntry, StateFile};
 use crate::env::SinkHandle;
+use crate::graph::NodeId;
 use crate::key::{Assignment, SlotId};
 use crate::time::Time;
 
@@ -45,6 +46,8 @@ pub struct Flight {
     pub aligned: BTreeSet<SlotId>,
     /// What they have uploaded.
     pub parts: BTreeMap<SlotId, Part>,
+    /// Sources that end at its barrier.
+    pub ends: Vec<NodeId>,
     /// The job's last.
     pub last: bool,
 }
@@ -60,7 +63,17 @@ impl Flight {
         next_members: BTreeSet<SlotId>,
         last: bool,
     ) -> Self {
-        Self { epoch, injected_term, table, expect, next_members, aligned: BTreeSet::new(), parts: BTreeMap::new(), last }
+        Self {
+            epoch,
+            injected_term,
+            table,
+            expect,
+            next_members,
+            aligned: BTreeSet::new(),
+            parts: BTreeMap::new(),
+            ends: Vec::new(),
+            last,
+        }
     }
 
     /// Whether every part is there.
@@ -111,6 +124,12 @@ impl Flight {
             let entry = |handle: &SinkHandle| HandleEntry { epoch: self.epoch, slot: *slot, handle: handle.clone() };
             next.handles.extend(part.handles.iter().map(entry));
         }
+        // A split that nobody read when the barrier came has no part, and ends all the same.
+        for node in &self.ends {
+            let source = next.sources.entry(node.0).or_default();
+            source.discovery_complete = true;
+            source.splits.iter_mut().for_each(|s| s.finished = true);
+        }
         let owns = |slot: &SlotId| self.table.table().contains(slot);
         for (slot, part) in self.parts.iter().filter(|(s, _)| owns(s)) {
             let ahead = part.watermarks.iter().filter(|(node, w)| next.watermarks.get(node).is_some_and(|min| min < w));
@@ -122,7 +141,8 @@ impl Flight {
 
 fn put_split(source: &mut SourceEntry, split: &SplitEntry) {
     match source.splits.iter_mut().find(|s| s.split == split.split) {
-        Some(old) => *old = split.clone(),
+        // One that has ended has ended, though whoever it has moved to has not come to its end again.
+        Some(old) => *old = SplitEntry { finished: old.finished || split.finished, ..split.clone() },
         None => source.splits.push(split.clone()),
     }
 }

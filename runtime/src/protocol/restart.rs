@@ -124,7 +124,7 @@ pub fn start(tail: &Tail, job: &Job) -> Result<Start> {
     Ok(Start {
         took_part: stored.members.clone(),
         commit: stored.handles_in_order(),
-        finished: stored.last && stored.sources.values().all(|s| s.discovery_complete && s.splits.iter().all(|x| x.finished)),
+        finished: stored.finished(),
         manifest,
         table,
         empty: shapes.new,

@@ -221,6 +221,13 @@ rules! {
     survivor_undoes => "I2: rows that are read again count twice";
     /// A survivor forgets every group that it is not to have, what a warm-up had begun to bring included.
     survivor_forgets => "I2: the next move of such a group adds to what is left of this one";
+    // A drain.
+    /// Behind the barrier at which a source ends a slot reads nothing of it.
+    drain_at_barrier => "I15: rows are read and forgotten, or come out twice";
+    /// The manifest of that barrier says that all splits have ended, also those that nobody read then.
+    drain_in_manifest => "I15: the job is over and a later start reads on";
+    /// A coordinator that takes slots over goes on with the drain that they have heard of.
+    successor_drains => "I12, I15: it waits for rows that nobody reads";
     // The manifest log.
     /// A coordinator claims a Term before it publishes anything.
     term_first => "I10: two coordinators publish in turns";

@@ -32,6 +32,9 @@ impl Slot {
                     let mut state = SourceState::new(node.id, source.clone(), event_time.clone(), tuning);
                     let moves = joins_at.iter().flat_map(|b| &b.moves).filter(|m| m.node == node.id && m.to == id);
                     state.expecting = moves.map(|m| m.split.clone()).collect();
+                    if joins_at.as_ref().is_some_and(|b| b.ends.contains(&node.id)) {
+                        state.close();
+                    }
                     Body::Source(Box::new(state))
                 }
                 Role::Operator { make, keyed } => Body::Operator { op: make(space)?, keyed: *keyed },

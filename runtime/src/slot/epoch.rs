@@ -41,9 +41,13 @@ impl Slot {
                 format!("barrier {} came to slot {} in epoch {}", barrier.epoch, self.id.0, self.epoch),
             ));
         }
+        let closes = self.moving.rules.drain_at_barrier();
         let (me, mut part, mut handed) = (self.id, EpochPart::default(), Vec::new());
         for node in &mut self.nodes {
             if let Body::Source(s) = &mut node.body {
+                if closes && barrier.ends.contains(&s.id) {
+                    s.close();
+                }
                 let (all, gone) = s.barrier(barrier, me);
                 part.changed |= std::mem::take(&mut s.changed);
                 part.splits.extend(all);

@@ -23,6 +23,8 @@ pub struct Barrier {
     pub members: Option<Vec<SlotId>>,
     /// Splits that change their reader here.
     pub moves: Vec<SplitMove>,
+    /// Sources that end here, wherever they are: nothing of them is read after it (I15).
+    pub ends: Vec<NodeId>,
     /// Sources read nothing after it: the job is being stopped with a snapshot.
     pub last: bool,
 }

@@ -45,6 +45,8 @@ pub(super) struct SourceState {
     turn: usize,
     tuning: Tuning,
     stopped: bool,
+    /// A barrier has ended it: every split ends where it stands, also one that comes later.
+    closed: bool,
     /// Rows read since the last barrier, moved positions: whether the epoch changed anything.
     pub(super) changed: bool,
     /// Splits that come to this slot with the last barrier and have not been given to it yet: until then its watermark stands.
@@ -79,6 +81,7 @@ impl SourceState {
             turn: 0,
             tuning,
             stopped: false,
+            closed: false,
             changed: false,
             expecting: Vec::new(),
         }
@@ -95,7 +98,7 @@ impl SourceState {
                 reader: None,
                 stamper: self.event_time.as_ref().map(|e| (e.stamper)()),
                 watermark,
-                finished: false,
+                finished: self.closed,
                 pending: false,
                 active_at: now,
             });
@@ -111,6 +114,17 @@ impl SourceState {
     /// Nothing more is read.
     pub(super) fn stop(&mut self) {
         self.stopped = true;
+    }
+
+    /// Every split ends where it stands (I15).
+    pub(super) fn close(&mut self) {
+        self.closed = true;
+        for split in &mut self.splits {
+            if let Some(reader) = split.reader.take() {
+                split.start = reader.position();
+            }
+            split.finished = true;
+        }
     }
 
     /// Somebody was woken: every split is worth asking again.

@@ -289,7 +289,7 @@ fn a_stage_moves_on_when_those_that_held_it_back_have_left_at_a_barrier() {
     h.from(1, Item::Watermark(Time(50)));
     h.tell(Command::EndOfSource(NodeIndex(0)));
     assert_eq!(h.watermark(), 50);
-    let barrier = Arc::new(Barrier { epoch: 1, members: Some(vec![SlotId(0)]), moves: Vec::new(), last: false });
+    let barrier = Arc::new(Barrier { epoch: 1, members: Some(vec![SlotId(0)]), ..Barrier::default() });
     h.tell(Command::Barrier(barrier.clone()));
     h.from(1, Item::Barrier(barrier));
     assert_eq!(h.watermark(), Time::MAX.0, "its own channel is at the end, and no other is left");
@@ -304,6 +304,20 @@ fn what_is_not_a_moving_stage_may_go_quiet_during_a_cut() {
     h.nothing_to_read();
     let quiet = |(to, e): &(SlotId, Event)| to.0 == 0 && matches!(e, Event::Frame(Frame { item: Item::Quiet, .. }));
     assert!(h.said.sent.iter().any(quiet), "else event time at newcomers stands still for as long as groups move");
+}
+
+#[test]
+fn behind_the_barrier_that_ends_a_source_nothing_of_it_is_read_nor_what_is_given_later() {
+    let mut source = source::SourceState::new(NodeId(1), Arc::new(Nothing), None, Tuning::default());
+    source.add(vec![("read".into(), vec![7], Time::MIN)], 0);
+    assert!(source.readable());
+    source.close();
+    let (all, _) = source.barrier(&Barrier { epoch: 1, ends: vec![NodeId(1)], ..Barrier::default() }, SlotId(1));
+    assert_eq!(all.iter().map(|s| (s.position.clone(), s.finished)).collect::<Vec<_>>(), [(vec![7], true)]);
+    source.add(vec![("late".into(), Vec::new(), Time::MIN)], 0);
+    assert!(!source.readable());
+    source.end();
+    assert_eq!(source.watermark(0), Some(Time::MAX));
 }
 
 #[test]

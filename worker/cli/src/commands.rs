@@ -21,7 +21,9 @@ pub(crate) fn run(typed: &ArgMatches) -> ExitCode {
         Some(("worker", typed)) => work(typed),
         Some(("status", typed)) => report(name_and_storage(typed).and_then(|(job, _)| cluster::status(typed, &job))),
         Some(("snapshot", typed)) => report(name_and_storage(typed).and_then(|(job, _)| cluster::snapshot(typed, &job))),
-        Some(("stop", typed)) => report(name_and_storage(typed).and_then(|(job, _)| cluster::stop(typed, &job))),
+        Some(("stop", typed)) => {
+            report(name_and_storage(typed).and_then(|(job, storage)| cluster::stop(typed, &job, storage.as_deref())))
+        }
         Some(("validate", typed)) => validate(typed),
         Some(("explain", typed)) => report(explain(typed)),
         Some(("snapshots", typed)) => report(snapshots(typed)),

@@ -127,8 +127,15 @@ pub fn snapshot_command(job: Option<Arg>) -> Command {
 #[must_use]
 pub fn stop_command(job: Option<Arg>) -> Command {
     Command::new("stop")
-        .about("Stop a job in many processes with a snapshot; the next start goes on from it")
+        .about("Stop a running job with a snapshot; the next start goes on from it")
         .args(job)
+        .arg(
+            Arg::new("drain")
+                .long("drain")
+                .action(clap::ArgAction::SetTrue)
+                .help("Read nothing more, close what is open, and finish: the job is over, and a later start has nothing to do"),
+        )
+        .arg(flags::storage())
         .args(reach_args())
 }
 
@@ -457,10 +464,24 @@ pub fn snapshot(typed: &ArgMatches, job: &str) -> Result<Printed> {
     print(|out| writeln!(out, "{job}: snapshot {name} is epoch {epoch}"))
 }
 
-/// `stop`.
-pub fn stop(typed: &ArgMatches, job: &str) -> Result<Printed> {
-    client(typed, job)?.stop()?;
-    print(|out| writeln!(out, "{job}: stopping with a snapshot"))
+/// `stop`: of a job in many processes, or of one in one process.
+pub fn stop(typed: &ArgMatches, job: &str, storage: Option<&str>) -> Result<Printed> {
+    let drain = typed.get_flag("drain");
+    let many = given(typed, "coordinator").is_some() || address_file(job).exists();
+    let says = match (many, drain) {
+        (false, _) => {
+            super::scale::end(job, storage, drain)?;
+            String::new()
+        }
+        (true, false) => client(typed, job)?.stop().map(|()| String::new())?,
+        (true, true) => client(typed, job)?.drain()?,
+    };
+    let what = match (drain, says.as_str()) {
+        (false, _) => "stopping with a snapshot".to_owned(),
+        (true, "") => "draining".to_owned(),
+        (true, says) => format!("draining: {says}"),
+    };
+    print(|out| writeln!(out, "{job}: {what}"))
 }
 
 /// `status`, with `--watch` again and again.

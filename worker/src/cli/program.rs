@@ -60,7 +60,7 @@ pub fn main_from(name: &str, args: impl IntoIterator<Item = OsString>, build: im
         #[cfg(feature = "grpc")]
         Some(("snapshot", typed)) => report(cluster::snapshot(typed, name)),
         #[cfg(feature = "grpc")]
-        Some(("stop", typed)) => report(cluster::stop(typed, name)),
+        Some(("stop", typed)) => report(cluster::stop(typed, name, flags::storage_of(typed).as_deref())),
         #[cfg(feature = "grpc")]
         Some(("scale", typed)) if cluster::typed_replicas(typed).is_some() => {
             report(cluster::scale(typed, name, cluster::typed_replicas(typed).unwrap_or(1)))

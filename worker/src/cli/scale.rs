@@ -29,6 +29,13 @@ pub fn scale(job: &str, storage: Option<&str>, slots: u16) -> Result<Printed> {
     say(&format!("{job}: settled at epoch {}: {}", answer.epoch, progress(&answer)))
 }
 
+/// Stops the job that runs on this storage, or drains it.
+#[cfg(feature = "grpc")]
+pub(super) fn end(job: &str, storage: Option<&str>, drain: bool) -> Result<()> {
+    let mut client = Client::connect(job, &directory(job, storage))?;
+    client.ask(&Request::Stop { job: job.to_owned(), drain }).map(|_| ())
+}
+
 fn progress(answer: &Answer) -> String {
     let groups: Vec<String> = answer.groups.iter().map(|(_, n)| n.to_string()).collect();
     let mut text = format!("{} slots, key groups {}", answer.slots.len(), groups.join("/"));

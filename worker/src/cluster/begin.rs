@@ -144,7 +144,8 @@ impl Office {
         let over = host.go_on(&mut coordinator, first)?;
         self.running = Some(Running { number, run, era, host, coordinator, told, asked: None, began_rescale: None });
         self.recovering = None;
-        Ok(over.then_some(Outcome::Stopped))
+        // A run that goes back behind the barrier of a drain has forgotten it.
+        if self.draining && !over { self.drain() } else { Ok(over.then_some(Outcome::Stopped)) }
     }
 
     /// Whether those who are there have room for the job's state; if not, that is what it waits for.

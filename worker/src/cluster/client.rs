@@ -80,8 +80,17 @@ impl Client {
 
     /// Stops the job with a snapshot.
     pub fn stop(&mut self) -> Result<()> {
-        let reply = self.ask(StopRequest { drain: false }, |mut jobs, q| async move { jobs.stop(q).await })?;
-        if reply.accepted { Ok(()) } else { Err(Error::new(Kind::Invalid, reply.reason)) }
+        self.end(false).map(|_| ())
+    }
+
+    /// Drains the job: it reads nothing more and finishes. What the coordinator says to it.
+    pub fn drain(&mut self) -> Result<String> {
+        self.end(true)
+    }
+
+    fn end(&mut self, drain: bool) -> Result<String> {
+        let reply = self.ask(StopRequest { drain }, |mut jobs, q| async move { jobs.stop(q).await })?;
+        if reply.accepted { Ok(reply.reason) } else { Err(Error::new(Kind::Invalid, reply.reason)) }
     }
 
     /// The name and the text of the file that the job is from; `None` if the job is a program.

@@ -76,6 +76,7 @@ impl CoordinatorJob {
             failing: None,
             rest: 0,
             wishes: Vec::new(),
+            draining: false,
             recovering: None,
         };
         let outcome = office.work().map_err(|e| explain_fenced(e, &place));
@@ -151,6 +152,8 @@ pub(super) struct Office {
     pub(super) rest: i64,
     /// Snapshots that somebody waits for.
     pub(super) wishes: Vec<Wish>,
+    /// The job is to be drained: each run that begins is told, until one has done it.
+    pub(super) draining: bool,
     /// Why the last run ended, until the next has begun.
     pub(super) recovering: Option<String>,
 }
@@ -261,10 +264,18 @@ impl Office {
     /// Stops with a snapshot; at once if nothing runs.
     pub(super) fn stop(&mut self) -> Result<Option<Outcome>> {
         self.stopping = true;
+        self.draining = false;
         if self.running.is_none() {
             return Ok(Some(Outcome::Stopped));
         }
         self.step(Input::Stop)
+    }
+
+    /// Drains. The wish is this process's alone until a slot has heard the barrier at which sources end: whoever takes the slots over then completes
+    /// it, and a manifest makes it last. A coordinator that is lost before has drained nothing, and is asked again.
+    pub(super) fn drain(&mut self) -> Result<Option<Outcome>> {
+        (self.draining, self.stopping) = (true, false);
+        self.step(Input::Drain)
     }
 
     pub(super) fn step(&mut self, input: Input) -> Result<Option<Outcome>> {

@@ -28,7 +28,7 @@ pub(super) enum Ask {
     Numbers(mpsc::Sender<Numbers>),
     Scale(u32, oneshot::Sender<ScaleReply>),
     Snapshot(SnapshotRequest, oneshot::Sender<SnapshotReply>),
-    Stop(oneshot::Sender<StopReply>),
+    Stop(bool, oneshot::Sender<StopReply>),
     Releasable(oneshot::Sender<ReleasableReply>),
 }
 
@@ -42,7 +42,7 @@ impl Office {
             Ask::Numbers(to) => {
                 let _gone = to.send(self.numbers());
             }
-            Ask::Scale(..) | Ask::Snapshot(..) | Ask::Stop(_) | Ask::Releasable(_) => {}
+            Ask::Scale(..) | Ask::Snapshot(..) | Ask::Stop(..) | Ask::Releasable(_) => {}
         }
     }
 
@@ -59,9 +59,19 @@ impl Office {
                 let _gone = to.send(reply);
             }
             Ask::Snapshot(asked, to) => self.wish_for_snapshot(asked, to),
-            Ask::Stop(to) => {
+            Ask::Stop(false, to) => {
                 let _gone = to.send(StopReply { accepted: true, reason: String::new() });
                 return self.stop();
+            }
+            Ask::Stop(true, to) => {
+                let late = self.running.as_ref().is_some_and(|r| r.coordinator.closing() && !r.coordinator.draining());
+                let reason = if late {
+                    "the job's last snapshot is under way: if it has not finished then, start it again and drain it"
+                } else {
+                    "its sources read nothing more; it finishes when all that is open has come out"
+                };
+                let _gone = to.send(StopReply { accepted: !late, reason: reason.to_owned() });
+                return if late { Ok(None) } else { self.drain() };
             }
             Ask::Releasable(to) => {
                 let free = self.releasable();
@@ -151,11 +161,8 @@ impl Job for Service {
     }
 
     async fn stop(&self, request: Request<StopRequest>) -> Result<Response<StopReply>, Status> {
-        if request.into_inner().drain {
-            let reason = "a job cannot be drained yet: stop it with a snapshot, and the next start goes on from there".to_owned();
-            return Ok(Response::new(StopReply { accepted: false, reason }));
-        }
-        self.ask(Ask::Stop).await
+        let drain = request.into_inner().drain;
+        self.ask(|to| Ask::Stop(drain, to)).await
     }
 
     async fn releasable(&self, _: Request<ReleasableRequest>) -> Result<Response<ReleasableReply>, Status> {

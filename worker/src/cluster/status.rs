@@ -181,6 +181,7 @@ impl Office {
         match &self.running {
             None if self.recovering.is_some() => Phase::Recovering,
             None => Phase::Starting,
+            Some(r) if r.coordinator.draining() => Phase::Draining,
             Some(r) if !r.coordinator.settled() => Phase::Rescaling,
             Some(_) => Phase::Running,
         }

@@ -57,7 +57,7 @@ mod tests {
 
     #[test]
     fn commands_and_reports_survive_the_way() {
-        let barrier = Arc::new(Barrier { epoch: 9, members: Some(vec![SlotId(1)]), moves: Vec::new(), last: false });
+        let barrier = Arc::new(Barrier { epoch: 9, members: Some(vec![SlotId(1)]), ..Barrier::default() });
         let command = Command::Barrier(barrier);
         let item = pack(3, Some(SlotId(4)), ERA, &command).unwrap();
         assert_eq!((item.kind, slot_of(&item).unwrap()), (3, SlotId(4)));

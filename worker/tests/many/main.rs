@@ -14,6 +14,7 @@
 )]
 
 mod bad;
+mod drained;
 #[path = "../kill/job.rs"]
 mod job;
 mod leaving;
@@ -32,7 +33,8 @@ use party::Party;
 /// A rule and its test.
 type Rule = (&'static str, fn(&Path));
 
-const RULES: [Rule; 22] = [
+const RULES: [Rule; 23] = [
+    ("a_drained_job_closes_its_windows_and_is_finished", drained::a_drained_job_closes_its_windows_and_is_finished),
     ("a_named_snapshot_stays_while_the_job_goes_on", named::a_named_snapshot_stays_while_the_job_goes_on),
     ("monitors_see_who_is_ready_and_what_each_process_does", watched::monitors_see_who_is_ready_and_what_each_process_does),
     ("a_worker_told_to_end_hands_its_keys_over_first", leaving::a_worker_told_to_end_hands_its_keys_over_first),
@@ -75,6 +77,9 @@ fn main() -> ExitCode {
         Some("run" | "coordinator" | "worker" | "scale" | "status" | "snapshot" | "snapshots" | "stop") => {
             if std::env::var_os("OTHER_JOB").is_some() {
                 return watershed::main("others", party::build);
+            }
+            if std::env::var_os(drained::WINDOWED).is_some() {
+                return watershed::main("numbered", drained::build);
             }
             if std::env::var_os("OTHER_DATAFLOW").is_some() {
                 return watershed::main("numbered", |job| {

@@ -1,7 +1,7 @@
 //! A supervised job, its input as it grows, and hands to kill and scale it.
 
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use watershed::cluster::client::Client;
@@ -184,6 +184,26 @@ impl Party {
         rows
     }
 
+    /// Waits until the job is over by itself, and feeds meanwhile: how its supervisor ended, and what all processes have said.
+    pub(crate) fn until_it_ends(&mut self) -> (ExitStatus, String) {
+        let deadline = Instant::now() + DEADLINE;
+        loop {
+            if let Some(ended) = self.supervisor.try_wait().expect("the supervisor is a child of this process") {
+                return (ended, self.said());
+            }
+            if self.files < 20 + 3 * self.newest() {
+                self.feed();
+            }
+            assert!(Instant::now() < deadline, "the job did not end: {}", self.said());
+            std::thread::park_timeout(Duration::from_millis(2));
+        }
+    }
+
+    /// Starts it once more, where it is.
+    pub(crate) fn start_again(&mut self, replicas: u32, variable: Option<(&str, &str)>) {
+        self.supervisor = supervise(&self.home, "state", replicas, variable);
+    }
+
     fn feed(&mut self) {
         let mut text = String::new();
         for id in self.files * ROWS..(self.files + 1) * ROWS {
@@ -243,6 +263,13 @@ pub(crate) fn itself(word: &str, dir: &Path) -> Command {
     let mut program = Command::new(std::env::current_exe().expect("this executable has a path"));
     program.arg(word).current_dir(dir).stdin(Stdio::null());
     program
+}
+
+/// The rows of all files that are visible in a directory.
+pub(crate) fn rows_in<T: serde::de::DeserializeOwned>(dir: &Path) -> Vec<T> {
+    let files = names(dir).into_iter().filter(|n| !n.starts_with(['.', '_'])).map(|n| dir.join(n));
+    let text = files.map(|f| std::fs::read_to_string(&f).expect("the output can be read")).collect::<String>();
+    text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{line}: {e}"))).collect()
 }
 
 pub(crate) fn output(dir: &Path) -> Vec<PathBuf> {

@@ -24,6 +24,8 @@ pub struct Input {
     pub step: i64,
     /// By how much rows of a split are out of order, in microseconds.
     pub disorder: i64,
+    /// How many rows of each split there are in the end, where a drain has cut them short.
+    pub read: Option<Vec<usize>>,
     /// Every how many rows one is late, and how long a window is.
     pub late: Option<(usize, i64)>,
 }
@@ -58,15 +60,19 @@ impl Input {
         self.is_late(i).map(|t| Time(t + window))
     }
 
+    fn count(&self, split: usize) -> usize {
+        self.read.as_ref().and_then(|all| all.get(split)).map_or(self.rows, |n| self.rows.min(*n))
+    }
+
     /// Every row.
     pub fn all(&self) -> impl Iterator<Item = Row> + '_ {
-        (0..self.splits).flat_map(move |s| (0..self.rows).map(move |i| self.row(s, i)))
+        (0..self.splits).flat_map(move |s| (0..self.count(s)).map(move |i| self.row(s, i)))
     }
 
     /// Every row that is late, or every row that is not.
     pub fn by_lateness(&self, late: bool) -> impl Iterator<Item = Row> + '_ {
         (0..self.splits)
-            .flat_map(move |s| (0..self.rows).map(move |i| (s, i)))
+            .flat_map(move |s| (0..self.count(s)).map(move |i| (s, i)))
             .filter(move |(_, i)| self.is_late(*i).is_some() == late)
             .map(move |(s, i)| self.row(s, i))
     }

@@ -36,6 +36,9 @@ pub const RECOVER_RULES: &[&str] = &["survivor_undoes", "survivor_forgets"];
 pub const RECOVER_TOO: &[&str] = &["undo_stays", "frozen_with_table", "dirty_moves"];
 /// Rules that no model has the parts for: the simulator and tables of (state, event) → effects hold them.
 pub const NOT_MODELLED: &[&str] = &[
+    "drain_at_barrier",
+    "drain_in_manifest",
+    "successor_drains",
     "commit_after_manifest",
     "due_within_interval",
     "commit_in_version_order",

@@ -58,6 +58,11 @@ covers! {
     Epoch => "a manifest is published";
     Late => "rows are late";
     Gate => "a late row waits until event time has passed";
+    Drained => "a job is drained while there are rows to read";
+    DrainMoving => "a drain is wished while groups move";
+    CrashDraining => "the coordinator dies with a drain that no manifest carries";
+    CrashDrained => "the coordinator dies after the manifest of a drain, before the end";
+    Stopped => "a job is stopped with a snapshot and started again";
     Adopted => "a new coordinator takes running slots over";
     AdoptedAgain => "a new coordinator takes slots over that were taken over before";
     AdoptWarming => "the coordinator dies while a batch warms up, and its successor goes on";
@@ -100,6 +105,7 @@ covers! {
     ClockBack => "the coordinator's clock goes back";
     WorkerClockAhead => "a worker's clock jumps ahead";
     WorkerClockBack => "a worker's clock goes back";
+    AdoptDraining => "slots have heard the barrier of a drain and not all of its output is out, and the next coordinator goes on";
     OldCollects => "a coordinator that was replaced deletes files";
 }
 

@@ -126,6 +126,7 @@ fn check_entry(entry: &Entry, ground: &mut Ground) {
     ground.owners = (manifest.injected_term, manifest.table.runs.iter().map(|(_, slot)| *slot).collect());
     ground.carried.insert(manifest.injected_term, manifest.table.version);
     check_manifest(manifest, ground);
+    super::ending::check_ending(manifest, ground);
 }
 
 fn check_manifest(manifest: &Manifest, ground: &mut Ground) {

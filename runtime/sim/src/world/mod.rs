@@ -8,6 +8,7 @@
 //! | `net` | queues between slots, first in, first out |
 //! | `process` | slots and a coordinator under way: a process that can die |
 //! | `start`, `effects`, `ops` | how a process starts; what it does for its coordinator; what the store makes of that |
+//! | `ending` | stop and drain, and what is checked of them |
 //! | `laws` | what is checked of every manifest and of every owner |
 //! | `run` | the scheduler, and the faults |
 //! | `cluster` | the same job in many processes, which die one by one |
@@ -15,6 +16,7 @@
 mod cluster;
 pub mod cover;
 mod effects;
+pub mod ending;
 mod laws;
 pub mod net;
 mod ops;

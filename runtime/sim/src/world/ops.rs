@@ -106,6 +106,12 @@ impl Ground {
         }
     }
 
+    /// Whether a discovery goes on looking.
+    pub(super) fn lists(&mut self) -> bool {
+        let turns = self.plan.listing;
+        turns > 1 && !self.rng.chance(1, turns)
+    }
+
     /// A get; `None`: it failed and will be tried again.
     pub(super) fn get(&mut self, name: &str) -> Option<Option<Bytes>> {
         if matches!(self.fate(), Fate::Failed | Fate::Slow) {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use watershed_runtime::slot::Tuning;
 
+use super::ending::{Ending, endings};
 use super::rng::Rng;
 use crate::jobs::input::Input;
 use crate::jobs::{Env, JobKind};
@@ -97,6 +98,8 @@ pub struct Plan {
     pub wishes: Vec<(Trigger, u16)>,
     /// Faults.
     pub faults: Vec<(Trigger, Fault)>,
+    /// How it is told to end.
+    pub endings: Vec<(Trigger, Ending)>,
     /// Rows from one barrier to the next.
     pub epoch_rows: u64,
     /// Epochs that may be injected and not published.
@@ -107,6 +110,8 @@ pub struct Plan {
     pub pending: usize,
     /// So many discoveries do not know yet whether there are more splits.
     pub patience: u64,
+    /// Of so many turns of a discovery one comes to an answer, where a job runs in many processes.
+    pub listing: usize,
     /// Events handed over in a row from one queue, at most.
     pub burst: usize,
     /// Whether state and credits travel in queues of their own, besides rows.
@@ -156,6 +161,8 @@ impl Plan {
         Self {
             wishes: wishes(total, &mut rng),
             faults: faults(total, &mut rng),
+            endings: endings(seed, |rng| trigger(total, rng)),
+            listing: if seed.is_multiple_of(16) { 150 } else { 1 },
             epoch_rows: total / rng.range(12, 20) as u64,
             in_flight: rng.range(1, 4),
             sizes: (rng.range(8, 100), rng.range(1, 6), rng.range(1, 5)),
@@ -199,7 +206,7 @@ fn env(kind: JobKind, rng: &mut Rng) -> Env {
         let splits = rng.range(2, 6);
         let rows = total.div_ceil(inputs * splits);
         let late = (kind == JobKind::Late).then(|| (rng.range(9, 30), window));
-        Arc::new(Input { seed: rng.next(), splits, rows, keys, step, disorder, late })
+        Arc::new(Input { seed: rng.next(), splits, rows, keys, step, disorder, read: None, late })
     };
     Env { inputs: (0..inputs).map(one).collect(), window, slide, fold: [3, 7, 16].get(rng.below(3)).copied().unwrap_or(7) }
 }

@@ -56,6 +56,13 @@ pub(super) struct Ground {
     pub(super) owners: (u64, BTreeSet<SlotId>),
     /// By run: the version of the table in its last manifest.
     pub(super) carried: BTreeMap<u64, u64>,
+    /// How often a stop and a drain were wished.
+    pub(super) stops: u64,
+    pub(super) drains: u64,
+    /// By input and split: the rows read when all splits had ended, by the log.
+    pub(super) read: Option<Vec<Vec<usize>>>,
+    /// The log ends with the end of the job.
+    pub(super) finished: bool,
     /// Manifests put, records replayed, and so on: for the report.
     pub(super) epochs: u64,
     pub(super) rows: u64,
@@ -85,6 +92,10 @@ impl Ground {
             adopted: BTreeSet::new(),
             owners: (0, BTreeSet::new()),
             carried: BTreeMap::new(),
+            stops: 0,
+            drains: 0,
+            read: None,
+            finished: false,
             epochs: 0,
             rows: 0,
             rescales: 0,

@@ -4,6 +4,7 @@ use watershed_runtime::coordinator::Input;
 use watershed_runtime::protocol::rules::RuleSet;
 
 use super::cover::{Cover, Covered};
+use super::ending::{Ending, Endings};
 use super::laws::look_at_log;
 use super::net::{COORDINATOR, Queue};
 use super::plan::{Fault, MAX_SLOTS, Plan, Stage, Trigger};
@@ -88,6 +89,7 @@ struct World {
     /// When the oldest of two processes dies for good.
     doomed: u64,
     wishes: Vec<(Trigger, u16)>,
+    endings: Endings,
     faults: Vec<(Trigger, Fault)>,
     happened: u64,
     idle: u32,
@@ -103,8 +105,18 @@ pub fn run(wanted: &Wanted) -> Outcome {
     let plan = Plan::new(wanted.seed, wanted.job);
     let ground = Ground::new(plan, wanted.rules, wanted.text);
     let (wishes, faults) = (ground.plan.wishes.clone(), ground.plan.faults.clone());
-    let mut world =
-        World { ground, processes: Vec::new(), started: 0, doomed: 0, wishes, faults, happened: 0, idle: 0, last_rows: 0 };
+    let mut world = World {
+        endings: Endings::new(&ground.plan),
+        ground,
+        processes: Vec::new(),
+        started: 0,
+        doomed: 0,
+        wishes,
+        faults,
+        happened: 0,
+        idle: 0,
+        last_rows: 0,
+    };
     if world.ground.plan.one_frame() {
         world.ground.seen.see(Cover::OneFrame);
     }
@@ -129,7 +141,8 @@ impl World {
 
     fn over(&self) -> bool {
         let over = |p: &Process| matches!(p.life, Life::Over);
-        self.processes.iter().all(|p| over(p) || matches!(p.life, Life::Fenced)) && self.processes.iter().any(over)
+        let stopped = self.newest_over() && !self.ground.finished && self.ground.stops > 0;
+        !stopped && self.processes.iter().all(|p| over(p) || matches!(p.life, Life::Fenced)) && self.processes.iter().any(over)
     }
 
     fn finish(mut self) -> Outcome {
@@ -139,9 +152,7 @@ impl World {
         if self.ground.breach.is_none() && !self.processes.iter().any(|p| matches!(p.life, Life::Over)) {
             self.ground.broken(|| "I10: every process was replaced by another".into());
         }
-        if self.ground.breach.is_none() {
-            self.ground.breach = self.ground.sinks.judge(&self.ground.expected).err();
-        }
+        self.ground.judge();
         if self.ground.sinks.again() > 0 {
             self.ground.seen.see(Cover::CommitAgain);
         }
@@ -168,6 +179,14 @@ impl World {
         if self.processes.len() > 1 && (self.ground.trace.steps() >= self.doomed || self.newest_over()) {
             let old = self.processes.remove(0);
             self.bury(old);
+        }
+        if self.newest_over() && !self.ground.finished && self.ground.stops > 0 {
+            // It was stopped: somebody starts it again.
+            self.ground.seen.see(Cover::Stopped);
+            for p in std::mem::take(&mut self.processes) {
+                self.bury(p);
+            }
+            self.start();
         }
         if self.processes.iter().all(|p| matches!(p.life, Life::Fenced)) {
             // Whoever fenced them is gone: somebody starts the job again.
@@ -223,6 +242,7 @@ impl World {
     /// Faults and wishes whose time has come.
     fn due(&mut self) {
         let rows = self.ground.rows + self.processes.iter().map(|p| p.readers.rows()).sum::<u64>();
+        self.end(rows);
         if self.ground.store.has_late() && self.ground.rng.chance(1, 500) {
             self.settle();
         }
@@ -239,6 +259,24 @@ impl World {
             self.ground.rescales += 1;
             self.ground.trace.note(9, u64::from(n), 0, || format!("{n} slots are wanted"));
             p.tell(Input::want(n), &mut self.ground);
+        }
+    }
+
+    /// A stop or a drain whose time has come.
+    fn end(&mut self, rows: u64) {
+        let Some(p) = self.processes.last().filter(|p| matches!(p.life, Life::Running(_))) else { return };
+        let (who, moving) = ((p.number, 0), p.stage(Stage::Warming) || p.stage(Stage::Fenced) || p.stage(Stage::Joining));
+        let due = |t: Trigger| match t {
+            Trigger::Rows(n) => rows >= n,
+            Trigger::During(stage, n) => rows >= n || p.stage(stage),
+        };
+        let Some(ending) = self.endings.next(who, due, &mut self.ground) else { return };
+        if let (Ending::Drain(_), true) = (ending, moving) {
+            self.ground.seen.see(Cover::DrainMoving);
+        }
+        let input = if ending == Ending::Stop { Input::Stop } else { Input::Drain };
+        if let Some(p) = self.processes.last_mut() {
+            p.tell(input, &mut self.ground);
         }
     }
 
@@ -286,6 +324,7 @@ impl World {
     /// In what the process is interrupted.
     fn note_crash(&mut self) {
         let Some(p) = self.processes.last() else { return };
+        self.endings.note_crash(p.number, &mut self.ground);
         let all = [
             (Stage::Starting, Cover::CrashStarting),
             (Stage::Warming, Cover::CrashWarming),

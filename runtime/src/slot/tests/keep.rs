@@ -16,7 +16,7 @@ fn entries(slot: &mut Slot) -> Vec<(u64, usize)> {
 }
 
 fn barrier(epoch: u64) -> Arc<Barrier> {
-    Arc::new(Barrier { epoch, members: None, moves: Vec::new(), last: false })
+    Arc::new(Barrier { epoch, ..Barrier::default() })
 }
 
 /// Keys 1 to 3 in epoch 1, which ends and is encoded; 4 in epoch 2, which does not.

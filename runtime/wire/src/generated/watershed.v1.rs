@@ -773,7 +773,7 @@ pub struct SnapshotReply {
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct StopRequest {
-    /// Works off what sources have (bounded ones to their end) instead of stopping at the next barrier.
+    /// Sources end at the next barrier, what is open comes out, and the job is finished.
     #[prost(bool, tag = "1")]
     pub drain: bool,
 }

@@ -45,7 +45,7 @@ fn every_event_survives_the_way() {
     check(frame(Item::Data(rows(), Some(plan().tag()))));
     check(frame(Item::Watermark(Time::MIN)));
     check(frame(Item::Quiet));
-    check(frame(Item::Barrier(Arc::new(Barrier { epoch: 4, members: Some(vec![SlotId(1)]), moves: Vec::new(), last: true }))));
+    check(frame(Item::Barrier(Arc::new(Barrier { epoch: 4, members: Some(vec![SlotId(1)]), last: true, ..Barrier::default() }))));
     check(frame(Item::Fence(plan())));
     check(frame(Item::Drained(plan())));
     check(Event::Credit { edge: graph().1, from: SlotId(1), rows: 4096, window: 16384 });

@@ -24,6 +24,8 @@ pub(super) struct Marks {
     pub(super) warming: BTreeSet<u64>,
     pub(super) open: BTreeSet<u64>,
     pub(super) aligning: BTreeSet<(u64, SlotId)>,
+    /// Some slot has heard the barrier of a drain.
+    pub(super) draining: bool,
 }
 
 /// The slots of one run.
@@ -131,6 +133,7 @@ impl Band {
             }
             Command::Barrier(b) => {
                 self.marks.aligning.insert((b.epoch, slot));
+                self.marks.draining |= !b.ends.is_empty();
             }
             Command::Splits(..) | Command::EndOfSource(_) | Command::Published { .. } => {}
         }

@@ -123,6 +123,7 @@ impl Office {
                 Fate::Failed | Fate::Late | Fate::Slow => {}
             },
             Ask::Commit(handles) => return self.commit(handles, workers, ground),
+            Ask::Discover(node) if ground.lists() => return Some(Ask::Discover(node)),
             Ask::Discover(node) => {
                 let graph = self.graph.clone()?;
                 let source = graph.sources().find(|(i, ..)| *i == node).map(|(.., s)| s.clone())?;

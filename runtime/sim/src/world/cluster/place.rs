@@ -6,6 +6,7 @@ use watershed_runtime::coordinator::Input;
 use watershed_runtime::key::SlotId;
 
 use super::super::cover::Cover;
+use super::super::ending::{Ending, Endings};
 use super::super::laws::{let_go, look_at_log};
 use super::super::net::Queue;
 use super::super::plan::{Plan as JobPlan, Stage, Trigger};
@@ -57,6 +58,7 @@ struct Place {
     started: u64,
     wanted: u32,
     wishes: Vec<(Trigger, u32)>,
+    endings: Endings,
     faults: Vec<(Trigger, Fault)>,
     happened: u64,
     /// Rows read by bands that are gone.
@@ -73,7 +75,7 @@ pub(in super::super) fn run(wanted: &Wanted) -> Outcome {
         // Its late rows wait until event time has passed in one process.
         job = JobPlan::new(wanted.seed, Some(JobKind::Cascade));
     }
-    let plan = Plan::new(wanted.seed, job.total());
+    let plan = Plan::new(wanted.seed, job.total(), job.listing > 1);
     let mut ground = Ground::new(job, wanted.rules, wanted.text);
     ground.each = plan.each;
     ground.clocks = (0..plan.workers()).map(|_| Clock::any(&mut ground.rng)).collect();
@@ -81,6 +83,7 @@ pub(in super::super) fn run(wanted: &Wanted) -> Outcome {
         workers: (0..plan.workers()).map(Worker::new).collect(),
         wanted: (plan.slots / plan.each) as u32,
         wishes: plan.wishes.clone(),
+        endings: Endings::new(&ground.plan),
         faults: plan.faults.clone(),
         bands: Bands::new(),
         offices: Vec::new(),
@@ -116,7 +119,7 @@ impl Place {
     }
 
     fn over(&self) -> bool {
-        self.offices.iter().any(|o| matches!(o.life, Life::Over))
+        self.offices.iter().any(|o| matches!(o.life, Life::Over)) && (self.ground.finished || self.ground.stops == 0)
     }
 
     fn finish(mut self) -> Outcome {
@@ -124,9 +127,7 @@ impl Place {
             worker.die(&mut self.bands, &mut self.ground);
         }
         look_at_log(&mut self.ground);
-        if self.ground.breach.is_none() {
-            self.ground.breach = self.ground.sinks.judge(&self.ground.expected).err();
-        }
+        self.ground.judge();
         if self.ground.sinks.again() > 0 {
             self.ground.seen.see(Cover::CommitAgain);
         }
@@ -369,6 +370,14 @@ impl Place {
 
     /// Offices that were replaced go; one is always there.
     fn bury(&mut self) {
+        while let Some(at) = self.offices.iter().position(|o| matches!(o.life, Life::Over)) {
+            // It was stopped: whoever hears of it lets go, and everybody is started again.
+            let office = self.offices.remove(at);
+            self.ground.seen.see(Cover::Stopped);
+            let told: Vec<usize> = self.workers.iter().filter(|w| w.session == Some(office.number)).map(|w| w.number).collect();
+            told.into_iter().for_each(|w| self.worker_dies(w, 0));
+            office.die(&mut self.workers, &mut self.ground);
+        }
         while let Some(at) = self.offices.iter().position(|o| matches!(o.life, Life::Fenced)) {
             let office = self.offices.remove(at);
             office.die(&mut self.workers, &mut self.ground);

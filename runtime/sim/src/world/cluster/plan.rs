@@ -46,22 +46,22 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    pub(super) fn new(seed: u64, total: u64) -> Self {
+    pub(super) fn new(seed: u64, total: u64, slow: bool) -> Self {
         let mut rng = Rng::new(seed.rotate_left(29) ^ 0x00c1_0573);
         let each = rng.range(1, 2);
         let workers = usize::from(MAX_SLOTS) / each;
         let wish = |rng: &mut Rng| rng.range(1, workers) as u32;
         let at = |rng: &mut Rng| Trigger::Rows(rng.below((total * 9 / 10) as usize) as u64);
         let wishes = (0..rng.range(1, 4)).map(|_| (at(&mut rng), wish(&mut rng))).collect();
-        let faults = (0..rng.range(1, 6)).map(|_| fault(total, workers, &mut rng)).collect();
-        Self {
-            each,
-            slots: rng.range(1, workers) * each,
-            wishes,
-            faults,
-            gather: rng.range(50, 1500) as u64,
-            patience: rng.range(50, 800) as u64,
+        let mut faults: Vec<(Trigger, Fault)> = (0..rng.range(1, 6)).map(|_| fault(total, workers, &mut rng)).collect();
+        let (slots, gather) = (rng.range(1, workers) * each, rng.range(50, 1500) as u64);
+        let patience = rng.range(50, 800) as u64;
+        if slow {
+            // Who has dealt the splits dies when some slots have heard which are theirs, and everybody before they are all known again.
+            faults.push((Trigger::Rows(rng.below(40) as u64), Fault::Office));
+            faults.push((Trigger::Rows(total / 8 + rng.below(total as usize / 8) as u64), Fault::All));
         }
+        Self { each, slots, wishes, faults, gather, patience }
     }
 
     /// How many workers there may be.

@@ -96,7 +96,7 @@ fn rows() -> Rows {
         let [a, b, c] = all.as_slice() else { return false };
         a.key == b.key && (key(a), key(c)) == (1, 0) && all.iter().all(|r| r.value != 0)
     };
-    let of = |seed| Rows { seed, splits: 1, rows: ROWS, keys: 8, step: 0, disorder: 1, late: None };
+    let of = |seed| Rows { seed, splits: 1, rows: ROWS, keys: 8, step: 0, disorder: 1, read: None, late: None };
     (0..).map(of).find(fits).expect("some seed has such rows")
 }
 

@@ -263,6 +263,7 @@ fn note(c: &Coordinator, effects: &[Effect], band: &Band, ground: &mut Ground) {
         (commands().any(|k| matches!(k, Command::Published { .. })), Cover::AdoptUnheard),
         (effects.iter().any(|e| matches!(e, Effect::Commit(_))), Cover::AdoptOwed),
         (commands().any(|k| matches!(k, Command::Barrier(_) | Command::Cut(_))), Cover::Repeated),
+        (marks.draining && !ground.finished, Cover::AdoptDraining),
         (effects.iter().any(|e| matches!(e, Effect::Start(_))), Cover::StartedAgain),
         (commands().any(|k| matches!(k, Command::Splits(_, s) if !s.is_empty())), Cover::HandedAgain),
     ];

@@ -5,6 +5,7 @@ use super::*;
 impl Place {
     /// Faults and wishes whose time has come.
     pub(super) fn due(&mut self) {
+        self.end();
         if self.ground.store.has_late() && self.ground.rng.chance(1, 500) {
             self.settle();
         }
@@ -21,6 +22,22 @@ impl Place {
                 self.ground.seen.see(Cover::ScaleDuringRecovery);
             }
             self.wanted = n;
+        }
+    }
+
+    /// A stop or a drain whose time has come.
+    fn end(&mut self) {
+        let Some((office, c)) = self.offices.last().and_then(|o| Some((o, o.coordinator()?))) else { return };
+        let (who, moving) = ((office.number, c.run()), self.stage(Stage::Warming) || self.stage(Stage::Fenced));
+        let due: Vec<(Trigger, bool)> = self.ground.plan.endings.iter().map(|(t, _)| (*t, self.is_due(*t))).collect();
+        let due = |t: Trigger| due.iter().any(|(of, is)| *of == t && *is);
+        let Some(ending) = self.endings.next(who, due, &mut self.ground) else { return };
+        if let (Ending::Drain(_), true) = (ending, moving) {
+            self.ground.seen.see(Cover::DrainMoving);
+        }
+        let input = if ending == Ending::Stop { Input::Stop } else { Input::Drain };
+        if let Some(office) = self.offices.last_mut() {
+            office.tell(input, &mut self.workers, &mut self.ground);
         }
     }
 
@@ -63,6 +80,7 @@ impl Place {
         match fault {
             Fault::Office => {
                 if let Some(office) = self.offices.pop() {
+                    self.endings.note_crash(office.number, &mut self.ground);
                     office.die(&mut self.workers, &mut self.ground);
                 }
                 self.start_office();
@@ -121,7 +139,7 @@ impl Place {
         }
     }
 
-    fn worker_dies(&mut self, w: usize, back: u64) {
+    pub(super) fn worker_dies(&mut self, w: usize, back: u64) {
         if let Some(worker) = self.workers.get_mut(w).filter(|w| w.alive) {
             self.ground.trace.note(29, w as u64, 0, || format!("w{w} dies"));
             worker.die(&mut self.bands, &mut self.ground);
