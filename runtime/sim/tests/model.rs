@@ -15,8 +15,14 @@ use watershed_sim::model::run::{Outcome, check};
 use watershed_sim::model::table::{LIMIT, log_model, world};
 
 fn holds(name: &str, o: &Outcome) {
+    few(name, o);
+    assert!(o.states > 1000, "{name}: only {} states", o.states);
+}
+
+/// The same of a world that has few states.
+fn few(name: &str, o: &Outcome) {
     assert!(o.failed.is_none(), "{name}: {:?}", o.failed);
-    assert!(o.complete && o.states > 1000, "{name}: only {} states, complete: {}", o.states, o.complete);
+    assert!(o.complete && o.states > 100, "{name}: only {} states, complete: {}", o.states, o.complete);
 }
 
 fn cut(name: &str) {
@@ -75,7 +81,7 @@ fn slots_are_taken_over_again_and_again() {
 
 #[test]
 fn nobody_is_let_go_who_is_needed() {
-    holds("release", &check(AdoptModel::release(1, 0, Rules::ALL), LIMIT, false));
+    few("release", &check(AdoptModel::release(1, 0, Rules::ALL), LIMIT, false));
 }
 
 #[test]
@@ -93,8 +99,7 @@ fn nobody_is_let_go_who_is_about_to_join() {
 #[test]
 #[cfg_attr(debug_assertions, ignore = "exhaustive: run with --release")]
 fn a_run_goes_on_exactly_wherever_in_a_cut_a_slot_dies() {
-    let o = check(RecoverModel::warm(Rules::ALL), LIMIT, false);
-    assert!(o.failed.is_none() && o.complete, "{:?}", o.failed);
+    holds("a warm-up", &check(RecoverModel::warm(Rules::ALL), LIMIT, false));
     holds("a row", &check(RecoverModel::cut(1, 0, Rules::ALL), LIMIT, false));
     holds("a barrier", &check(RecoverModel::cut(0, 1, Rules::ALL), LIMIT, false));
 }
