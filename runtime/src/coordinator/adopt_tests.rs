@@ -287,23 +287,6 @@ fn a_drain_that_one_slot_has_heard_is_completed_and_one_that_nobody_has_heard_is
 }
 
 #[test]
-fn splits_that_a_manifest_knows_wait_until_all_of_their_source_are_known() {
-    let mut graph = Graph::default();
-    let node = graph.add("two", Role::Source { source: Arc::new(Two), event_time: None }, &[]);
-    let id = graph.id(node).0;
-    let mut j = job_of(1, Arc::new(graph));
-    // Its predecessor had taken slots over, and knew of one split by the slot that read it.
-    let read = SplitEntry { split: "b".into(), position: vec![9], watermark: Time(9), finished: false };
-    j.start.manifest.sources.insert(id, SourceEntry { splits: vec![read], discovery_complete: false });
-    let pace = Pace { interval_micros: 10, max_in_flight: 3 };
-    let mut c = Coordinator::new(j.graph.clone(), writer(2), &j.start, "b", pace, 0, RuleSet::ALL);
-    let effects = c.begin().unwrap();
-    assert!(splits(&effects, 0).is_empty(), "event time would pass the rows of the other: {effects:?}");
-    let effects = c.step(Input::Discovered(node, Two.discover().unwrap()), 1);
-    assert_eq!(splits(&effects, 0), [["a".to_owned(), "b".to_owned()]]);
-}
-
-#[test]
 fn who_is_gone_and_what_is_of_another_run_is_refused() {
     let mut j = job(2);
     j.book.released(SlotId(1));
