@@ -29,6 +29,12 @@ const FOUND: &[(u64, &str)] = &[
     (3036, "a slot that waited for a split was given others, and waited no more (slot::tests)"),
     (3783, "a manifest lacked splits that only the dead coordinator knew: after a restart they came when event time had passed"),
     (5186, "a merged file was deleted between its merge and the manifest that names it"),
+    (30698, "a worker was gone before its slot took part, and the slot was waited for (protocol::rescale)"),
+    (40545, "a slot that joined again while its predecessor had not heard that it may go was not made (coordinator::adopt)"),
+    (45241, "a split that moved twice was given to its last reader from where the manifest had it (coordinator::adopt)"),
+    (52418, "the same as 40545, with one of two slots released"),
+    (59103, "the same as 30698, with a successor that came and was not told"),
+    (59305, "a split that moves on at the next barrier came after that barrier, and stayed (coordinator::adopt)"),
 ];
 
 #[test]

@@ -9,7 +9,7 @@
 //! | a manifest in the log that no slot has heard of | its output is committed again, and slots hear of it |
 //! | an open cut | it ends when its target says so, as always |
 //! | a warm-up without a cut | it is dropped, and planned again |
-//! | a slot that was to join and was never made | it is made; once all others have heard its barrier published nobody knows it: a new run |
+//! | a slot that was to join and was never made | it is made, and what is left of a predecessor is released before; once all others have heard its barrier published nobody knows it: a new run |
 //! | a slot that has left | it is released when nothing needs it |
 //! | a split that its old reader has handed over | its next reader gets it |
 //! | slots that have not heard which splits are theirs | they hold event time until sources have been looked through, and get what nobody reads |
@@ -26,7 +26,7 @@ use super::diary::{Book, Diary};
 use super::effects::Effect;
 use super::history::History;
 use super::machine::Coordinator;
-use super::splits::Splits;
+use super::splits::{Given, Splits};
 use crate::error::Result;
 use crate::graph::{Graph, NodeIndex};
 use crate::key::SlotId;
@@ -115,9 +115,10 @@ impl Coordinator {
         let mut out = Vec::new();
         let owed = self.epochs.start();
         self.epoch_effects(owed, &mut out)?;
+        out.extend(history.remains.iter().copied().map(Effect::Release));
         out.extend(history.starts.iter().cloned().map(Effect::Start));
         self.repeat(history, last.table.version, &mut out);
-        out.extend(again.into_iter().map(|(slot, command)| Effect::Send(slot, command)));
+        self.say_again(history, again, &mut out);
         self.deal_again(history, &mut out);
         for flight in &history.flights {
             for (slot, part) in &flight.parts {
@@ -140,6 +141,19 @@ impl Coordinator {
         Ok(out)
     }
 
+    /// Words that some slots have heard, to the others; splits that change their reader come between the same barriers as they would have.
+    fn say_again(&mut self, history: &History<'_>, again: Vec<(SlotId, Command)>, out: &mut Vec<Effect>) {
+        let mut handed = self.splits.adopt(&self.graph, history, self.rules);
+        let splits = |(_, (slot, node, splits)): (u64, Given)| Effect::Send(slot, Command::Splits(node, splits));
+        for (slot, command) in again {
+            if let Command::Barrier(barrier) = &command {
+                out.extend(handed.extract_if(.., |(e, (to, ..))| *to == slot && *e < barrier.epoch).map(splits));
+            }
+            out.push(Effect::Send(slot, command));
+        }
+        out.extend(handed.into_iter().map(splits));
+    }
+
     /// What only some slots have heard of publications and of warm-ups.
     fn repeat(&mut self, history: &History<'_>, version: u64, out: &mut Vec<Effect>) {
         let epoch = history.published;
@@ -157,9 +171,6 @@ impl Coordinator {
     /// Who reads which split, and who has heard of it.
     fn deal_again(&mut self, history: &History<'_>, out: &mut Vec<Effect>) {
         // A slot that hears of a split behind the barrier at which its source ends reads nothing of it.
-        for (slot, node, splits) in self.splits.adopt(&self.graph, history, self.rules) {
-            out.push(Effect::Send(slot, Command::Splits(node, splits)));
-        }
         if self.rules.successor_drains() {
             self.splits.end(&history.ends);
         }

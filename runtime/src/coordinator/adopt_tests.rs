@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::super::diary::{Book, Run};
-use super::super::effects::{Effect, Input};
+use super::super::effects::{Effect, Input, NewSlot};
 use super::*;
 use crate::env::{Discovered, Source, SplitId, SplitReader};
 use crate::error::{Error, Kind};
@@ -12,7 +12,7 @@ use crate::graph::Role;
 use crate::key::{Assignment, KeyGroup, KeySpace, SlotId};
 use crate::protocol::log::{LogEffect, Put, Tail};
 use crate::protocol::manifest::SplitEntry;
-use crate::slot::{EpochPart, Report};
+use crate::slot::{Barrier, EpochPart, Report, SplitState};
 use crate::time::Time;
 
 const SPACE: KeySpace = KeySpace { seed: 0, bits: 8 };
@@ -182,6 +182,21 @@ fn a_slot_that_was_to_join_and_was_never_made_is_made() {
 }
 
 #[test]
+fn what_is_left_of_a_slot_that_joins_again_is_released_before_its_successor_is_made() {
+    let mut j = job(1);
+    let (members, table) = (vec![SlotId(0)], j.coordinator.table().clone());
+    // It has left at an earlier barrier, and the word that releases it was lost with the coordinator.
+    let joins_at = Arc::new(Barrier { epoch: 0, members: Some(members.clone()), moves: vec![], ends: vec![], last: false });
+    j.book.joined(&NewSlot { id: SlotId(1), epoch: 1, members, table, joins_at });
+    j.step(Input::want(2), 1, &[0]);
+    let (_, effects) = j.adopt().unwrap();
+    let at = |is: fn(&Effect) -> bool| effects.iter().position(is);
+    let released = at(|e| matches!(e, Effect::Release(SlotId(1))));
+    let made = at(|e| matches!(e, Effect::Start(n) if n.id == SlotId(1)));
+    assert!(released.is_some() && released < made, "{effects:?}");
+}
+
+#[test]
 fn a_slot_that_is_about_to_join_is_needed_though_it_is_wanted_no_more() {
     let mut j = job(1);
     j.step(Input::Tick, 10, &[0]);
@@ -246,6 +261,30 @@ fn splits_that_the_manifest_knows_are_dealt_when_their_source_was_looked_through
     let mut all = told(&effects).concat();
     all.sort();
     assert_eq!(all, ["a", "b"]);
+}
+
+#[test]
+fn a_split_that_moves_twice_goes_by_way_of_the_slot_in_the_middle() {
+    let mut graph = Graph::default();
+    let node = graph.add("two", Role::Source { source: Arc::new(Two), event_time: None }, &[]);
+    let id = graph.id(node);
+    let mut j = job_of(1, Arc::new(graph));
+    j.step(Input::Discovered(node, Two.discover().unwrap()), 1, &[0]);
+    j.step(Input::want(2), 20, &[0, 1]);
+    let state = SplitState { node: id, split: SplitId("b".into()), position: vec![5], watermark: Time(7), finished: false };
+    let handed = || Report::Handed(1, vec![state.clone()]);
+    // Slot 1 is to read it from there on, does not hear of it, and leaves.
+    j.book.said(SlotId(0), &handed());
+    j.step(Input::Slot(SlotId(0), handed()), 21, &[]);
+    j.said(0, || Report::Aligned(1), &[]);
+    j.step(Input::want(1), 22, &[0]);
+    j.step(Input::Tick, 40, &[0]);
+    let (_, effects) = j.adopt().unwrap();
+    let got = |e: &Effect| matches!(e, Effect::Send(SlotId(1), Command::Splits(_, s)) if s.iter().any(|s| s.1 == [5]));
+    let moved = |e: &Effect| matches!(e, Effect::Send(SlotId(1), Command::Barrier(b)) if b.epoch == 2 && !b.moves.is_empty());
+    let (got, moved) = (effects.iter().position(got), effects.iter().position(moved));
+    assert!(got.is_some() && got < moved, "I2: first it gets it, then it hands it over: {effects:?}");
+    assert!(splits(&effects, 0).is_empty(), "I2: only slot 1 can say where it stops: {effects:?}");
 }
 
 #[test]

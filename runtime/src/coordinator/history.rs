@@ -38,6 +38,8 @@ pub(super) struct History<'a> {
     pub(super) cuts: Vec<(Arc<CutPlan>, bool)>,
     /// Slots that are to join and were never made.
     pub(super) starts: Vec<NewSlot>,
+    /// What is left of those among them that had been there before: they have left, and have not heard that they may go.
+    pub(super) remains: Vec<SlotId>,
     /// What is to be said again, in order.
     pub(super) again: Vec<(SlotId, Command)>,
     /// Splits come with these to slots that have not heard of it.
@@ -82,6 +84,7 @@ impl<'a> History<'a> {
             flights: Vec::new(),
             cuts: Vec::new(),
             starts: Vec::new(),
+            remains: Vec::new(),
             again: Vec::new(),
             unheard: Vec::new(),
             ends: Vec::new(),
@@ -199,9 +202,12 @@ impl<'a> History<'a> {
 
     /// Slots that were to join at a barrier and have not been made.
     fn start_joiners(&mut self, barrier: &Arc<Barrier>, before: &BTreeSet<SlotId>) {
-        let new = |s: &&SlotId| !before.contains(s) && !self.diaries.contains_key(s) && self.room.contains(s);
+        // A slot that joins has heard of its barrier: what has not left at an earlier one.
+        let made = |s: &SlotId| self.diaries.get(s).is_some_and(|d| d.heard(barrier.epoch));
+        let new = |s: &&SlotId| !before.contains(s) && !made(s) && self.room.contains(s);
         let ids: Vec<SlotId> = barrier.members.iter().flatten().filter(new).copied().collect();
         for id in ids {
+            self.remains.extend(self.diaries.remove(&id).map(|_| id));
             let members = self.now.members.iter().copied().collect();
             let (epoch, table) = (barrier.epoch + 1, self.now.table.clone());
             self.unheard.push((id, barrier.clone()));
@@ -250,7 +256,7 @@ impl<'a> History<'a> {
     }
 
     fn nobody_is_lost(&self) -> Result<()> {
-        let there = |s: &SlotId| self.diaries.contains_key(s) || self.starts.iter().any(|n| n.id == *s);
+        let there = |s: &SlotId| self.diaries.get(s).is_some_and(|d| d.takes_part(*s)) || self.starts.iter().any(|n| n.id == *s);
         let gone = self.now.members.iter().chain(&self.current).find(|s| !there(s));
         match gone.filter(|_| self.rules.adopts_only_all()) {
             Some(slot) => Err(lost(*slot)),
@@ -272,6 +278,12 @@ impl Diary {
     /// Whether the slot has heard the barrier of an epoch, or joined at it or later.
     fn heard(&self, epoch: u64) -> bool {
         self.base.epoch >= epoch || self.passed(epoch).is_some()
+    }
+
+    /// Whether the slot takes part, or is about to, as far as it has heard.
+    fn takes_part(&self, me: SlotId) -> bool {
+        let newest = self.barriers.iter().rev().find_map(|p| p.barrier.members.as_ref());
+        newest.map_or_else(|| self.base.members.contains(&me), |m| m.contains(&me))
     }
 
     fn passed(&self, epoch: u64) -> Option<&Passed> {

@@ -142,6 +142,11 @@ impl Coordinator {
         self.members.iter().chain(&self.started).chain(&needed).chain(joining).any(|s| which(*s))
     }
 
+    /// These cannot be made any more, until they are wanted again: nobody needed them when they went.
+    pub fn gone(&mut self, which: impl Fn(SlotId) -> bool) {
+        self.rescale.gone(which);
+    }
+
     /// The table as the coordinator has cut it.
     #[must_use]
     pub fn table(&self) -> &Arc<Assignment> {

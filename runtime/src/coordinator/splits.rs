@@ -60,9 +60,9 @@ impl Splits {
         all
     }
 
-    /// Who reads what, as the slots have it. What comes out is to be given to its reader: a split that its old reader has given up, and that its
-    /// new one has not got.
-    pub(super) fn adopt(&mut self, graph: &Graph, history: &History<'_>, rules: RuleSet) -> Vec<Given> {
+    /// Who reads what, as the slots have it. What comes out is to be given to its reader, after the barrier of that epoch and before the next:
+    /// a split that its old reader has given up, and that its new one has not got.
+    pub(super) fn adopt(&mut self, graph: &Graph, history: &History<'_>, rules: RuleSet) -> Vec<(u64, Given)> {
         let unread = || Split { reader: None, next: None, position: Vec::new(), watermark: Time::MIN, finished: false };
         for (slot, diary) in &history.diaries {
             for key in diary.reads.iter().filter(|_| rules.adopts_readers()) {
@@ -77,7 +77,10 @@ impl Splits {
         let heard = history.diaries.iter().flat_map(|(s, d)| d.expects.iter().map(|e| (*s, e.clone())));
         let unheard = history.unheard.iter().flat_map(|(s, b)| Expected::of(b, *s).map(|e| (*s, e)));
         let mut given = Vec::new();
-        for (to, Expected { epoch, split: key }) in heard.chain(unheard) {
+        let mut expected: Vec<(SlotId, Expected)> = heard.chain(unheard).collect();
+        // One that moves twice goes by way of the slot in the middle, which alone can say where it stops (I2).
+        expected.sort_by_key(|(_, e)| e.epoch);
+        for (to, Expected { epoch, split: key }) in expected {
             let split = self.splits.entry(key.clone()).or_insert_with(unread);
             split.next = Some(to);
             if split.reader.is_some() {
@@ -95,7 +98,7 @@ impl Splits {
                 finished: handed.map_or(split.finished, |(_, s)| s.finished),
             };
             if let Some((slot, node)) = self.handed(graph, &state) {
-                given.push((slot, node, vec![(state.split, state.position, state.watermark)]));
+                given.push((epoch, (slot, node, vec![(state.split, state.position, state.watermark)])));
             }
         }
         given

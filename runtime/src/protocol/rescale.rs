@@ -143,6 +143,11 @@ impl Rescale {
         self.registered.insert(slot);
     }
 
+    /// Slots that are gone before they took part. They join when they have registered again.
+    pub fn gone(&mut self, which: impl Fn(SlotId) -> bool) {
+        self.registered.retain(|s| !which(*s));
+    }
+
     /// A barrier has aligned; these take part from now on.
     pub fn members(&mut self, members: BTreeSet<SlotId>) {
         self.leaving.extend(self.members.difference(&members).copied());

@@ -141,3 +141,15 @@ fn the_newest_wish_drops_warm_ups_and_keeps_cuts() {
     w.rescale.warmed(back.batch);
     assert!(matches!(w.step().as_slice(), [E::Cut(_)]));
 }
+
+#[test]
+fn a_slot_that_went_before_it_took_part_is_waited_for() {
+    let mut w = world(2);
+    w.rescale.registered(SlotId(2));
+    let _none = w.rescale.want(slots(3));
+    w.rescale.gone(|s| s == SlotId(2));
+    assert!(w.step().is_empty(), "nobody asks a barrier for a slot that cannot be made");
+    assert_eq!(w.rescale.waiting(&w.turns).unwrap(), "the rescale waits for slot 2 to register");
+    w.rescale.registered(SlotId(2));
+    assert_eq!(w.step(), [E::Members(slots(3))]);
+}

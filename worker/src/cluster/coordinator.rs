@@ -347,8 +347,9 @@ impl Office {
         let Some(running) = &mut self.running else { return };
         running.told.remove(&worker);
         running.asked = None;
-        let takes_part = running.coordinator.needs(|slot| u32::from(slot.0 / each) == worker);
-        if takes_part {
+        let its = |slot: SlotId| u32::from(slot.0 / each) == worker;
+        running.coordinator.gone(its);
+        if running.coordinator.needs(its) {
             self.lost += 1;
             self.end_run(format!("worker {worker} was lost: {why}; the job goes on as soon as a worker is there"));
         }

@@ -242,9 +242,11 @@ impl Office {
         self.asked.clear();
         let (n, each) = (self.number, ground.each);
         ground.trace.note(24, n, w as u64, || format!("c{n} has lost w{w}"));
-        match &self.life {
+        let its = |slot: SlotId| usize::from(slot.0) / each == w;
+        match &mut self.life {
             Life::Running(c) => {
-                if c.needs(|slot| usize::from(slot.0) / each == w) {
+                c.gone(its);
+                if c.needs(its) {
                     self.begin_again(ground);
                 }
             }
