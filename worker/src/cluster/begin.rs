@@ -28,6 +28,9 @@ const GATHER_MICROS: i64 = 3_000_000;
 impl Office {
     /// Takes the run over that an earlier coordinator has left, or begins one with those who are there, if they are enough.
     pub(super) fn begin_if_possible(&mut self) -> Result<Option<Outcome>> {
+        if self.running.is_none() && self.stopping {
+            return Ok(Some(Outcome::Stopped));
+        }
         if self.running.is_some() || now() < self.rest || !self.gathered() {
             return Ok(None);
         }

@@ -132,7 +132,7 @@ pub(super) struct Office {
     pub(super) runs: u64,
     /// Workers that were lost while they took part.
     pub(super) lost: u64,
-    /// The job is being stopped.
+    /// The job is being stopped. If its run ends before that is done, the last manifest is the snapshot: there is nothing to begin again for.
     pub(super) stopping: bool,
     /// What workers remember of the run that an earlier coordinator has left. Until this one has begun.
     pub(super) books: BTreeMap<u32, Option<Book>>,
@@ -215,8 +215,6 @@ impl Office {
             running.host.leave();
         }
         self.recovering = Some(why);
-        // What is not there is not being stopped: the wish goes with the run.
-        self.stopping = false;
     }
 
     /// `Some` when the job is over.

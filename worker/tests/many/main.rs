@@ -33,7 +33,7 @@ use party::Party;
 /// A rule and its test.
 type Rule = (&'static str, fn(&Path));
 
-const RULES: [Rule; 23] = [
+const RULES: [Rule; 24] = [
     ("a_drained_job_closes_its_windows_and_is_finished", drained::a_drained_job_closes_its_windows_and_is_finished),
     ("a_named_snapshot_stays_while_the_job_goes_on", named::a_named_snapshot_stays_while_the_job_goes_on),
     ("monitors_see_who_is_ready_and_what_each_process_does", watched::monitors_see_who_is_ready_and_what_each_process_does),
@@ -49,6 +49,10 @@ const RULES: [Rule; 23] = [
     ("scaling_out_from_two_to_three_loses_no_state", rescale::scaling_out_from_two_to_three_loses_no_state),
     ("scaling_in_from_three_to_two_panics_nobody", rescale::scaling_in_from_three_to_two_panics_nobody),
     ("a_killed_worker_costs_nothing_but_time", a_killed_worker_costs_nothing_but_time),
+    (
+        "a_stop_is_not_forgotten_when_a_worker_dies_before_it_is_done",
+        a_stop_is_not_forgotten_when_a_worker_dies_before_it_is_done,
+    ),
     ("a_killed_coordinator_costs_nothing_but_time", a_killed_coordinator_costs_nothing_but_time),
     ("a_worker_that_sleeps_through_its_loss_comes_back_as_another", a_worker_that_sleeps_through_its_loss_comes_back_as_another),
     ("a_worker_of_another_dataflow_is_refused_by_name", bad::a_worker_of_another_dataflow_is_refused_by_name),
@@ -131,6 +135,22 @@ fn a_killed_worker_costs_nothing_but_time(dir: &Path) {
         party.manifests(4);
         party.worker(victim).signal("KILL");
     }
+    check(dir, party.until_all_is_out());
+}
+
+fn a_stop_is_not_forgotten_when_a_worker_dies_before_it_is_done(dir: &Path) {
+    let mut party = Party::start(dir, 3);
+    party.until_workers_own(3);
+    party.manifests(4);
+    // While one sleeps no barrier comes through, the last one neither.
+    let sleeper = party.worker(1);
+    sleeper.signal("STOP");
+    party.until_nothing_is_published();
+    party.client().stop().expect("the coordinator takes the wish");
+    sleeper.signal("KILL");
+    let (ended, said) = party.until_it_ends();
+    assert!(ended.success() && said.contains("\"stopped\""), "{ended}: {said}");
+    party.start_again(3, None);
     check(dir, party.until_all_is_out());
 }
 
