@@ -11,7 +11,7 @@ use watershed_runtime::error::{Error, Kind, Result};
 use watershed_runtime::protocol::gc::{Age, Keep, collect, object};
 use watershed_runtime::protocol::log::Put;
 use watershed_runtime::protocol::manifest::{Groups, Manifest, StateFile};
-use watershed_runtime::state::snapshot::{FileMeta, Index, merge, plan_merge};
+use watershed_runtime::state::snapshot::{Index, merge};
 
 use crate::clock::{now, unique};
 use crate::named::Pins;
@@ -72,45 +72,40 @@ impl Upkeep {
         if self.busy.load(Ordering::Acquire) {
             return;
         }
-        // First, and rarely: where merges take as long as it takes until the next is due, nothing would ever be deleted.
-        if now() - self.collected >= COLLECT_EVERY {
-            self.collected = now();
-            let (store, kept, busy) = (store.clone(), self.kept.iter().cloned().collect::<Vec<_>>(), self.busy.clone());
-            let (young, pins) = (self.young.clone(), self.pins.clone());
-            busy.store(true, Ordering::Release);
-            self.worker.run(move || {
-                // What is not deleted now is found again next time.
-                let _later = collect_garbage(&store, &kept, &young, floor, &pins);
-                busy.store(false, Ordering::Release);
-            });
+        let (due, collects) = (newest.merge_due(), now() - self.collected >= COLLECT_EVERY);
+        if due.is_none() && !collects {
             return;
         }
-        let mut files = newest.files.clone();
-        files.sort_by_key(|f| (f.from_epoch, f.to_epoch));
-        let metas: Vec<FileMeta> = files.iter().map(StateFile::meta).collect();
-        if let Some(range) = plan_merge(&metas) {
-            let chosen: Vec<StateFile> = files.get(range).unwrap_or_default().to_vec();
-            let (store, busy, young) = (store.clone(), self.busy.clone(), self.young.clone());
-            busy.store(true, Ordering::Release);
-            self.worker.run(move || {
-                if let Ok(file) = merge_files(&store, age, &chosen) {
-                    young.lock().unwrap_or_else(PoisonError::into_inner).insert(file.name.clone());
-                    merged(file, chosen.into_iter().map(|f| f.name).collect());
-                }
-                busy.store(false, Ordering::Release);
-            });
+        if collects {
+            self.collected = now();
         }
+        let (store, kept, busy) = (store.clone(), self.kept.iter().cloned().collect::<Vec<_>>(), self.busy.clone());
+        let (young, pins) = (self.young.clone(), self.pins.clone());
+        busy.store(true, Ordering::Release);
+        self.worker.run(move || {
+            // One after the other: each may be due whenever it is asked, and must not keep the other from its turn.
+            if collects {
+                // What is not deleted now is found again next time.
+                let _later = collect_garbage(&store, &kept, &young, floor, &pins);
+            }
+            if let Some((files, base)) = due
+                && let Ok(file) = merge_files(&store, age, &files, base)
+            {
+                young.lock().unwrap_or_else(PoisonError::into_inner).insert(file.name.clone());
+                merged(file, files.into_iter().map(|f| f.name).collect());
+            }
+            busy.store(false, Ordering::Release);
+        });
     }
 }
 
-fn merge_files(store: &Store, age: Age, files: &[StateFile]) -> Result<StateFile> {
+fn merge_files(store: &Store, age: Age, files: &[StateFile], base: bool) -> Result<StateFile> {
     let missing = |f: &StateFile| Error::new(Kind::Corrupt, "a state file is gone").at(f.name.clone());
     let bytes: Vec<Vec<u8>> = files.iter().map(|f| store.get(&f.name)?.ok_or_else(|| missing(f))).collect::<Result<_>>()?;
     let parts: Vec<&[u8]> = bytes.iter().map(Vec::as_slice).collect();
     let from_epoch = files.iter().map(|f| f.from_epoch).min().unwrap_or(0);
     let to_epoch = files.iter().map(|f| f.to_epoch).max().unwrap_or(0);
-    let whole = files.first().is_some_and(|f| f.from_epoch <= 1);
-    let merged = merge(&parts, None, whole)?;
+    let merged = merge(&parts, None, base)?;
     let index = Index::of_file(&merged)?;
     let (entries, level) = (index.blocks.iter().map(|b| u64::from(b.entries)).sum(), index.info.level);
     let name = object("state/merged", age, &unique());

@@ -269,12 +269,15 @@ impl Coordinator {
                 // A bad row stops the job: the next start meets it again, and it is not to be drained away.
                 if self.poison.is_none() && !self.closing() {
                     self.draining = true;
-                    self.epochs.drain(self.graph.sources().map(|(_, n, _)| n.id).collect());
+                    // What has ended needs no barrier once more.
+                    let over = self.splits.over();
+                    let open = self.graph.sources().filter(|(i, ..)| !over.contains(i));
+                    self.epochs.drain(open.map(|(_, n, _)| n.id).collect());
                 }
                 Ok(())
             }
             Input::Merged(file, replaces) => {
-                self.epochs.merged(file, &replaces);
+                self.epochs.merged(file, replaces);
                 Ok(())
             }
         }

@@ -12,7 +12,6 @@
 //! A manifest carries every handle that is not known to be committed, older epochs' too: whoever recovers from it commits them again.
 
 use std::collections::{BTreeSet, VecDeque};
-use std::sync::Arc;
 
 use super::manifest::{HandleEntry, Manifest, SourceEntry, StateFile};
 use super::merge::{Flight, Part};
@@ -20,7 +19,7 @@ use super::rules::RuleSet;
 use super::turns::Turns;
 use crate::error::{Error, Result};
 use crate::graph::NodeId;
-use crate::key::{Assignment, SlotId};
+use crate::key::SlotId;
 
 /// When and how many.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -99,6 +98,8 @@ pub struct Epochs {
     ending: Vec<NodeId>,
     committing: Option<u64>,
     done: bool,
+    /// Merged files that no manifest has, and what they replace.
+    merges: Vec<(StateFile, Vec<String>)>,
     /// Something that no slot reported has changed: new splits, merged files.
     amended: bool,
     rules: RuleSet,
@@ -125,6 +126,7 @@ impl Epochs {
             ending: Vec::new(),
             committing: None,
             done: false,
+            merges: Vec::new(),
             amended: false,
             last,
             rules,
@@ -234,13 +236,10 @@ impl Epochs {
         self.publish_next(turns)
     }
 
-    /// Every file up to now that a merge has replaced; they go with the next manifest.
-    pub fn merged(&mut self, new: StateFile, replaces: &[String]) {
-        if replaces.iter().all(|r| self.last.files.iter().any(|f| f.name == *r)) {
-            self.last.files.retain(|f| !replaces.contains(&f.name));
-            self.last.files.push(new);
-            self.amended = true;
-        }
+    /// A file that takes the place of others: it goes into the next manifest that still has these, not into one that is being put.
+    pub fn merged(&mut self, new: StateFile, replaces: Vec<String>) {
+        self.merges.push((new, replaces));
+        self.amended = true;
     }
 
     /// What a discovery found, at a source node: goes into the next manifest. One that is being put takes the place of the last: it must know it too.
@@ -348,6 +347,12 @@ impl Epochs {
         while self.publishing.is_none() && self.flights.front().is_some_and(Flight::complete) {
             let Some(flight) = self.flights.front() else { break };
             let mut manifest = flight.manifest(&self.last);
+            for (new, replaces) in std::mem::take(&mut self.merges) {
+                if replaces.iter().all(|r| manifest.files.iter().any(|f| f.name == *r)) {
+                    manifest.files.retain(|f| !replaces.contains(&f.name));
+                    manifest.files.push(new);
+                }
+            }
             if !self.rules.table_at_barrier() {
                 manifest.table = (&**turns.table()).into();
             }
@@ -396,18 +401,6 @@ impl Epochs {
         let idle = self.committing.is_none() && self.last.handles.is_empty();
         (self.done && idle).then_some(EpochEffect::Done { epoch: self.last.epoch })
     }
-}
-
-/// The table that an adopted epoch's barrier saw: the manifest's, with the cuts up to `version`.
-#[must_use]
-pub fn table_at(base: &Assignment, cuts: &[Arc<super::cut::CutPlan>], version: u64) -> Arc<Assignment> {
-    let mut table = base.clone();
-    let mut cuts: Vec<_> = cuts.iter().filter(|c| c.version > base.version && c.version <= version).collect();
-    cuts.sort_by_key(|c| c.version);
-    for cut in cuts {
-        table.set(&cut.groups, cut.target, cut.version);
-    }
-    Arc::new(table)
 }
 
 #[cfg(test)]

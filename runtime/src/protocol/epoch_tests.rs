@@ -1,10 +1,12 @@
 //! The coordinator's epochs: (what slots report, what the log says) → effects.
 
+use std::sync::Arc;
+
 use super::*;
 use crate::env::SinkHandle;
 use crate::graph::NodeId;
-use crate::key::{GroupSet, KeyGroup, KeySpace};
-use crate::protocol::manifest::{SplitEntry, Table};
+use crate::key::{Assignment, GroupSet, KeyGroup, KeySpace};
+use crate::protocol::manifest::{Groups, SplitEntry, Table};
 use crate::time::Time;
 use EpochEffect as E;
 
@@ -227,6 +229,34 @@ fn what_is_discovered_while_a_manifest_is_put_is_in_the_next_one() {
     w.align(2, &[A]);
     assert_eq!(publishes(&w.upload(2, A, Part::default())), [2]);
     assert!(w.epochs.last().sources[&7].discovery_complete);
+}
+
+#[test]
+fn what_is_merged_while_a_manifest_is_put_is_in_the_next_one() {
+    let mut w = world(&[A]);
+    let file = |name: &str| StateFile {
+        name: name.into(),
+        bytes: 1,
+        from_epoch: 1,
+        to_epoch: 1,
+        entries: 1,
+        level: 0,
+        groups: Groups::All,
+    };
+    let mut origin = w.epochs.last().clone();
+    origin.files = vec![file("a"), file("b")];
+    w.epochs = Epochs::new(Pace { interval_micros: 10, max_in_flight: 2 }, 1, origin, 0, RuleSet::ALL);
+    w.tick().unwrap();
+    w.align(1, &[A]);
+    assert_eq!(publishes(&w.upload(1, A, part(None))), [1]);
+    w.epochs.merged(file("ab"), vec!["a".into(), "b".into()]);
+    w.epochs.published(1, &mut w.turns).unwrap();
+    assert_eq!(w.epochs.last().files.len(), 2, "what the log has is what is kept");
+    w.tick().unwrap();
+    w.align(2, &[A]);
+    let effects = w.upload(2, A, Part::default());
+    let put = effects.iter().find_map(|e| if let E::Publish(m) = e { Some(m) } else { None }).unwrap();
+    assert_eq!(put.files.iter().map(|f| f.name.as_str()).collect::<Vec<_>>(), ["ab"]);
 }
 
 #[test]

@@ -12,7 +12,7 @@ use crate::env::{Position, SinkHandle, SplitId};
 use crate::error::{Error, Kind, Result};
 use crate::graph::NodeShape;
 use crate::key::{Assignment, GroupSet, KeyGroup, KeySpace, SlotId};
-use crate::state::snapshot::FileMeta;
+use crate::state::snapshot::{FileMeta, plan_merge};
 use crate::time::Time;
 
 /// The format this version writes, and the newest it reads.
@@ -84,7 +84,7 @@ pub struct StateFile {
     pub name: String,
     /// Its size.
     pub bytes: u64,
-    /// The first epoch whose writes are in it; 0 makes it a base.
+    /// The first epoch whose writes are in it.
     pub from_epoch: u64,
     /// The last one.
     pub to_epoch: u64,
@@ -98,9 +98,7 @@ pub struct StateFile {
 }
 
 impl StateFile {
-    /// What decides when it is merged.
-    #[must_use]
-    pub fn meta(&self) -> FileMeta {
+    fn meta(&self) -> FileMeta {
         FileMeta { bytes: self.bytes, level: self.level, epochs: (self.from_epoch, self.to_epoch) }
     }
 }
@@ -189,6 +187,17 @@ pub struct Manifest {
 }
 
 impl Manifest {
+    /// The files that are to become one now, oldest first, and whether they are a new base: with nothing older, tombstones go.
+    #[must_use]
+    pub fn merge_due(&self) -> Option<(Vec<StateFile>, bool)> {
+        let mut files = self.files.clone();
+        files.sort_by_key(|f| (f.from_epoch, f.to_epoch));
+        let metas: Vec<FileMeta> = files.iter().map(StateFile::meta).collect();
+        let range = plan_merge(&metas)?;
+        let base = range.start == 0;
+        Some((files.drain(range).collect(), base))
+    }
+
     /// What a job starts from that has no manifest yet: epoch 0, nothing read.
     #[must_use]
     pub fn origin(fingerprint: u64, graph: Vec<NodeShape>, table: &Assignment, members: Vec<SlotId>) -> Self {

@@ -12,7 +12,7 @@ use watershed_runtime::key::SlotId;
 use watershed_runtime::protocol::rules::RuleSet;
 use watershed_wire::frame::Era;
 
-use super::coordinator::{Office, REST_MICROS, Running};
+use super::coordinator::{Office, REST_MICROS, Running, outcome};
 use super::orders::{Begin, Order};
 use super::remote::Remote;
 use super::room::{lacking, room};
@@ -34,9 +34,11 @@ impl Office {
         if self.running.is_some() || now() < self.rest || !self.gathered() {
             return Ok(None);
         }
-        let books: Vec<Book> = std::mem::take(&mut self.books).into_values().flatten().collect();
-        if !books.is_empty() {
-            match self.adopt(&books) {
+        if self.books.values().any(Option::is_some) {
+            let claimed = self.claim()?;
+            // Only now, since a storage that is away may be there next time. The names stay: who has said what it remembers need not say it again.
+            let books: Vec<Book> = self.books.values_mut().filter_map(Option::take).collect();
+            match self.adopt(&books, claimed) {
                 Err(e) if e.kind() == Kind::Unavailable => {
                     let why = watershed_runtime::error::explain(&e);
                     (self.job.tells)(&format!("the running slots cannot be taken over: {why}"));
@@ -89,16 +91,17 @@ impl Office {
     }
 
     /// Goes on with the slots as they run. [`Kind::Unavailable`] if that cannot be: then nothing has been said to anybody.
-    fn adopt(&mut self, books: &[Book]) -> Result<Option<Outcome>> {
-        let (uid, TakenOver { start, log, restored: _, descs }) = self.claim()?;
+    fn adopt(&mut self, books: &[Book], claimed: (String, TakenOver)) -> Result<Option<Outcome>> {
+        let (uid, TakenOver { start, log, restored: _, descs }) = claimed;
         let graph = self.job.claim.graph.clone();
         let (coordinator, first) =
             Coordinator::adopt(graph, log, &start, books, &uid, pace(self.job.epoch), clock(), RuleSet::ALL)?;
         let newest = books.iter().map(|b| b.run).max_by_key(|r| r.term);
         let run = newest.unwrap_or_else(|| Run { term: coordinator.run(), epoch: 0 });
         let slots: BTreeSet<SlotId> = books.iter().filter(|b| b.run == run).flat_map(|b| b.room.iter().copied()).collect();
-        let crew = self.roster.present();
-        let told: BTreeSet<u32> = crew.iter().filter(|m| m.slots.iter().all(|s| slots.contains(s))).map(|m| m.worker).collect();
+        // Also one whose connection has just dropped: it has its slots, and must not begin anew.
+        let told: BTreeSet<u32> =
+            self.roster.all().filter(|m| m.slots.iter().all(|s| slots.contains(s))).map(|m| m.worker).collect();
         let (workers, term) = (told.len(), self.term);
         (self.job.tells)(&format!(
             "the run of term {} is taken over as it is, with {workers} workers, under term {term}",
@@ -106,7 +109,7 @@ impl Office {
         ));
         let over = self.host(run, descs, coordinator, first, told)?;
         // The others are newcomers to it; who has been told hears nothing twice.
-        for member in crew {
+        for member in self.roster.present() {
             self.welcome(member.worker)?;
         }
         Ok(over)
@@ -144,11 +147,13 @@ impl Office {
         let sender = HostSender::new(move |event| queue.send(Told::Host(number, event)).is_ok());
         let graph = self.job.claim.graph.clone();
         let mut host = Host::new(graph, self.store.clone(), remote, sender, self.keys, descs)?;
-        let over = host.go_on(&mut coordinator, first)?;
+        let over = host.go_on(&mut coordinator, first)?.then(|| outcome(&coordinator));
+        // One that was heard of before is this process's from now on.
+        self.draining |= coordinator.draining();
         self.running = Some(Running { number, run, era, host, coordinator, told, asked: None, began_rescale: None });
         self.recovering = None;
         // A run that goes back behind the barrier of a drain has forgotten it.
-        if self.draining && !over { self.drain() } else { Ok(over.then_some(Outcome::Stopped)) }
+        if self.draining && over.is_none() { self.drain() } else { Ok(over) }
     }
 
     /// Whether those who are there have room for the job's state; if not, that is what it waits for.

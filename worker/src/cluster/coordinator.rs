@@ -96,6 +96,11 @@ impl Stopper {
     }
 }
 
+/// How a run has ended that is over.
+pub(super) fn outcome(coordinator: &Coordinator) -> Outcome {
+    if coordinator.finished() { Outcome::Finished } else { Outcome::Stopped }
+}
+
 /// A run of the job.
 pub(super) struct Running {
     pub(super) number: u64,
@@ -231,6 +236,14 @@ impl Office {
                         self.books.insert(worker, book.map(|b| *b));
                     }
                     Word::Leaving => self.leaves(worker),
+                    // It came after the book and is not in it: whoever takes the slots over must know it.
+                    Word::Report(era, slot, report) if self.runs == 0 => {
+                        if let Some(Some(book)) = self.books.get_mut(&worker)
+                            && book.run.term == era.term
+                        {
+                            book.said(slot, &report);
+                        }
+                    }
                     // Of a run that is over, or of a worker that is a newcomer here.
                     Word::Report(..) | Word::Book(_) => {}
                 }
@@ -279,7 +292,7 @@ impl Office {
     pub(super) fn step(&mut self, input: Input) -> Result<Option<Outcome>> {
         let Some(Running { host, coordinator, .. }) = &mut self.running else { return Ok(None) };
         let over = host.step(coordinator, input)?;
-        Ok(over.then(|| if coordinator.finished() { Outcome::Finished } else { Outcome::Stopped }))
+        Ok(over.then(|| outcome(coordinator)))
     }
 
     fn register(&mut self, register: &Register, answer: Answer) {
@@ -301,8 +314,9 @@ impl Office {
     }
 
     fn accept(&self, worker: u32, answer: Answer) {
-        // Never below what an earlier coordinator has said: a worker would take this one for the older.
-        let era = Era { term: self.term, generation: 1 };
+        // Above what an earlier coordinator has said, also before this one has claimed its term: a worker would take it for the older, and
+        // within a term it goes by the clocks of two machines.
+        let era = Era { term: self.term + u64::from(self.runs == 0), generation: 1 };
         let build = super::dataflow::build();
         answer.accept(Registered { era: Some(era.into()), worker, session: 0, heartbeat_millis: 500, build });
     }

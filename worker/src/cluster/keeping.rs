@@ -48,6 +48,10 @@ impl Office {
         let Some(running) = self.running.as_ref().filter(|_| !self.wishes.is_empty()) else { return Ok(()) };
         let (covered, pins) = (running.coordinator.covered(), running.host.pins());
         for wish in self.wishes.extract_if(.., |w| w.epoch <= covered) {
+            // Who has asked has gone: nobody would know of the snapshot, and of what it pins.
+            if wish.answer.as_ref().is_some_and(oneshot::Sender::is_closed) {
+                continue;
+            }
             let manifest = running.coordinator.last().clone();
             pins.pin(&wish.name, &manifest)?;
             let (store, pins) = (self.store.clone(), pins.clone());

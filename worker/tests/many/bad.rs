@@ -99,6 +99,9 @@ pub(crate) fn workers_without_room_wait_and_say_so_until_somebody_has_room(dir: 
     // A job without state fits; what there is now does not fit into two bytes. A run that goes on is not asked.
     party.worker(1).signal("KILL");
     party.until_it_waits_for("2 workers have room for 1 MiB");
+    // Nor does another coordinator find room, and it waits as well.
+    party.coordinator().signal("KILL");
+    party.until_it_waits_for("2 workers have room for 1 MiB");
     let mut third = itself("worker", dir)
         .args(["--name", "worker-2", "--coordinator", party.address().trim()])
         .spawn()

@@ -31,11 +31,11 @@ pub(crate) fn a_worker_told_to_end_hands_its_keys_over_first(dir: &Path) {
 
 pub(crate) fn a_worker_leaves_in_the_middle_of_a_rescale(dir: &Path) {
     let mut party = Party::start(dir, 2);
-    let mut generation = 0;
+    party.until_workers_own(2);
+    let generation = party.era().1;
     // One that was there, and one that has just come.
     for worker in [0, 2] {
         party.until_workers_own(2);
-        generation = generation.max(party.era().1);
         // That has registered: a process that has just been made does not know SIGTERM yet.
         let third = |p: &Party| p.said().contains(r#""name":"worker-2""#);
         party.until("nobody but two", |p| !third(p));

@@ -9,7 +9,7 @@ use watershed_runtime::protocol::gc::{Keep, collect, object};
 use watershed_runtime::protocol::manifest::{Groups, Manifest, StateFile};
 use watershed_runtime::slot::{Command, Event};
 use watershed_runtime::state::EncodedRun;
-use watershed_runtime::state::snapshot::{FileInfo, Index, merge, plan_merge, write_file};
+use watershed_runtime::state::snapshot::{FileInfo, Index, merge, write_file};
 
 use super::cover::Cover;
 use super::laws::let_go;
@@ -134,15 +134,9 @@ impl Process {
     }
 
     fn merge_some(&mut self, manifest: &Manifest, ground: &mut Ground) -> Result<()> {
-        let mut files: Vec<_> = manifest.files.iter().filter_map(|f| Some((f, ground.store.get(&f.name)?))).collect();
-        files.sort_by_key(|(f, _)| (f.from_epoch, f.to_epoch));
-        if files.len() != manifest.files.len() {
-            return Ok(());
-        }
-        let metas: Vec<_> = files.iter().map(|(f, _)| f.meta()).collect();
-        let Some(range) = plan_merge(&metas) else { return Ok(()) };
-        let base = range.start == 0;
-        let Some(inputs) = files.get(range) else { return Ok(()) };
+        let Some((files, base)) = manifest.merge_due() else { return Ok(()) };
+        let held = files.into_iter().map(|f| ground.store.get(&f.name).map(|bytes| (f, bytes)));
+        let Some(inputs) = held.collect::<Option<Vec<_>>>() else { return Ok(()) };
         let bytes: Vec<&[u8]> = inputs.iter().map(|(_, b)| b.as_slice()).collect();
         let merged = merge(&bytes, None, base)?;
         let info = Index::of_file(&merged)?.info;

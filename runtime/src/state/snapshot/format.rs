@@ -33,7 +33,7 @@ const PREFIX: usize = 12;
 pub struct FileInfo {
     /// log2 of the number of key groups.
     pub bits: u8,
-    /// The first epoch in it; 0 for a base.
+    /// The first epoch in it.
     pub from_epoch: u64,
     /// The last epoch in it.
     pub to_epoch: u64,

@@ -10,7 +10,7 @@ use watershed_runtime::protocol::entry::LATEST;
 use watershed_runtime::protocol::gc::{Age, Keep, collect, object};
 use watershed_runtime::protocol::log::Put;
 use watershed_runtime::protocol::manifest::{Groups, HandleEntry, Manifest, StateFile};
-use watershed_runtime::state::snapshot::{Index, merge, plan_merge};
+use watershed_runtime::state::snapshot::{Index, merge};
 
 use super::super::cover::Cover;
 use super::super::laws::look_at_log;
@@ -185,15 +185,9 @@ impl Office {
     }
 
     fn merge_some(&mut self, manifest: &Manifest, ground: &mut Ground) -> Result<()> {
-        let mut files: Vec<_> = manifest.files.iter().filter_map(|f| Some((f, ground.store.get(&f.name)?))).collect();
-        files.sort_by_key(|(f, _)| (f.from_epoch, f.to_epoch));
-        if files.len() != manifest.files.len() {
-            return Ok(());
-        }
-        let metas: Vec<_> = files.iter().map(|(f, _)| f.meta()).collect();
-        let Some(range) = plan_merge(&metas) else { return Ok(()) };
-        let base = range.start == 0;
-        let Some(inputs) = files.get(range) else { return Ok(()) };
+        let Some((files, base)) = manifest.merge_due() else { return Ok(()) };
+        let held = files.into_iter().map(|f| ground.store.get(&f.name).map(|bytes| (f, bytes)));
+        let Some(inputs) = held.collect::<Option<Vec<_>>>() else { return Ok(()) };
         let bytes: Vec<&[u8]> = inputs.iter().map(|(_, b)| b.as_slice()).collect();
         let merged = merge(&bytes, None, base)?;
         let info = Index::of_file(&merged)?.info;
