@@ -12,7 +12,7 @@ use crate::graph::Role;
 use crate::key::{Assignment, KeyGroup, KeySpace, SlotId};
 use crate::protocol::log::{LogEffect, Put, Tail};
 use crate::protocol::manifest::SplitEntry;
-use crate::slot::{Barrier, EpochPart, Report, SplitState};
+use crate::slot::{Barrier, EpochPart, Report, SplitMove, SplitState};
 use crate::time::Time;
 
 const SPACE: KeySpace = KeySpace { seed: 0, bits: 8 };
@@ -243,6 +243,31 @@ fn who_has_not_heard_which_splits_are_its_own_hears_nothing_until_the_source_was
     assert!(splits(&effects, 1).is_empty(), "that it has none would let event time pass those it is to get: {effects:?}");
     let effects = c.step(Input::Discovered(node, Two.discover().unwrap()), 20);
     assert_eq!((splits(&effects, 0), splits(&effects, 1)), (vec![], vec![vec!["b".to_owned()]]));
+}
+
+#[test]
+fn who_got_a_split_by_a_barrier_has_not_heard_which_splits_are_its_own() {
+    let mut graph = Graph::default();
+    let node = graph.add("two", Role::Source { source: Arc::new(Two), event_time: None }, &[]);
+    let id = graph.id(node);
+    let mut j = job_of(2, Arc::new(graph));
+    j.step(Input::Discovered(node, Two.discover().unwrap()), 1, &[0]);
+    let moved = SplitMove { node: id, split: "a".into(), from: SlotId(0), to: SlotId(1) };
+    let barrier = Arc::new(Barrier { epoch: 1, moves: vec![moved], ..Barrier::default() });
+    for slot in [0, 1] {
+        j.book.told(&j.graph, SlotId(slot), &Command::Barrier(barrier.clone()));
+    }
+    let state = SplitState { node: id, split: "a".into(), position: vec![7], watermark: Time(5), finished: false };
+    j.book.said(SlotId(0), &Report::Handed(1, vec![state]));
+    j.book.told(&j.graph, SlotId(1), &Command::Splits(node, vec![("a".into(), vec![7], Time(5))]));
+    let (mut c, effects) = j.adopt().unwrap();
+    assert!(splits(&effects, 1).is_empty(), "{effects:?}");
+    let effects = c.step(Input::Discovered(node, Two.discover().unwrap()), 20);
+    assert_eq!(
+        (splits(&effects, 0), splits(&effects, 1)),
+        (vec![], vec![vec!["b".to_owned()]]),
+        "I6: event time has passed elsewhere"
+    );
 }
 
 #[test]

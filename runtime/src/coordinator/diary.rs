@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use super::effects::NewSlot;
 use super::parts::part_of;
+use crate::env::SplitId;
 use crate::error::{Error, Kind};
 use crate::graph::{Graph, NodeId};
 use crate::key::{Assignment, SlotId};
@@ -275,7 +276,11 @@ impl Diary {
         match command {
             Command::Splits(node, splits) => {
                 let node = graph.id(*node);
-                self.dealt.insert(node);
+                // As the slot takes it: what a barrier moves to it says nothing of the splits that nobody reads.
+                let moved = |split: &SplitId| self.expects.iter().any(|e| (e.split.0, &e.split.1) == (node.0, split));
+                if splits.is_empty() || !splits.iter().all(|(split, ..)| moved(split)) {
+                    self.dealt.insert(node);
+                }
                 for (split, ..) in splits {
                     let key = (node.0, split.clone());
                     self.expects.retain(|e| e.split != key);

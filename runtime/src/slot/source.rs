@@ -89,6 +89,8 @@ impl SourceState {
 
     /// Takes splits over.
     pub(super) fn add(&mut self, splits: Vec<(SplitId, Position, Time)>, now: i64) {
+        // What a barrier moves here says nothing of splits that nobody reads, which this slot may hold event time for (I6).
+        let moved = !splits.is_empty() && splits.iter().all(|(id, ..)| self.expecting.contains(id));
         for (id, start, watermark) in splits {
             // By name: others may be given to this slot while it waits for one.
             self.expecting.retain(|e| *e != id);
@@ -103,7 +105,7 @@ impl SourceState {
                 active_at: now,
             });
         }
-        self.told = true;
+        self.told |= !moved;
     }
 
     pub(super) fn end(&mut self) {

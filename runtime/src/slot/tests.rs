@@ -330,3 +330,14 @@ fn a_split_that_a_barrier_brings_is_waited_for_whatever_else_is_given_meanwhile(
     source.add(vec![("moved".into(), Vec::new(), Time::MIN)], 0);
     assert!(source.expecting.is_empty());
 }
+
+#[test]
+fn a_split_that_a_barrier_brings_says_nothing_of_those_that_nobody_reads() {
+    let mut source = source::SourceState::new(NodeId(1), Arc::new(Nothing), None, Tuning::default());
+    let moved = SplitMove { node: NodeId(1), split: "moved".into(), from: SlotId(0), to: SlotId(1) };
+    source.barrier(&Barrier { epoch: 1, moves: vec![moved], ..Barrier::default() }, SlotId(1));
+    source.add(vec![("moved".into(), Vec::new(), Time::MIN)], 0);
+    assert!(!source.told, "I6: event time would pass those that it is to get");
+    source.add(Vec::new(), 0);
+    assert!(source.told);
+}

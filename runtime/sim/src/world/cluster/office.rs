@@ -137,11 +137,8 @@ impl Office {
             ground.broken(|| format!("I12: a barrier comes every interval, but the next one is due {} too late", due - latest));
         }
         for effect in &effects {
-            if let Effect::Send(_, Command::Barrier(b)) = effect {
-                ground.barriers.insert((coordinator.run(), b.epoch), coordinator.table().version);
-                if b.epoch > coordinator.last().epoch + 1 {
-                    ground.seen.see(Cover::EpochsOverlap);
-                }
+            if matches!(effect, Effect::Send(_, Command::Barrier(b)) if b.epoch > coordinator.last().epoch + 1) {
+                ground.seen.see(Cover::EpochsOverlap);
             }
         }
         self.carry_out(effects, workers, ground);
@@ -184,7 +181,8 @@ impl Office {
 
     pub(super) fn say(&mut self, w: usize, what: What, workers: &mut [Worker]) {
         let term = self.coordinator().map_or(self.era, Coordinator::term);
-        let order = Order { office: self.number, term, run: self.run, what };
+        let version = self.coordinator().map_or(0, |c| c.table().version);
+        let order = Order { office: self.number, term, run: self.run, version, what };
         if let Some(worker) = workers.get_mut(w).filter(|w| w.session == Some(self.number)) {
             worker.orders.push_back(order);
         }

@@ -319,15 +319,16 @@ impl Place {
         let step = self.ground.trace.steps();
         self.bury();
         let wanted = self.wanted as usize;
-        let free = |w: usize, offices: &[Office], each: usize| {
-            let c = offices.last().and_then(Office::coordinator);
-            c.is_some_and(|c| !c.needs(|s| usize::from(s.0) / each == w))
+        // Whom a worker is in session with lets it go: of two coordinators the newer one may know nothing of a run begun without it.
+        let free = |worker: &Worker, offices: &[Office], each: usize| {
+            let c = offices.iter().find(|o| Some(o.number) == worker.session).and_then(Office::coordinator);
+            c.is_some_and(|c| !c.needs(|s| usize::from(s.0) / each == worker.number))
         };
         for w in 0..self.workers.len() {
             let each = self.ground.each;
             let Some(worker) = self.workers.get_mut(w) else { continue };
-            if worker.alive && w >= wanted && free(w, &self.offices, each) {
-                let run = self.offices.last().map_or(0, |o| o.run.term);
+            if worker.alive && w >= wanted && free(worker, &self.offices, each) {
+                let run = self.offices.iter().find(|o| Some(o.number) == worker.session).map_or(0, |o| o.run.term);
                 (w * each..(w + 1) * each).for_each(|s| let_go(run, SlotId(s as u16), &mut self.ground));
                 worker.die(&mut self.bands, &mut self.ground);
             } else if !worker.alive && w < wanted && worker.back <= step {

@@ -31,6 +31,8 @@ pub(super) struct Order {
     pub(super) term: u64,
     /// Of which run.
     pub(super) run: Run,
+    /// Of its table.
+    pub(super) version: u64,
     pub(super) what: What,
 }
 
@@ -154,7 +156,7 @@ impl Worker {
     }
 
     fn obey(&mut self, order: Order, bands: &mut Bands, ground: &mut Ground) {
-        let Order { office, term, run, what } = order;
+        let Order { office, term, run, version, what } = order;
         let (w, life) = (self.number, self.life);
         ground.trace.note(20, w as u64, term, || {
             format!("w{w}.{life} hears c{office} (term {term}, run {}): {}", run.term, shown(&what))
@@ -180,6 +182,10 @@ impl Worker {
             What::Begin(_) => {}
             What::Command(slot, command) => {
                 if book.slots.contains_key(&slot) {
+                    // One that nobody has heard never was, and another may have its number.
+                    if let Command::Barrier(b) = &command {
+                        ground.barriers.entry((run.term, b.epoch)).or_insert(version);
+                    }
                     book.told(&band.graph, slot, &command);
                     band.command(slot, command, ground);
                 }
