@@ -46,11 +46,15 @@ fn run_job(typed: &ArgMatches) -> ExitCode {
 
 /// A worker reads its job's file, or asks the coordinator for it.
 fn work(typed: &ArgMatches) -> ExitCode {
+    let ends = match cluster::ends_when_told() {
+        Ok(ends) => ends,
+        Err(e) => return report::<()>(Err(e)),
+    };
     let file = match text(typed, FILE) {
         "" => cluster::job_file(typed, "worker").and_then(|(name, text)| JobFile::of(&name, text.as_bytes())),
         name => JobFile::read(name),
     };
-    with_file(typed, file, |graph, settings| cluster::work(typed, graph, settings))
+    with_file(typed, file, |graph, settings| cluster::work(typed, graph, settings, ends))
 }
 
 /// Reads the job's file, plans it, and hands it over with the settings typed.

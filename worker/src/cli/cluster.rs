@@ -1,4 +1,4 @@
-//! `coordinator`, `worker`, `run --replicas`, `status`, and `scale` and `stop` of a job in many processes.
+//! `coordinator`, `worker` and `run --replicas`, and the flags of `status`, `scale`, `snapshot` and `stop`.
 //!
 //! Each flag may also be given as a variable of the environment, `WATERSHED_` and its name in capitals: that is how a pod sets them. What
 //! is typed counts more.
@@ -15,12 +15,13 @@ use signal_hook::iterator::Signals;
 use watershed_runtime::error::{Error, Kind, Result};
 use watershed_runtime::graph::Graph;
 use watershed_runtime::key::KeySpace;
-use watershed_wire::v1::{Phase, StatusReply};
+use watershed_wire::v1::Phase;
 
-use super::exit::{Printed, exit_code, print};
+use super::exit::exit_code;
 use super::leave::Leave;
-use super::shown::{as_json, as_table};
-use super::supervised::{ends_when_told, is_supervised, stay, stay_and_tell, supervised_arg};
+pub use super::steer::{scale, snapshot, status, stop};
+pub use super::supervised::{EndsWhenTold, ends_when_told};
+use super::supervised::{is_supervised, stay, stay_and_tell, supervised_arg};
 use super::{Settings, flags};
 use crate::LocalJob;
 use crate::cluster::client::Client;
@@ -140,7 +141,7 @@ pub fn stop_command(job: Option<Arg>) -> Command {
 }
 
 /// A flag, or its variable.
-fn given(typed: &ArgMatches, name: &str) -> Option<String> {
+pub(super) fn given(typed: &ArgMatches, name: &str) -> Option<String> {
     let variable = format!("WATERSHED_{}", name.to_uppercase().replace('-', "_"));
     let flag = typed.try_get_one::<String>(name).ok().flatten().cloned();
     flag.or_else(|| std::env::var(variable).ok().filter(|v| !v.is_empty()))
@@ -155,7 +156,7 @@ fn number<N: std::str::FromStr + Copy + Send + Sync + 'static>(typed: &ArgMatche
     text.parse().map(Some).map_err(|_| Error::new(Kind::Invalid, format!("`{text}` is not a number")).at(variable))
 }
 
-fn network(typed: &ArgMatches) -> Result<Network> {
+pub(super) fn network(typed: &ArgMatches) -> Result<Network> {
     let mut network = Network::default();
     if let Some(file) = given(typed, "token-file") {
         let auth = Auth::new(Token::File(PathBuf::from(file)))?;
@@ -246,9 +247,7 @@ pub fn coordinate(typed: &ArgMatches, graph: Graph, settings: &Settings) -> Exit
                 let log = log.clone();
                 move |sentence| log.event("run", sentence, json!({ "message": sentence }))
             });
-        let heard = if supervised { vec![SIGINT] } else { vec![SIGINT, SIGTERM] };
-        let mut signals =
-            Signals::new(heard).map_err(|e| Error::new(Kind::Unavailable, "cannot listen for signals").because(e))?;
+        let mut signals = super::signals::twice_ends(if supervised { &[SIGINT] } else { &[SIGINT, SIGTERM] })?;
         job.run(|address, stopper| {
             log.event("listening", &format!("coordinates at {address}"), json!({ "address": address.to_string() }));
             std::thread::spawn(move || signals.forever().for_each(|_| stopper.stop()));
@@ -279,7 +278,6 @@ pub fn job_file(typed: &ArgMatches, name: &str) -> Result<(String, String)> {
     })?;
     let log = Log::new(flags::RunFlags::of(typed).format, name);
     let network = network(typed)?;
-    let _ends = ends_when_told()?;
     let mut said = false;
     loop {
         let asked = Client::connect(&address, network.clone()).and_then(|mut c| c.file());
@@ -302,9 +300,9 @@ pub fn job_file(typed: &ArgMatches, name: &str) -> Result<(String, String)> {
     }
 }
 
-/// Runs `worker`.
+/// Runs `worker`. `early`: from the first moment until it listens for signals itself.
 #[must_use]
-pub fn work(typed: &ArgMatches, graph: Graph, settings: &Settings) -> ExitCode {
+pub fn work(typed: &ArgMatches, graph: Graph, settings: &Settings, early: EndsWhenTold) -> ExitCode {
     let name = given(typed, "name").unwrap_or_else(|| "worker-0".into());
     let log = Arc::new(Log::new(settings.format, &format!("{} {name}", settings.name)));
     let supervised = is_supervised(typed);
@@ -313,7 +311,7 @@ pub fn work(typed: &ArgMatches, graph: Graph, settings: &Settings) -> ExitCode {
         Ok(server) => server,
         Err(e) => return ends::<()>(&log, Err(e), |()| 0),
     };
-    let run = || -> Result<Leave> {
+    let run = || -> Result<(Leave, Result<()>)> {
         let coordinator = given(typed, "coordinator").unwrap_or_else(|| "127.0.0.1:7100".into());
         let job = WorkerJob::new(&settings.name, graph, &name, coordinator)
             .slots(number(typed, "slots")?.unwrap_or(settings.each))
@@ -326,20 +324,29 @@ pub fn work(typed: &ArgMatches, graph: Graph, settings: &Settings) -> ExitCode {
                 move |sentence| log.event("leaving", sentence, json!({ "message": sentence }))
             });
         let leave = Leave::listen(job.leaver())?;
-        job.run()?;
-        watch.over();
-        Ok(leave)
+        drop(early);
+        Ok((leave, job.run()))
     };
-    let result = run();
-    if supervised && result.as_ref().is_ok_and(Leave::stays) {
-        // The job is over, and nobody wants it begun again.
+    let (leave, result) = match run() {
+        Ok(worked) => worked,
+        Err(e) => return ends::<()>(&log, Err(e), |()| 0),
+    };
+    // Of two processes with one name the later stays. Whoever started this one again would make it the later one, and so on for ever.
+    let replaced = result.as_ref().is_err_and(|e| e.kind() == Kind::Fenced);
+    let stays = supervised && (replaced || result.is_ok());
+    if stays || result.is_ok() {
+        watch.over();
+    }
+    let code = ends(&log, result, |()| 0);
+    if stays && leave.stays() {
+        // The job is over, or goes on without this process, and nobody wants it begun again.
         stay();
     }
-    ends(&log, result, |_| 0)
+    code
 }
 
 /// Where the address of a job's coordinator is written down: beside the default directory of its snapshots, wherever these are.
-fn address_file(job: &str) -> PathBuf {
+pub(super) fn address_file(job: &str) -> PathBuf {
     LocalJob::default_storage(job).with_file_name(format!("{job}.coordinator"))
 }
 
@@ -408,91 +415,8 @@ pub fn supervise(own: &[String], settings: &Settings, replicas: u32) -> ExitCode
     ends(&log, run(), |code| u8::try_from(code).unwrap_or(70))
 }
 
-fn client(typed: &ArgMatches, job: &str) -> Result<Client> {
-    let file = address_file(job);
-    let known = given(typed, "coordinator").or_else(|| std::fs::read_to_string(&file).ok());
-    let address = known.ok_or_else(|| {
-        Error::new(Kind::Unavailable, format!("the job `{job}` has no coordinator that is known here"))
-            .at(file.display().to_string())
-            .advise("start it with `run --replicas N`, or name its coordinator with --coordinator ADDR")
-    })?;
-    Client::connect(address.trim(), network(typed)?)
-}
-
 /// The typed number of workers of `scale` or `run`, if any.
 #[must_use]
 pub fn typed_replicas(typed: &ArgMatches) -> Option<u32> {
     typed.try_get_one::<u32>("replicas").ok().flatten().copied()
-}
-
-/// `scale --replicas M`: waits until the wish is met and durable.
-pub fn scale(typed: &ArgMatches, job: &str, replicas: u32) -> Result<Printed> {
-    let mut client = client(typed, job)?;
-    let before = client.scale(replicas)?;
-    print(|out| writeln!(out, "{job}: from {before} to {replicas} workers"))?;
-    let mut shown = String::new();
-    loop {
-        let now = client.status()?;
-        let owners = now.workers.iter().filter(|w| w.key_groups > 0).count();
-        let settled = now.phase() == watershed_wire::v1::Phase::Running && owners == replicas as usize;
-        let line = progress(&now);
-        if line != shown {
-            print(|out| writeln!(out, "{job}: {line}"))?;
-            shown = line;
-        }
-        if settled {
-            return print(|out| writeln!(out, "{job}: settled at epoch {}", now.epoch));
-        }
-        std::thread::sleep(Duration::from_millis(100));
-    }
-}
-
-fn progress(now: &StatusReply) -> String {
-    let groups: Vec<String> = now.workers.iter().map(|w| w.key_groups.to_string()).collect();
-    let mut text = format!("{} workers, key groups {}", now.workers.len(), groups.join("/"));
-    if let Some(first) = now.waiting.first() {
-        text.push_str(&format!(", waiting {first}"));
-    }
-    text
-}
-
-/// `snapshot`.
-pub fn snapshot(typed: &ArgMatches, job: &str) -> Result<Printed> {
-    let of_now = || crate::telemetry::rfc3339(crate::clock::now()).replace([':', '.'], "-").to_lowercase();
-    let name = typed.get_one::<String>("as").cloned().unwrap_or_else(of_now);
-    let epoch = client(typed, job)?.snapshot(&name)?;
-    print(|out| writeln!(out, "{job}: snapshot {name} is epoch {epoch}"))
-}
-
-/// `stop`: of a job in many processes, or of one in one process.
-pub fn stop(typed: &ArgMatches, job: &str, storage: Option<&str>) -> Result<Printed> {
-    let drain = typed.get_flag("drain");
-    let many = given(typed, "coordinator").is_some() || address_file(job).exists();
-    let says = match (many, drain) {
-        (false, _) => {
-            super::scale::end(job, storage, drain)?;
-            String::new()
-        }
-        (true, false) => client(typed, job)?.stop().map(|()| String::new())?,
-        (true, true) => client(typed, job)?.drain()?,
-    };
-    let what = match (drain, says.as_str()) {
-        (false, _) => "stopping with a snapshot".to_owned(),
-        (true, "") => "draining".to_owned(),
-        (true, says) => format!("draining: {says}"),
-    };
-    print(|out| writeln!(out, "{job}: {what}"))
-}
-
-/// `status`, with `--watch` again and again.
-pub fn status(typed: &ArgMatches, job: &str) -> Result<Printed> {
-    let mut client = client(typed, job)?;
-    loop {
-        let now = client.status()?;
-        print(|out| if typed.get_flag("json") { as_json(out, &now) } else { as_table(out, &now) })?;
-        if !typed.get_flag("watch") {
-            return Ok(Printed);
-        }
-        std::thread::sleep(Duration::from_secs(1));
-    }
 }

@@ -1,7 +1,8 @@
 //! A worker's signals. SIGTERM: this process is to end, and the job goes on without it, so what it has moves to others first. A second signal
 //! ends it at once, by the signal handler itself, so that it works even when everything else hangs; that costs a recovery and loses nothing.
 //!
-//! Ctrl-C reaches every process of a terminal: the coordinator stops the job, and with it its workers. So a first SIGINT means nothing here.
+//! Ctrl-C reaches every process of a terminal: the coordinator stops the job, and with it its workers. So a first SIGINT means nothing here, and
+//! a second one ends the process at once, as it does the coordinator's.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,6 +18,7 @@ use crate::cluster::Leaver;
 #[derive(Debug, Default)]
 pub(super) struct Leave {
     told: Arc<AtomicBool>,
+    interrupted: Arc<AtomicBool>,
     over: Arc<AtomicBool>,
 }
 
@@ -30,7 +32,9 @@ impl Leave {
         for signal in [SIGINT, SIGTERM] {
             flag::register_conditional_shutdown(signal, 130, this.told.clone()).map_err(failed)?;
         }
+        flag::register_conditional_shutdown(SIGINT, 130, this.interrupted.clone()).map_err(failed)?;
         flag::register(SIGTERM, this.told.clone()).map_err(failed)?;
+        flag::register(SIGINT, this.interrupted.clone()).map_err(failed)?;
         let mut signals = Signals::new([SIGTERM]).map_err(failed)?;
         std::thread::spawn(move || signals.forever().for_each(|_| leaver.leave()));
         Ok(this)

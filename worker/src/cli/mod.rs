@@ -10,7 +10,8 @@
 //! | `settings` | what it means: flags over the job's own words over defaults |
 //! | `run` | a job with everything around it: signals, control socket, HTTP, live line |
 //! | `scale`, `snapshots`, `explain` | the other commands |
-//! | `cluster` (feature `grpc`) | a job in many processes: coordinator, worker, status |
+//! | `cluster` (feature `grpc`) | a job in many processes: coordinator, worker |
+//! | `steer` | what is asked of it |
 //! | `shown` | its status, as a table and as JSON |
 //! | `leave` | a worker that is told to end |
 //! | `supervised` | processes that somebody else looks after |
@@ -32,6 +33,8 @@ mod settings;
 mod shown;
 mod signals;
 mod snapshots;
+#[cfg(feature = "grpc")]
+mod steer;
 #[cfg(feature = "grpc")]
 mod supervised;
 

@@ -54,7 +54,10 @@ pub fn main_from(name: &str, args: impl IntoIterator<Item = OsString>, build: im
             with_graph(name, typed, build, |graph, settings| cluster::coordinate(typed, graph, settings))
         }
         #[cfg(feature = "grpc")]
-        Some(("worker", typed)) => with_graph(name, typed, build, |graph, settings| cluster::work(typed, graph, settings)),
+        Some(("worker", typed)) => match cluster::ends_when_told() {
+            Ok(ends) => with_graph(name, typed, build, |graph, settings| cluster::work(typed, graph, settings, ends)),
+            Err(e) => report::<()>(Err(e)),
+        },
         #[cfg(feature = "grpc")]
         Some(("status", typed)) => report(cluster::status(typed, name)),
         #[cfg(feature = "grpc")]

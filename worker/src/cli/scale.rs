@@ -29,6 +29,12 @@ pub fn scale(job: &str, storage: Option<&str>, slots: u16) -> Result<Printed> {
     say(&format!("{job}: settled at epoch {}: {}", answer.epoch, progress(&answer)))
 }
 
+/// Whether the job runs on this storage in one process.
+#[cfg(feature = "grpc")]
+pub(super) fn runs_here(job: &str, storage: Option<&str>) -> bool {
+    Client::connect(job, &directory(job, storage)).is_ok()
+}
+
 /// Stops the job that runs on this storage, or drains it.
 #[cfg(feature = "grpc")]
 pub(super) fn end(job: &str, storage: Option<&str>, drain: bool) -> Result<()> {

@@ -16,6 +16,21 @@ use watershed_runtime::error::{Error, Kind, Result};
 use crate::local::Handle;
 use crate::telemetry::log::Log;
 
+/// Listens for these signals from now on; a second one ends the process at once.
+pub(super) fn twice_ends(heard: &[i32]) -> Result<Signals> {
+    let seen = Arc::new(AtomicBool::new(false));
+    for signal in heard {
+        // In this order: at the first signal the flag is not set yet when the condition is looked at.
+        flag::register_conditional_shutdown(*signal, 130, seen.clone()).map_err(failed)?;
+        flag::register(*signal, seen.clone()).map_err(failed)?;
+    }
+    Signals::new(heard).map_err(failed)
+}
+
+fn failed(e: std::io::Error) -> Error {
+    Error::new(Kind::Unavailable, "cannot listen for signals").because(e)
+}
+
 /// Listens for signals until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Watch {
@@ -25,14 +40,7 @@ pub(crate) struct Watch {
 
 impl Watch {
     pub(crate) fn start(log: &Arc<Log>, handle: Handle) -> Result<Self> {
-        let failed = |e: std::io::Error| Error::new(Kind::Unavailable, "cannot listen for signals").because(e);
-        let seen = Arc::new(AtomicBool::new(false));
-        for signal in [SIGINT, SIGTERM] {
-            // In this order: at the first signal the flag is not set yet when the condition is looked at.
-            flag::register_conditional_shutdown(signal, 130, seen.clone()).map_err(failed)?;
-            flag::register(signal, seen.clone()).map_err(failed)?;
-        }
-        let mut signals = Signals::new([SIGINT, SIGTERM]).map_err(failed)?;
+        let mut signals = twice_ends(&[SIGINT, SIGTERM])?;
         let closer = signals.handle();
         let log = log.clone();
         let watch = move || {

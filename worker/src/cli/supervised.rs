@@ -43,7 +43,7 @@ pub(super) fn is_supervised(typed: &ArgMatches) -> bool {
 
 /// SIGTERM ends the process, as long as this is there.
 #[derive(Debug)]
-pub(super) struct EndsWhenTold(Arc<AtomicBool>);
+pub struct EndsWhenTold(Arc<AtomicBool>);
 
 impl Drop for EndsWhenTold {
     fn drop(&mut self) {
@@ -52,7 +52,7 @@ impl Drop for EndsWhenTold {
 }
 
 /// SIGTERM ends the process from now on. It is handled by the signal handler itself: the first process of a container has no default.
-pub(super) fn ends_when_told() -> Result<EndsWhenTold> {
+pub fn ends_when_told() -> Result<EndsWhenTold> {
     let ends = Arc::new(AtomicBool::new(true));
     signal_hook::flag::register_conditional_shutdown(SIGTERM, 0, ends.clone())
         .map(|_| EndsWhenTold(ends))

@@ -167,7 +167,7 @@ impl WorkerWatch {
     /// The job is over, or this worker's part in it.
     pub fn over(&self) {
         *self.at_work.lock().unwrap_or_else(PoisonError::into_inner) = None;
-        self.vitals.set(Some("the job is over"));
+        self.vitals.set(Some("the job is over, or this worker's part in it"));
     }
 
     pub(super) fn turns(&self) {
