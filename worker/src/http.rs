@@ -1,8 +1,9 @@
 //! `/metrics`, `/healthz`, `/readyz`: a running process for monitors and orchestrators.
 //!
-//! Three small answers to GET do not need a web framework: requests are parsed by `httparse`, each is answered on a thread of its own (few at a
-//! time), and the connection is closed. So a client that says nothing, or numbers that take a moment, keep no probe waiting. It serves no
-//! secrets and takes no commands; it is off unless an address is given.
+//! Three small answers to GET do not need a web framework: requests are parsed by `httparse`, each is answered on a thread of its own, and the
+//! connection is closed. So a client that says nothing, or numbers that take a moment, keep no probe waiting. Threads are few; when they are
+//! taken by clients that say nothing, others are answered one by one on the thread that accepts, which has no patience. It serves no secrets
+//! and takes no commands; it is off unless an address is given.
 //!
 //! Alive is not ready: a process that is not alive is to be ended and started again, one that is not ready is to be left alone. What either
 //! means, the process itself says ([`Watched`]): a whole job, a coordinator and a worker mean different things by it.
@@ -12,15 +13,17 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use watershed_runtime::error::{Error, Kind, Result};
 
 /// The most bytes of a request's head.
 const HEAD: usize = 8192;
-/// How long a client may take to say or to hear something.
+/// How long a client may take to say what it wants, and to hear the answer.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Clients at a time; whoever comes beyond is not listened to.
+/// The same for those who come beyond.
+const HURRY: Duration = Duration::from_millis(100);
+/// Clients with a thread of their own; whoever comes beyond is answered in a hurry.
 const CLIENTS: usize = 16;
 
 /// What a process says of itself; a refusal says why, in a sentence.
@@ -61,13 +64,14 @@ impl HttpServer {
                 let Ok(stream) = stream else { continue };
                 let seat = Seat::take(&clients);
                 if seat.0.load(Ordering::Relaxed) > CLIENTS {
+                    let _gone = answer(stream, &*watched, HURRY);
                     continue;
                 }
                 let watched = watched.clone();
                 let one = move || {
                     let _seat = seat;
                     // A client that went away needs no answer.
-                    let _gone = answer(stream, &*watched);
+                    let _gone = answer(stream, &*watched, PATIENCE);
                 };
                 // No thread to be had: it asks again.
                 let _answering = std::thread::Builder::new().name("http-client".into()).spawn(one);
@@ -112,15 +116,47 @@ impl Drop for Seat {
     }
 }
 
-fn answer(mut stream: TcpStream, watched: &dyn Watched) -> std::io::Result<()> {
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
+/// A connection, until a time: however many pieces a client says and hears things in.
+struct Until {
+    stream: TcpStream,
+    time: Instant,
+}
+
+impl Until {
+    fn left(&self) -> std::io::Result<Option<Duration>> {
+        let left = self.time.saturating_duration_since(Instant::now());
+        if left.is_zero() { Err(std::io::ErrorKind::TimedOut.into()) } else { Ok(Some(left)) }
+    }
+}
+
+impl Read for Until {
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        self.stream.set_read_timeout(self.left()?)?;
+        self.stream.read(into)
+    }
+}
+
+impl Write for Until {
+    fn write(&mut self, from: &[u8]) -> std::io::Result<usize> {
+        self.stream.set_write_timeout(self.left()?)?;
+        self.stream.write(from)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.stream.flush()
+    }
+}
+
+fn answer(stream: TcpStream, watched: &dyn Watched, patience: Duration) -> std::io::Result<()> {
+    let mut stream = Until { stream, time: Instant::now() + patience };
     let (status, kind, body) = match path(&mut stream)? {
         Ok(path) => page(&path, watched),
         Err(status) => (status, TEXT, String::new()),
     };
     let length = body.len();
     let head = format!("HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n");
+    // What it had to say may have taken a moment.
+    stream.time = Instant::now() + patience;
     stream.write_all(head.as_bytes())?;
     stream.write_all(body.as_bytes())
 }
@@ -142,7 +178,7 @@ fn page(path: &str, watched: &dyn Watched) -> (&'static str, &'static str, Strin
 }
 
 /// The path of a GET request; otherwise the status that refuses it.
-fn path(stream: &mut TcpStream) -> std::io::Result<std::result::Result<String, &'static str>> {
+fn path(stream: &mut impl Read) -> std::io::Result<std::result::Result<String, &'static str>> {
     let mut bytes = Vec::new();
     let mut piece = [0u8; 1024];
     loop {
@@ -198,5 +234,21 @@ mod tests {
         assert!(ready.starts_with("HTTP/1.1 503 ") && ready.ends_with("\r\n\r\nit has no session\n"), "{ready}");
         assert!(get(&server, "/metrics").ends_with("watershed_epoch 7\n"));
         assert!(get(&server, "/").starts_with("HTTP/1.1 404 "));
+    }
+
+    #[test]
+    fn who_comes_when_all_threads_are_taken_is_answered_as_well() {
+        let server = HttpServer::start("127.0.0.1:0", Sick).unwrap();
+        let _silent: Vec<TcpStream> = (0..CLIENTS + 3).map(|_| TcpStream::connect(server.address()).unwrap()).collect();
+        assert!(get(&server, "/healthz").starts_with("HTTP/1.1 200 OK\r\n"));
+    }
+
+    #[test]
+    fn a_client_has_one_time_limit_for_all_that_it_says() {
+        let (listener, now) = (TcpListener::bind("127.0.0.1:0").unwrap(), Instant::now());
+        let _client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let mut over = Until { stream: listener.accept().unwrap().0, time: now };
+        assert_eq!(over.read(&mut [0]).unwrap_err().kind(), std::io::ErrorKind::TimedOut);
+        assert_eq!(over.write(&[0]).unwrap_err().kind(), std::io::ErrorKind::TimedOut);
     }
 }
