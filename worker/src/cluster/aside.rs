@@ -46,7 +46,7 @@ impl Office {
                 Err(TryRecvError::Empty) => {}
             }
             match self.events.recv_timeout(TURN) {
-                Ok(Told::Ask(ask @ (Ask::Status(_) | Ask::Numbers(_)))) => self.tell(ask),
+                Ok(Told::Ask(ask @ (Ask::Status(_) | Ask::Numbers(_) | Ask::Releasable(_)))) => self.tell(ask),
                 // An earlier one's, too.
                 Ok(Told::Done) | Err(_) => {}
                 Ok(other) => self.later.push_back(other),

@@ -56,7 +56,7 @@ impl Client {
         let answer = self.runtime.block_on(async { tokio::time::timeout(patience, ask(jobs, request)).await });
         answer.map_err(|_| late())?.map(tonic::Response::into_inner).map_err(|status| {
             let what = if status.message().is_empty() { status.code().to_string() } else { status.message().to_owned() };
-            Error::new(Kind::Unavailable, what).at(self.address.clone())
+            Error::new(kind(status.code()), what).at(self.address.clone())
         })
     }
 
@@ -102,5 +102,26 @@ impl Client {
     /// Which workers may go.
     pub fn releasable(&mut self) -> Result<Vec<Releasable>> {
         Ok(self.ask(ReleasableRequest {}, |mut jobs, q| async move { jobs.releasable(q).await })?.workers)
+    }
+}
+
+/// Whether another try may help: not where the token is wrong, or where whoever listens knows no such question.
+fn kind(code: tonic::Code) -> Kind {
+    use tonic::Code::{PermissionDenied, Unauthenticated, Unimplemented};
+    if matches!(code, Unauthenticated | PermissionDenied | Unimplemented) { Kind::Invalid } else { Kind::Unavailable }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_refused_for_what_it_shows_or_asks_does_not_try_again() {
+        for code in [tonic::Code::Unauthenticated, tonic::Code::PermissionDenied, tonic::Code::Unimplemented] {
+            assert_eq!(kind(code), Kind::Invalid, "{code}");
+        }
+        for code in [tonic::Code::Unavailable, tonic::Code::DeadlineExceeded, tonic::Code::Unknown, tonic::Code::Internal] {
+            assert_eq!(kind(code), Kind::Unavailable, "{code}");
+        }
     }
 }

@@ -33,7 +33,7 @@ pub(super) enum Ask {
 }
 
 impl Office {
-    /// Tells how the job is; nothing else is asked here.
+    /// Tells how the job is and who may go, which changes nothing; nothing else is asked here.
     pub(super) fn tell(&self, ask: Ask) {
         match ask {
             Ask::Status(to) => {
@@ -42,14 +42,27 @@ impl Office {
             Ask::Numbers(to) => {
                 let _gone = to.send(self.numbers());
             }
-            Ask::Scale(..) | Ask::Snapshot(..) | Ask::Stop(..) | Ask::Releasable(_) => {}
+            Ask::Releasable(to) => {
+                let free = self.releasable();
+                let workers = self.roster.all().map(|m| {
+                    let releasable = free.get(&m.worker).copied().unwrap_or(false);
+                    let reason = match (releasable, m.worker < self.wanted) {
+                        (true, _) => String::new(),
+                        (false, true) => "it is wanted".to_owned(),
+                        (false, false) => "it owns key groups, or a manifest or output not committed needs it".to_owned(),
+                    };
+                    Releasable { worker: m.worker, name: m.name.clone(), releasable, reason }
+                });
+                let _gone = to.send(ReleasableReply { workers: workers.collect() });
+            }
+            Ask::Scale(..) | Ask::Snapshot(..) | Ask::Stop(..) => {}
         }
     }
 
     /// Answers. `Some` when the job is over by it.
     pub(super) fn answer(&mut self, ask: Ask) -> Outcomes<Option<Outcome>> {
         match ask {
-            Ask::Status(_) | Ask::Numbers(_) => self.tell(ask),
+            Ask::Status(_) | Ask::Numbers(_) | Ask::Releasable(_) => self.tell(ask),
             Ask::Scale(replicas, to) => {
                 let before = self.wanted;
                 let reply = match self.scale(replicas) {
@@ -72,19 +85,6 @@ impl Office {
                 };
                 let _gone = to.send(StopReply { accepted: !late, reason: reason.to_owned() });
                 return if late { Ok(None) } else { self.drain() };
-            }
-            Ask::Releasable(to) => {
-                let free = self.releasable();
-                let workers = self.roster.all().map(|m| {
-                    let releasable = free.get(&m.worker).copied().unwrap_or(false);
-                    let reason = match (releasable, m.worker < self.wanted) {
-                        (true, _) => String::new(),
-                        (false, true) => "it is wanted".to_owned(),
-                        (false, false) => "it owns key groups, or a manifest or output not committed needs it".to_owned(),
-                    };
-                    Releasable { worker: m.worker, name: m.name.clone(), releasable, reason }
-                });
-                let _gone = to.send(ReleasableReply { workers: workers.collect() });
             }
         }
         Ok(None)
