@@ -132,9 +132,16 @@ async fn take(snapshot: &StreamSnapshot, job: Option<&StreamJob>, namespace: &st
     let (name, token) = (stored_name(snapshot), context.token());
     Ok(match context.coordinators.snapshot(&address, token.as_deref(), &name, PATIENCE).await {
         Ok(epoch) => Outcome::Taken(Some(epoch)),
-        Err(why) if why.contains(&format!("there is a snapshot `{name}` already")) => Outcome::Taken(None),
-        Err(why) => Outcome::NotYet("CoordinatorUnreachable", format!("the coordinator has not named it: {why}")),
+        Err(why) => refused(&name, &why),
     })
+}
+
+/// What it means that the coordinator has not named it now.
+fn refused(name: &str, why: &str) -> Outcome {
+    if why.contains(&watershed_wire::name_taken(name)) {
+        return Outcome::Taken(None);
+    }
+    Outcome::NotYet("CoordinatorUnreachable", format!("the coordinator has not named it: {why}"))
 }
 
 /// Where a named snapshot is. What stands behind `?` of a storage's address says how it is reached.
@@ -177,6 +184,14 @@ mod tests {
             it.status = Some(end);
             assert!(over(&it));
         }
+    }
+
+    #[test]
+    fn a_name_that_is_taken_was_given_by_a_question_whose_answer_was_lost() {
+        let said = format!("{}\n  at storage s3://b/p", watershed_wire::name_taken("before-1a57f20d"));
+        assert_eq!(refused("before-1a57f20d", &said), Outcome::Taken(None));
+        assert!(matches!(refused("before-1a57f20", &said), Outcome::NotYet("CoordinatorUnreachable", _)), "another name");
+        assert!(matches!(refused("before-1a57f20d", "no bucket"), Outcome::NotYet("CoordinatorUnreachable", _)));
     }
 
     #[test]

@@ -166,4 +166,14 @@ mod tests {
             assert_eq!(object_of(bad).unwrap_err().kind(), Kind::Invalid);
         }
     }
+
+    #[cfg(feature = "grpc")]
+    #[test]
+    fn that_a_name_is_taken_is_said_in_the_words_that_an_operator_reads() {
+        let store = Store::open("memory:").unwrap();
+        let pins = Pins::default();
+        pins.store(&store, &named("it", "a")).unwrap();
+        let refused = watershed_runtime::error::explain(&pins.store(&store, &named("it", "b")).unwrap_err());
+        assert!(refused.contains(&watershed_wire::name_taken("it")), "{refused}");
+    }
 }

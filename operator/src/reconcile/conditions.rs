@@ -62,7 +62,8 @@ pub(super) fn summary(state: &State) -> (Truth, String, String) {
 
 /// Whether rows flow.
 fn available(state: &State, world: &World) -> Said {
-    let flows = matches!(&world.answer, Some(Answer::Says(s)) if matches!(s.phase, Phase::Running | Phase::Rescaling));
+    let flow = |phase: Phase| matches!(phase, Phase::Running | Phase::Rescaling | Phase::Draining);
+    let flows = matches!(&world.answer, Some(Answer::Says(s)) if flow(s.phase));
     let silent = matches!(world.answer, Some(Answer::Silent(_)));
     // Rows flow without their coordinator; only epochs wait.
     let away = matches!(state, State::Unreachable { .. }) || silent && matches!(state, State::Recovering { .. });

@@ -221,7 +221,7 @@ async fn ask(seen: &mut Seen, names: &Names, context: &Context) {
         world.host_gone = suspect(&pod, names, context).await;
     }
     if let Answer::Says(says) = &answer {
-        let rescaled = world.status.rescale.as_ref().is_some_and(|r| r.completion_time.is_none());
+        let rescaled = world.status.rescale.as_ref().is_some_and(|r| !super::scale::is_over(r));
         world.counted = context.memory.counted(&names.uid, (!rescaled).then_some(&says.moves));
     }
     world.answer = Some(answer);

@@ -5,10 +5,8 @@
 
 use std::collections::BTreeMap;
 
+use watershed_wire::GATE_MILLIS;
 use watershed_wire::v1::Moves;
-
-/// Upper bounds of the buckets of `Moves.gates`, in milliseconds; what is longer is in one more.
-const BOUNDS: [i64; 9] = [1, 2, 5, 10, 20, 50, 100, 200, 500];
 
 /// What each worker has counted.
 pub(crate) type Counted = BTreeMap<u32, Moves>;
@@ -29,7 +27,8 @@ fn one(before: Option<&Moves>, now: &Moves) -> Option<i64> {
     }
     let grown = |at: &usize| now.gates.get(*at).copied().unwrap_or(0) > before.gates.get(*at).copied().unwrap_or(0);
     let highest = (0..now.gates.len()).rev().find(grown)?;
-    Some(BOUNDS.get(highest).copied().unwrap_or(longest).min(longest))
+    let bound = GATE_MILLIS.get(highest).and_then(|ms| i64::try_from(*ms).ok());
+    Some(bound.unwrap_or(longest).min(longest))
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use super::build::{self, Surroundings, Told};
 use super::life::{Pods, coordinator_trouble, workloads};
 use super::names::Names;
 use super::observe::World;
-use super::plan::{Ask, LATER, Plan, SOON, State};
+use super::plan::{Ask, LATER, Plan, Purpose, SOON, State};
 use super::pods::Trouble;
 use super::report::{seconds_of, time};
 use super::validate::Judged;
@@ -26,6 +26,11 @@ use super::validate::Judged;
 const FAILED: &str = "Failed";
 /// A rescale that is done.
 const DONE: &str = "Done";
+
+/// Whether nothing moves for this rescale any more.
+pub(crate) fn is_over(rescale: &RescaleStatus) -> bool {
+    rescale.completion_time.is_some() || rescale.step == FAILED
+}
 
 /// Keeps a running job as it is wanted.
 pub(crate) fn steady(plan: &mut Plan, judged: &Judged, names: &Names, world: &World, around: &Surroundings) {
@@ -102,6 +107,14 @@ fn rescale(plan: &mut Plan, judged: &Judged, world: &World, says: &Says, there: 
         return target;
     }
     plan.again = SOON;
+    if target == says.wanted && there == target && says.phase == Phase::Draining {
+        let why = "the job is drained: it reads nothing more, and finishes when what is open has come out".into();
+        plan.state = State::Stopping { purpose: Purpose::Finish, why };
+        if says.owned_by_first(target) && missing.is_empty() {
+            plan.rescale = change.done();
+        }
+        return target;
+    }
     if !running && (first || target == says.wanted && there == target) {
         let why = reason(says, &missing, "workers are being started");
         let trouble = change.trouble(&missing);

@@ -19,6 +19,16 @@ pub mod frame;
 /// The version of the protocols in this crate: workers of another one are refused when they register.
 pub const PROTOCOL: u32 = 1;
 
+/// Upper bounds of the buckets of `Moves.gates`, in milliseconds; what is longer is in one more. The engine counts by the same ones.
+pub const GATE_MILLIS: [u64; 9] = [1, 2, 5, 10, 20, 50, 100, 200, 500];
+
+/// What a coordinator says that is asked to name a snapshot by a name that is taken. Whoever asks again because an answer was lost knows by it
+/// that its first question was heard.
+#[must_use]
+pub fn name_taken(name: &str) -> String {
+    format!("there is a snapshot `{name}` already")
+}
+
 /// The messages and services of `proto/watershed/v1`, as generated.
 #[allow(
     missing_docs,

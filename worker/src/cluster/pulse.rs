@@ -98,3 +98,11 @@ fn load(graph: &Graph, directory: &Directory, waiting: Vec<String>, blocked: &mu
     }
     load
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_buckets_of_what_is_told_are_those_of_what_is_counted() {
+        assert_eq!(watershed_wire::GATE_MILLIS, watershed_runtime::slot::GATE_MILLIS);
+    }
+}

@@ -47,7 +47,11 @@ pub(crate) fn coordinator(job: &str, numbers: &Numbers) -> String {
         page.gauge("watershed_snapshot_age_seconds", "Since the last epoch was published.", age as f64 / 1000.0);
     }
     page.gauge("watershed_slots", "Slots that take part.", slots);
-    page.gauge("watershed_settled", "1 if no key group is about to move.", u8::from(status.phase() == Phase::Running));
+    page.gauge(
+        "watershed_settled",
+        "1 if the job runs and no key group is about to move.",
+        u8::from(status.phase() == Phase::Running),
+    );
     page.gauge("watershed_waiting", "For how much the job waits, besides for rows.", status.waiting.len());
     page.counter("watershed_runs_total", "Runs that this process has begun or taken over.", runs);
     page.counter("watershed_workers_lost_total", "Workers lost while they took part: each ended a run.", lost);

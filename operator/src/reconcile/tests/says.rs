@@ -129,3 +129,14 @@ fn every_reason_is_in_the_manual() {
         assert!(page.contains(&format!("`{reason}`")), "{reason} is not explained");
     }
 }
+
+#[test]
+fn a_job_that_is_drained_finishes_and_is_no_trouble() {
+    let mut there = There::running(3, json!({"replicas": 3}));
+    there.says(Phase::Draining, 3, &[1366, 1365, 1365]);
+    assert_eq!(is(&there, "Ready"), (Truth::False, "Finishing".into()));
+    assert_eq!((is(&there, "Available").0, is(&there, "Degraded").0), (Truth::True, Truth::False));
+    assert_eq!(there.plan().ask, None, "it is not asked for anything");
+    there.spec = json!({"replicas": 4});
+    assert_eq!(is(&there, "Ready"), (Truth::False, "Rescaling".into()), "it may be rescaled meanwhile");
+}

@@ -94,6 +94,14 @@ fn after_a_rescale_the_next_one_waits_and_says_until_when() {
 }
 
 #[test]
+fn a_rescale_that_was_given_up_is_over_as_one_that_is_done_is() {
+    use crate::reconcile::scale::is_over;
+    assert!(is_over(&at("Failed", 2, 4)));
+    assert!(is_over(&RescaleStatus { completion_time: Some(time(1)), ..at("Done", 2, 4) }));
+    assert!(!is_over(&at("Provisioning", 2, 4)) && !is_over(&at("Moving", 2, 4)));
+}
+
+#[test]
 fn workers_that_do_not_come_are_given_up_and_the_job_goes_on_as_it_was() {
     let mut there = There::running(4, json!({"replicas": 4, "rescale": {"deadlineSeconds": 300}}));
     there.says(Phase::Running, 2, &[2048, 2048, 0]);
