@@ -151,6 +151,31 @@ pub(crate) fn of_two_processes_with_one_name_the_later_one_stays(dir: &Path) {
     // Each replacement ends a run, and nothing else does.
     let (now, _) = party.era();
     assert!(now <= term + 4, "the term went from {term} to {now}: {}", party.said());
+    who_is_looked_after_stays_when_it_was_replaced(dir, &mut party);
     party.manifests(4);
     check(dir, party.until_all_is_out());
+}
+
+/// A kubelet would start it again, and so make it the later one.
+fn who_is_looked_after_stays_when_it_was_replaced(dir: &Path, party: &mut Party) {
+    let said = dir.join("replaced");
+    let stderr = std::fs::File::create(&said).expect("a file can be made");
+    let mut pod = itself("worker", dir)
+        .args(["--name", "worker-1", "--supervised", "--http", "127.0.0.1:0", "--coordinator", party.address().trim()])
+        .stderr(stderr)
+        .spawn()
+        .expect("a worker can be started");
+    let says = || std::fs::read_to_string(&said).unwrap_or_default();
+    party.until("the word that it was replaced", |_| says().contains("this one has been replaced"));
+    party.until_workers_own(2);
+    assert!(pod.try_wait().expect("it is a child of this process").is_none(), "{}", says());
+    let text = says();
+    let page = text.split("http://").nth(1).and_then(|t| t.split('/').next()).expect("it says where it is looked at");
+    let mut probe = TcpStream::connect(page).expect("it is there");
+    let mut heard = String::new();
+    write!(probe, "GET /healthz HTTP/1.1\r\n\r\n").and_then(|()| probe.read_to_string(&mut heard)).expect("it answers");
+    assert!(heard.starts_with("HTTP/1.1 200 "), "{heard}");
+    let told = Command::new("kill").arg(pod.id().to_string()).status().expect("kill can be started");
+    assert!(told.success());
+    assert_eq!(pod.wait().expect("it ends").code(), Some(0), "{}", says());
 }
