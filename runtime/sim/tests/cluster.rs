@@ -44,6 +44,10 @@ const FOUND: &[(u64, &str)] = &[
     (57074, "the same as 11219"),
     (59103, "the same as 30698, with a successor that came and was not told"),
     (59305, "a split that moves on at the next barrier came after that barrier, and stayed (coordinator::adopt)"),
+    (
+        85461,
+        "slots heard one channel go quiet and others end in different orders: timers fired below the promise of their new owner (protocol::cut)",
+    ),
 ];
 
 #[test]

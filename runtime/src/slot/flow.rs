@@ -129,8 +129,7 @@ impl Slot {
             Item::Data(batch, tag) => self.take_data(i, c, batch, tag, out),
             Item::Watermark(w) => {
                 if let Some(channel) = self.node(i).channels.get_mut(c) {
-                    channel.watermark = channel.watermark.max(w);
-                    channel.quiet = false;
+                    channel.promised(w);
                 }
                 self.advance(i, out)
             }

@@ -31,8 +31,9 @@ pub(super) struct Channel {
     pub(super) queue: VecDeque<Item>,
     /// How many frames of it are set aside at its edge (see [`EdgeIn`]).
     pub(super) aside: usize,
-    /// What its sender has promised.
+    /// What its sender has promised, and what it had promised before it ended.
     pub(super) watermark: Time,
+    before: Time,
     /// Left out of the minimum until it speaks again.
     pub(super) quiet: bool,
     /// Its barrier has come; it waits for the others'.
@@ -131,7 +132,7 @@ impl NodeState {
     /// What the joined channels have promised together, if the node has not come to it; `None` if all are quiet and it has.
     pub(super) fn minimum(&self) -> Option<Time> {
         let joined = self.channels.iter().filter(|c| c.joined);
-        let together = Promise::together(joined.clone().map(Channel::promise));
+        let together = Promise::together(joined.clone().map(|c| (c.edge, c.promise())));
         if joined.clone().all(|c| c.quiet) { together.filter(|w| *w > self.own) } else { Some(together.unwrap_or(self.own)) }
     }
 
@@ -173,6 +174,7 @@ impl Channel {
             queue: VecDeque::new(),
             aside: 0,
             watermark: Time::MIN,
+            before: Time::MIN,
             quiet: false,
             aligned: false,
             joined,
@@ -181,7 +183,17 @@ impl Channel {
 
     /// What its sender has said about time.
     pub(super) fn promise(&self) -> Promise {
-        Promise { watermark: self.watermark, quiet: self.quiet }
+        let before = if self.watermark == Time::MAX { self.before } else { self.watermark };
+        Promise { watermark: self.watermark, quiet: self.quiet, before }
+    }
+
+    /// Its sender promises more.
+    pub(super) fn promised(&mut self, w: Time) {
+        if w == Time::MAX && self.watermark != Time::MAX {
+            self.before = self.watermark;
+        }
+        self.watermark = self.watermark.max(w);
+        self.quiet = false;
     }
 
     /// Whether its next item may be taken now.

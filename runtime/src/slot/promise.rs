@@ -3,7 +3,8 @@
 //! A node's own watermark is the minimum of its channels; timers fire first, under every watermark that holds, then it is passed on,
 //! unless a cut holds it back (I6). A quiet channel is left out of the minimum, but never stands for the end of input. When the last channel
 //! goes quiet, the node first comes to the highest promise of all: slots hear of the same promises and silences in different orders, and one
-//! that stayed behind would later fire timers that others, who no longer waited for it, have passed.
+//! that stayed behind would later fire timers that others, who no longer waited for it, have passed. For the same reason what a channel promised before
+//! it ended counts as long as others of its edge are only quiet.
 
 use std::collections::VecDeque;
 

@@ -51,6 +51,8 @@ pub struct Exchange {
     builders: Vec<Option<Batch>>,
     tag: Option<Tag>,
     watermark: Time,
+    /// The watermark before the end of time: every destination hears it, for it counts beside channels that are only quiet.
+    before: Time,
     quiet: bool,
     window: i64,
     tuning: Tuning,
@@ -70,6 +72,7 @@ impl Exchange {
             builders: Vec::new(),
             tag: None,
             watermark: Time::MIN,
+            before: Time::MIN,
             quiet: false,
             window: i64::from(window),
             tuning,
@@ -143,10 +146,12 @@ impl Exchange {
             out.push((to, Frame { edge: self.edge, from: me, item: Item::Data(batch, self.tag) }));
         }
         if builder.is_none() && dest.live {
-            if self.watermark > dest.sent {
-                dest.sent = self.watermark;
-                dest.quiet = false;
-                out.push((to, Frame { edge: self.edge, from: me, item: Item::Watermark(self.watermark) }));
+            for w in [self.before, self.watermark] {
+                if w > dest.sent {
+                    dest.sent = w;
+                    dest.quiet = false;
+                    out.push((to, Frame { edge: self.edge, from: me, item: Item::Watermark(w) }));
+                }
             }
             if self.quiet && !dest.quiet {
                 dest.quiet = true;
@@ -164,6 +169,9 @@ impl Exchange {
 
     /// A watermark for all destinations. `urgent`: rows were emitted because of it, nobody should wait for them.
     pub fn watermark(&mut self, w: Time, urgent: bool, me: SlotId, out: &mut Shipped) {
+        if w == Time::MAX && self.watermark != Time::MAX {
+            self.before = self.watermark;
+        }
         self.watermark = self.watermark.max(w);
         self.quiet = false;
         for d in 0..self.dests.len() {
@@ -176,7 +184,7 @@ impl Exchange {
 
     /// What was promised up to the barrier just sent is void: splits come to this slot, and nobody knows yet where they stand.
     pub fn promise_nothing(&mut self) {
-        self.watermark = Time::MIN;
+        (self.watermark, self.before) = (Time::MIN, Time::MIN);
         self.quiet = false;
         for d in &mut self.dests {
             (d.sent, d.quiet) = (Time::MIN, false);
@@ -239,5 +247,23 @@ impl Exchange {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_destination_hears_the_last_promise_before_the_end() {
+        let (mut x, mut out) = (Exchange::new(1, &[SlotId(0)], 16, Tuning::default()), Vec::new());
+        for w in [Time(5), Time(9), Time::MAX] {
+            x.watermark(w, false, SlotId(0), &mut out);
+        }
+        out.clear();
+        x.set_members(&[SlotId(0), SlotId(1)], SlotId(0), &mut out);
+        let heard = out.iter().filter(|(to, _)| *to == SlotId(1)).map(|(_, f)| format!("{:?}", f.item));
+        let want = [Time(9), Time::MAX].map(|w| format!("{:?}", Item::Watermark(w)));
+        assert_eq!(heard.collect::<Vec<_>>(), want, "as those that were there before it");
     }
 }

@@ -78,24 +78,33 @@ pub struct Promise {
     pub watermark: Time,
     /// Nothing is to be expected for now: the channel holds nobody back.
     pub quiet: bool,
+    /// What it had promised before it ended, where it has; otherwise what it promises.
+    pub before: Time,
 }
 
 impl From<Time> for Promise {
     fn from(watermark: Time) -> Self {
-        Self { watermark, quiet: false }
+        Self { watermark, quiet: false, before: if watermark == Time::MAX { Time::MIN } else { watermark } }
     }
 }
 
 impl Promise {
-    /// What promises of several channels come to: the least of those that are not quiet. Of quiet ones alone the highest, since whoever went
-    /// quiet last may have heard all of them; and the end of time comes only with the end of every channel. `None`: nothing new.
+    /// What promises of several channels, each with its edge, come to: the least of those that speak. Where nobody does, of quiet edges the highest,
+    /// since whoever went quiet last may have heard all of them; a channel that has ended beside a quiet one of its edge counts with what it
+    /// had promised before, for others may have heard it when the quiet one no longer held them back. The end of time comes only with the end of
+    /// every channel. `None`: nothing new.
     #[must_use]
-    pub fn together(all: impl Iterator<Item = Self> + Clone) -> Option<Time> {
-        let Some(least) = all.clone().filter(|p| !p.quiet).map(|p| p.watermark).min() else {
-            return all.map(|p| p.watermark).filter(|w| *w != Time::MAX).max();
-        };
-        let ended = least != Time::MAX || all.into_iter().all(|p| p.watermark == Time::MAX);
-        ended.then_some(least)
+    pub fn together(all: impl Iterator<Item = (u32, Self)> + Clone) -> Option<Time> {
+        let ended = |p: &Self| p.watermark == Time::MAX;
+        let speaking = all.clone().filter(|(_, p)| !p.quiet && !ended(p)).map(|(_, p)| p.watermark).min();
+        if speaking.is_some() {
+            return speaking;
+        }
+        if all.clone().all(|(_, p)| ended(&p)) {
+            return all.clone().any(|(_, p)| !p.quiet).then_some(Time::MAX);
+        }
+        let quiet = |edge: u32| all.clone().any(|(e, p)| e == edge && !ended(&p));
+        all.clone().filter(|(e, p)| !ended(p) || quiet(*e)).map(|(_, p)| p.before).max()
     }
 }
 

@@ -172,8 +172,8 @@ impl SourceCut {
 
     fn together<P: Into<Promise>>(&self, stage: u32, current: &impl Fn(ChannelId) -> P) -> Option<Time> {
         Promise::together(self.inputs.iter().filter(|i| i.stage == stage).map(|i| match i.at {
-            Some(at) if self.rules.freeze_at_source() => at,
-            Some(_) | None => current(i.channel).into(),
+            Some(at) if self.rules.freeze_at_source() => (i.channel.edge, at),
+            Some(_) | None => (i.channel.edge, current(i.channel).into()),
         }))
     }
 }

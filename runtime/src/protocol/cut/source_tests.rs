@@ -68,7 +68,7 @@ fn a_fence_that_nobody_can_have_sent_is_a_defect() {
 fn said(w0: Option<i64>, w1: Option<i64>) -> impl Fn(ChannelId) -> Promise {
     move |c| match if c.from.0 == 0 { w0 } else { w1 } {
         Some(w) => Promise::from(Time(w)),
-        None => Promise { watermark: Time(1), quiet: true },
+        None => Promise { quiet: true, ..Promise::from(Time(1)) },
     }
 }
 
@@ -94,17 +94,36 @@ fn what_was_once_over_for_a_batch_stays_so() {
 
 #[test]
 fn quiet_channels_alone_come_to_the_highest_promise_but_never_to_the_end() {
-    let p = |w: i64, quiet| Promise { watermark: Time(w), quiet };
+    let p = |w: i64, quiet| (7, Promise { quiet, ..Promise::from(Time(w)) });
+    let over = |edge, before: i64| (edge, Promise { before: Time(before), ..Promise::from(Time::MAX) });
     let max = Time::MAX.0;
-    let cases: [(&[Promise], Option<i64>); 6] = [
+    type Said = (u32, Promise);
+    let cases: [(&[Said], Option<i64>); 9] = [
         (&[p(4, false), p(7, false)], Some(4)),
         (&[p(4, true), p(7, false)], Some(7)),
         (&[p(4, true), p(7, true)], Some(7)),
-        (&[p(4, true), p(max, false)], None),
+        (&[p(4, true), p(max, false)], Some(4)),
+        (&[p(4, true), over(7, 9)], Some(9)),
+        (&[p(4, true), over(8, 9)], Some(4)),
+        (&[p(4, false), over(7, 9)], Some(4)),
         (&[p(max, false), p(max, false)], Some(max)),
         (&[], None),
     ];
     for (all, want) in cases {
         assert_eq!(Promise::together(all.iter().copied()), want.map(Time), "{all:?}");
     }
+}
+
+#[test]
+fn in_whatever_order_channels_go_quiet_and_end_they_come_to_the_same() {
+    // What a target that hears the first go quiet early has promised, the source has fired when the second has ended.
+    let quiet = Promise { quiet: true, ..Promise::from(Time(4)) };
+    let target = Promise::together([(7, quiet), (7, Promise::from(Time(9)))].into_iter());
+    let over = Promise { before: Time(9), ..Promise::from(Time::MAX) };
+    let mut s = cut(&[(ch(7, 0), 3), (ch(7, 1), 3)]);
+    s.observe(3, |c| if c.from.0 == 0 { Promise::from(Time(4)) } else { over });
+    let now = |c: ChannelId| if c.from.0 == 0 { quiet } else { over };
+    assert_eq!(s.fence(ch(7, 0), now).unwrap(), None);
+    let done = s.fence(ch(7, 1), now).unwrap().unwrap();
+    assert_eq!(Some(done.frontiers.get(3)), target, "I6: the target would fire the rest below its own promise");
 }
