@@ -48,6 +48,16 @@ const FOUND: &[(u64, &str)] = &[
         85461,
         "slots heard one channel go quiet and others end in different orders: timers fired below the promise of their new owner (protocol::cut)",
     ),
+    (10658, "who had lost its workers to another coordinator, which was stopped, waited for them for ever (cluster::look)"),
+    (23766, "the same as 10658"),
+    (48110, "the same as 10658"),
+    (49788, "the same as 10658, with one that had never had any"),
+    (57633, "the same as 10658"),
+    (65435, "the same as 10658"),
+    (80523, "the same as 10658"),
+    (86458, "the same as 10658"),
+    (89792, "the same as 10658"),
+    (97388, "the same as 10658"),
 ];
 
 #[test]

@@ -32,6 +32,7 @@ impl Office {
             return Ok(Some(Outcome::Stopped));
         }
         if self.running.is_some() || now() < self.rest || !self.gathered() {
+            self.look_for_a_newer_term();
             return Ok(None);
         }
         if self.books.values().any(Option::is_some) {

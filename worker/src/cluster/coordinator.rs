@@ -13,6 +13,7 @@ use watershed_wire::v1::{RefusalReason, Register, Registered};
 
 use super::job::CoordinatorJob;
 use super::keeping::Wish;
+use super::look;
 use super::orders::{Begin, Order, Word};
 use super::remote::Remote;
 use super::roster::{Admission, Roster};
@@ -75,6 +76,7 @@ impl CoordinatorJob {
             worked: false,
             failing: None,
             rest: 0,
+            look: look::later(),
             wishes: Vec::new(),
             draining: false,
             recovering: None,
@@ -155,6 +157,8 @@ pub(super) struct Office {
     failing: Option<i64>,
     /// No run begins before this.
     pub(super) rest: i64,
+    /// When it is to be looked whether a newer term has begun.
+    pub(super) look: look::Due,
     /// Snapshots that somebody waits for.
     pub(super) wishes: Vec<Wish>,
     /// The job is to be drained: each run that begins is told, until one has done it.
@@ -265,6 +269,7 @@ impl Office {
                 HostEvent::Failed(e) => return Err(e),
                 HostEvent::Slot(..) | HostEvent::Control(_) => {}
             },
+            Told::Newest(term) => self.looked(term),
             Told::Host(..) | Told::Done => {}
             Told::Ask(ask) => return self.answer(ask),
             Told::Stop => return self.stop(),
@@ -314,9 +319,9 @@ impl Office {
     }
 
     fn accept(&self, worker: u32, answer: Answer) {
-        // Above what an earlier coordinator has said, also before this one has claimed its term: a worker would take it for the older, and
+        // Above what another coordinator has said, also before this one has claimed its next term: a worker would take it for the older, and
         // within a term it goes by the clocks of two machines.
-        let era = Era { term: self.term + u64::from(self.runs == 0), generation: 1 };
+        let era = Era { term: self.term + u64::from(self.running.is_none()), generation: 1 };
         let build = super::dataflow::build();
         answer.accept(Registered { era: Some(era.into()), worker, session: 0, heartbeat_millis: 500, build });
     }

@@ -20,6 +20,7 @@
 //! |---|---|
 //! | `begin` | how a run begins: taken over as it runs, or from the last manifest |
 //! | `aside` | what may wait for the storage meanwhile |
+//! | `look` | whether a newer term has begun while it waits for workers |
 //! | `orders` | what coordinator and workers say to each other |
 //! | `room` | whether those who are there have room for the state, pure |
 //! | `roster` | who is there, pure: numbers, slots, who is lost, who may begin |
@@ -42,6 +43,7 @@ mod dataflow;
 mod job;
 mod keeping;
 mod leaving;
+mod look;
 mod orders;
 mod pulse;
 mod remote;

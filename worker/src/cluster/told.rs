@@ -20,6 +20,8 @@ pub(super) enum Told {
     Host(u64, HostEvent),
     Ask(Ask),
     Stop,
+    /// The newest term in the log, as somebody has looked.
+    Newest(u64),
     /// What was done aside is done.
     Done,
 }

@@ -114,6 +114,13 @@ impl Office {
         self.crew.insert(w, Present { book: worker.book.clone(), told: false, gone: None });
     }
 
+    /// Who waits for workers looks now and then whether a newer term has begun: otherwise those who have heard of it would never come (I12).
+    pub(super) fn look_again(&mut self, ground: &Ground) {
+        if matches!(self.life, Life::Gathering(_)) && ground.trace.steps() >= ground.down {
+            self.era = self.era.max(ground.term.0);
+        }
+    }
+
     /// A worker said something.
     pub(super) fn hear(&mut self, w: usize, what: (u64, SlotId, Report), workers: &mut [Worker], ground: &mut Ground) {
         let (n, (run, slot, report)) = (self.number, what);

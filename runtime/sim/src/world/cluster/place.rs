@@ -308,7 +308,7 @@ impl Place {
         let (Some(worker), Some(office)) = (self.workers.get_mut(w), self.offices.get_mut(at)) else { return };
         if matches!(office.life, Life::Over | Life::Fenced | Life::Finishing) || office.era < worker.term {
             self.ground.trace.note(28, w as u64, 0, || "an office is too old".into());
-            return;
+            return office.look_again(&self.ground);
         }
         worker.hang_up(&mut self.ground);
         office.register(worker, &mut self.ground);
