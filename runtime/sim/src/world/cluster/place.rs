@@ -383,7 +383,9 @@ impl Place {
             let office = self.offices.remove(at);
             office.die(&mut self.workers, &mut self.ground);
         }
-        if self.offices.is_empty() {
+        // Whom every worker has passed by does not count as one that is there.
+        let term = self.ground.term.0;
+        if self.offices.iter().all(|o| o.coordinator().is_some() && o.era < term) {
             self.start_office();
         }
     }
