@@ -1,8 +1,9 @@
 //! `snapshot-cost`: what snapshots each second cost the rows that go on meanwhile.
 //!
-//! One slot adds to `STATE_MB` (2048) of entries of 200 bytes as fast as it can, and one percent of the keys changes each second. The same job runs
-//! twice: with an epoch a second, and with one every 30 seconds. Rows are counted between second 36 and 56, after the fill and its snapshot,
-//! when the second job takes none: the quotient of the two rates is what the hot path pays for encoding, uploading and merging.
+//! One slot adds to `STATE_MB` (2048) of entries of 200 bytes as fast as it can, and one percent of the keys changes each second. From one snapshot of
+//! the full state the job goes on `ROUNDS` (3) times with an epoch a second and as often with none before the end of the span in which rows are
+//! counted; the quotient of the rates is what the hot path pays for encoding, uploading and merging. The span is short because what changes
+//! without a snapshot has to fit into the memory for undoing it.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
-use watershed::{Job, LocalJob, io};
+use watershed::{Handle, Job, LocalJob, io};
 use watershed_bench::{say, scratch};
 
 #[global_allocator]
@@ -20,10 +21,10 @@ type Failure = Box<dyn Error + Send + Sync>;
 
 /// Bytes of an entry.
 const ENTRY: u64 = 200;
-/// Between which seconds rows are counted.
-const SPAN: (u64, u64) = (36, 56);
-/// The other period: its barriers come before and after that span.
-const SELDOM: Duration = Duration::from_secs(30);
+/// Between which seconds after the first row rows are counted.
+const SPAN: (u64, u64) = (2, 8);
+/// The other period: its first barrier comes after that span.
+const SELDOM: Duration = Duration::from_secs(20);
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Entry {
@@ -37,8 +38,13 @@ impl Default for Entry {
     }
 }
 
-/// Rows a second in the span, and epochs in it.
-fn rate(keys: u64, period: Duration) -> Result<(f64, u64), Failure> {
+/// The job, from where it is, until `watch` has seen enough; what that says.
+fn run<R: Send + 'static>(
+    keys: u64,
+    storage: &str,
+    (period, fresh): (Duration, bool),
+    watch: impl FnOnce(&Handle, &AtomicU64) -> R + Send + 'static,
+) -> Result<R, Failure> {
     let job = Job::new();
     let (second, share) = (Arc::new(AtomicU64::new(0)), keys / 100);
     let clock = second.clone();
@@ -59,41 +65,67 @@ fn rate(keys: u64, period: Duration) -> Result<(f64, u64), Failure> {
     );
     sums.sink("sums", io::blackhole());
     let local = LocalJob::new("snapshot-cost", job.build()?).epoch(period);
-    let ready = local.storage(scratch("snapshot-cost")).fresh(true).prepare()?;
+    let ready = local.storage(storage).fresh(fresh).prepare()?;
     let handle = ready.handle();
-    let begin = Instant::now();
-    let watch = std::thread::spawn(move || {
-        let mut marks = Vec::new();
-        for s in 1..=SPAN.1 {
-            std::thread::sleep((begin + Duration::from_secs(s)).saturating_duration_since(Instant::now()));
-            second.store(s, Ordering::Relaxed);
-            if let Some(status) = handle.status().filter(|_| s == SPAN.0 || s == SPAN.1) {
-                let rows: u64 = status.nodes.iter().flat_map(|(_, nodes)| nodes).map(|n| n.rows_in).sum();
-                marks.push((begin.elapsed(), rows, status.epoch));
-            }
-        }
+    let watching = std::thread::spawn(move || {
+        let seen = watch(&handle, &second);
         handle.stop();
-        marks
+        seen
     });
     ready.run()?;
-    match watch.join().map_err(|_| "the watching thread failed")?.as_slice() {
-        [(from, first, before), (till, last, after)] => {
-            Ok(((last - first) as f64 / (*till - *from).as_secs_f64(), after - before))
-        }
-        _ => Err("the job ended before its time".into()),
+    watching.join().map_err(|_| "the watching thread failed".into())
+}
+
+/// Rows read so far, and the newest epoch.
+fn progress(handle: &Handle) -> (u64, u64) {
+    handle.status().map_or((0, 0), |s| (s.nodes.iter().flat_map(|(_, nodes)| nodes).map(|n| n.rows_in).sum(), s.epoch))
+}
+
+fn until(handle: &Handle, rows: u64) {
+    while progress(handle).0 < rows {
+        std::thread::sleep(Duration::from_millis(10));
     }
 }
 
+/// Rows a second in the span, and epochs in it.
+fn rate(keys: u64, storage: &str, period: Duration) -> Result<(f64, u64), Failure> {
+    run(keys, storage, (period, false), move |handle, second| {
+        until(handle, 1);
+        let begin = Instant::now();
+        let mark = |s: u64| {
+            std::thread::sleep((begin + Duration::from_secs(s)).saturating_duration_since(Instant::now()));
+            second.store(s, Ordering::Relaxed);
+            (begin.elapsed(), progress(handle))
+        };
+        let marks: Vec<_> = (1..=SPAN.1).map(mark).collect();
+        let at = |s: u64| marks.get(s as usize - 1).copied().unwrap_or_default();
+        let ((from, (first, before)), (till, (last, after))) = (at(SPAN.0), at(SPAN.1));
+        ((last - first) as f64 / (till - from).as_secs_f64(), after - before)
+    })
+}
+
 fn main() -> Result<(), Failure> {
-    let megabytes: u64 = std::env::var("STATE_MB").ok().and_then(|v| v.parse().ok()).unwrap_or(2048);
-    let keys = megabytes * (1 << 20) / ENTRY;
-    let (with, epochs) = rate(keys, Duration::from_secs(1))?;
-    let (without, none) = rate(keys, SELDOM)?;
+    let number = |name: &str, or: u64| std::env::var(name).ok().and_then(|v| v.parse().ok()).unwrap_or(or);
+    let keys = number("STATE_MB", 2048) * (1 << 20) / ENTRY;
+    let storage = scratch("snapshot-cost");
+    run(keys, &storage, (Duration::from_secs(1), true), move |handle, _| until(handle, keys))?;
+    let (mut with, mut without, mut epochs) = (Vec::new(), Vec::new(), (0, 0));
+    for _ in 0..number("ROUNDS", 3) {
+        let (each, seldom) = (rate(keys, &storage, Duration::from_secs(1))?, rate(keys, &storage, SELDOM)?);
+        (epochs.0, epochs.1) = (epochs.0 + each.1, epochs.1 + seldom.1);
+        with.push(each.0);
+        without.push(seldom.0);
+    }
+    let median = |mut all: Vec<f64>| {
+        all.sort_by(f64::total_cmp);
+        all.get(all.len() / 2).copied().unwrap_or_default()
+    };
+    let (with, without) = (median(with), median(without));
     say(&[
         ("rows_per_second_with", with),
-        ("epochs_with", epochs as f64),
+        ("epochs_with", epochs.0 as f64),
         ("rows_per_second_without", without),
-        ("epochs_without", none as f64),
+        ("epochs_without", epochs.1 as f64),
         ("loss", 1.0 - with / without),
     ])
 }
