@@ -22,10 +22,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::diary::{Book, Diary};
 use super::effects::Effect;
-use super::history::History;
+use super::journal::{SlotJournal, WorkerJournal};
 use super::machine::Coordinator;
+use super::run_journal::RunJournal;
 use super::splits::{Given, Splits};
 use crate::error::Result;
 use crate::graph::{Graph, NodeIndex};
@@ -40,17 +40,17 @@ use crate::protocol::turns::Turns;
 use crate::slot::Command;
 
 impl Coordinator {
-    /// A coordinator that holds its term and takes over the slots of `books`, with the first effects. `start` is what a new run would begin from: the
+    /// A coordinator that holds its term and takes over the slots of `journals`, with the first effects. `start` is what a new run would begin from: the
     /// end of the log as of the claim. Tell it the newest wish next ([`super::Input::Want`]), and what sources are made of.
     ///
     /// # Errors
     /// If something needed is gone or contradicts itself. Then nothing has been said to anybody: begin a new run.
-    #[allow(clippy::too_many_arguments, reason = "the same facts as for a start, and the books")]
+    #[allow(clippy::too_many_arguments, reason = "the same facts as for a start, and the journals")]
     pub fn adopt(
         graph: Arc<Graph>,
         log: LogWriter,
         start: &Start,
-        books: &[Book],
+        journals: &[WorkerJournal],
         uid: &str,
         pace: Pace,
         now: u64,
@@ -61,17 +61,17 @@ impl Coordinator {
         if !start.took_part.is_empty() {
             logged.members.clone_from(&start.took_part);
         }
-        let mut history = History::of(books, &logged, rules)?;
+        let mut run_journal = RunJournal::of(journals, &logged, rules)?;
         let mut last = logged.clone();
-        last.epoch = history.published;
-        last.members = history.carried.0.iter().copied().collect();
+        last.epoch = run_journal.published;
+        last.members = run_journal.carried.0.iter().copied().collect();
         let splits = Splits::new(&graph, &last, rules);
-        let (turns, rescale) = (turns(&history, rules), rescale(&history));
-        let mut epochs = Epochs::new(pace, history.run.term, last, now, rules);
-        epochs.resume_at(history.now.epoch + 1);
+        let (turns, rescale) = (turns(&run_journal, rules), rescale(&run_journal));
+        let mut epochs = Epochs::new(pace, run_journal.run.term, last, now, rules);
+        epochs.resume_at(run_journal.now.epoch + 1);
         let mut joining = BTreeMap::new();
         let mut expected = BTreeMap::new();
-        for flight in &history.flights {
+        for flight in &run_journal.flights {
             if flight.aligned != flight.expect && flight.next_members != flight.expect {
                 joining.insert(flight.epoch, flight.next_members.clone());
             }
@@ -82,59 +82,58 @@ impl Coordinator {
         }
         let mut c = Self {
             uid: uid.to_owned(),
-            run: history.run.term,
+            run: run_journal.run.term,
             epochs,
             rescale,
             turns,
             splits,
-            members: history.current.clone(),
-            started: history.started(),
+            members: run_journal.current.clone(),
+            started: run_journal.started(),
             joining,
             parts: BTreeMap::new(),
-            uploading: BTreeMap::new(),
             expected,
             ended: BTreeSet::new(),
-            dealt: BTreeSet::new(),
-            untold: BTreeMap::new(),
-            unseen: BTreeSet::new(),
+            assigned_splits: BTreeSet::new(),
+            awaiting_splits: BTreeMap::new(),
+            undiscovered: BTreeSet::new(),
             puts: 0,
             poison: None,
-            draining: !history.ends.is_empty(),
+            draining: !run_journal.ends.is_empty(),
             stopped: false,
             graph,
             log,
             rules,
         };
-        let again = std::mem::take(&mut history.again);
-        let effects = c.complete(&history, again, &logged)?;
+        let again = std::mem::take(&mut run_journal.again);
+        let effects = c.complete(&run_journal, again, &logged)?;
         Ok((c, effects))
     }
 
     /// Everything that is open goes on.
-    fn complete(&mut self, history: &History<'_>, again: Vec<(SlotId, Command)>, last: &Manifest) -> Result<Vec<Effect>> {
+    fn complete(&mut self, run_journal: &RunJournal<'_>, again: Vec<(SlotId, Command)>, last: &Manifest) -> Result<Vec<Effect>> {
         let mut out = Vec::new();
         let owed = self.epochs.start();
         self.epoch_effects(owed, &mut out)?;
-        out.extend(history.remains.iter().copied().map(Effect::Release));
-        out.extend(history.starts.iter().cloned().map(Effect::Start));
-        self.repeat(history, last.table.version, &mut out);
-        self.say_again(history, again, &mut out);
-        self.deal_again(history, &mut out);
-        for flight in &history.flights {
+        out.extend(run_journal.remains.iter().copied().map(Effect::Release));
+        out.extend(run_journal.starts.iter().cloned().map(Effect::Start));
+        self.repeat(run_journal, last.table.version, &mut out);
+        self.say_again(run_journal, again, &mut out);
+        self.deal_again(run_journal, &mut out);
+        for flight in &run_journal.flights {
             for (slot, part) in &flight.parts {
                 self.part(flight.epoch, *slot, part.clone(), &mut out)?;
             }
         }
-        for (slot, diary) in &history.diaries {
-            if diary.ended {
+        for (slot, journal) in &run_journal.journals {
+            if journal.ended {
                 self.epochs.ended(*slot);
             }
-            if let Some(trouble) = &diary.poisoned {
+            if let Some(trouble) = &journal.poisoned {
                 self.poison.get_or_insert_with(|| trouble.into());
                 self.draining &= !self.epochs.stop();
             }
         }
-        if last.last && history.flights.is_empty() && last.epoch == history.published {
+        if last.last && run_journal.flights.is_empty() && last.epoch == run_journal.published {
             let over = self.epochs.was_last();
             self.epoch_effects(over, &mut out)?;
         }
@@ -142,8 +141,8 @@ impl Coordinator {
     }
 
     /// Words that some slots have heard, to the others; splits that change their reader come between the same barriers as they would have.
-    fn say_again(&mut self, history: &History<'_>, again: Vec<(SlotId, Command)>, out: &mut Vec<Effect>) {
-        let mut handed = self.splits.adopt(&self.graph, history, self.rules);
+    fn say_again(&mut self, run_journal: &RunJournal<'_>, again: Vec<(SlotId, Command)>, out: &mut Vec<Effect>) {
+        let mut handed = self.splits.adopt(&self.graph, run_journal, self.rules);
         let splits = |(_, (slot, node, splits)): (u64, Given)| Effect::Send(slot, Command::Splits(node, splits));
         for (slot, command) in again {
             if let Command::Barrier(barrier) = &command {
@@ -155,85 +154,91 @@ impl Coordinator {
     }
 
     /// What only some slots have heard of publications and of warm-ups.
-    fn repeat(&mut self, history: &History<'_>, version: u64, out: &mut Vec<Effect>) {
-        let epoch = history.published;
-        let old = history.diaries.iter().filter(|(s, d)| d.published < epoch && history.current.contains(s));
+    fn repeat(&mut self, run_journal: &RunJournal<'_>, version: u64, out: &mut Vec<Effect>) {
+        let epoch = run_journal.published;
+        let old = run_journal.journals.iter().filter(|(s, d)| d.published < epoch && run_journal.current.contains(s));
         out.extend(old.map(|(s, _)| Effect::Send(*s, Command::Published { epoch, version })));
-        let cut: BTreeSet<u64> = history.cuts.iter().map(|(c, _)| c.batch).collect();
-        let dropped = |d: &Diary| d.warming.iter().chain(&d.forgotten).copied().collect::<Vec<u64>>();
-        let dropped: BTreeSet<u64> = history.diaries.values().copied().flat_map(dropped).filter(|b| !cut.contains(b)).collect();
-        for (slot, diary) in &history.diaries {
-            let unheard = dropped.iter().filter(|b| !diary.forgotten.contains(b) && self.rules.adopter_forgets());
+        let cut: BTreeSet<u64> = run_journal.cuts.iter().map(|(c, _)| c.batch).collect();
+        let dropped = |d: &SlotJournal| d.warming.iter().chain(&d.forgotten).copied().collect::<Vec<u64>>();
+        let dropped: BTreeSet<u64> =
+            run_journal.journals.values().copied().flat_map(dropped).filter(|b| !cut.contains(b)).collect();
+        for (slot, journal) in &run_journal.journals {
+            let unheard = dropped.iter().filter(|b| !journal.forgotten.contains(b) && self.rules.adopter_forgets());
             out.extend(unheard.map(|b| Effect::Send(*slot, Command::Forget(*b))));
         }
     }
 
     /// Who reads which split, and who has heard of it.
-    fn deal_again(&mut self, history: &History<'_>, out: &mut Vec<Effect>) {
+    fn deal_again(&mut self, run_journal: &RunJournal<'_>, out: &mut Vec<Effect>) {
         // A slot that hears of a split behind the barrier at which its source ends reads nothing of it.
         if self.rules.successor_drains() {
-            self.splits.end(&history.ends);
+            self.splits.end(&run_journal.ends);
         }
         for (node, entry) in self.splits.entries() {
             self.epochs.discovered(node, entry);
         }
         let nodes: Vec<(NodeIndex, u64)> = self.graph.sources().map(|(i, n, _)| (i, n.id.0)).collect();
-        let without = |started: &BTreeSet<SlotId>, of: &dyn Fn(&Diary) -> bool| -> BTreeSet<SlotId> {
-            started.iter().filter(|s| !history.diaries.get(s).is_some_and(|d| of(d))).copied().collect()
+        let without = |started: &BTreeSet<SlotId>, of: &dyn Fn(&SlotJournal) -> bool| -> BTreeSet<SlotId> {
+            started.iter().filter(|s| !run_journal.journals.get(s).is_some_and(|d| of(d))).copied().collect()
         };
         for (node, id) in nodes {
-            let dealt = |d: &Diary| d.dealt.iter().any(|n| n.0 == id);
-            let over = |d: &Diary| d.over.iter().any(|n| n.0 == id);
-            let ends = history.diaries.values().any(|d| over(d));
+            let assigned_splits = |d: &SlotJournal| d.dealt.iter().any(|n| n.0 == id);
+            let over = |d: &SlotJournal| d.over.iter().any(|n| n.0 == id);
+            let ends = run_journal.journals.values().any(|d| over(d));
             if ends {
                 self.ended.insert(node);
                 self.epochs.discovered(id, SourceEntry { splits: Vec::new(), discovery_complete: true });
                 out.extend(without(&self.started, &over).into_iter().map(|s| Effect::Send(s, Command::EndOfSource(node))));
             }
-            if history.diaries.values().any(|d| dealt(d)) {
-                self.dealt.insert(node);
+            if run_journal.journals.values().any(|d| assigned_splits(d)) {
+                self.assigned_splits.insert(node);
                 self.splits.heard_of(id, ends);
-                self.untold.insert(node, without(&self.started, &dealt));
+                self.awaiting_splits.insert(node, without(&self.started, &assigned_splits));
                 if self.splits.all_known(id) || !self.rules.unread_hold_time() {
                     self.tell_rest(node, out);
                 }
             }
         }
-        self.untold.retain(|_, slots| !slots.is_empty());
-        let dealt = &self.dealt;
-        let unseen =
-            self.graph.sources().filter(|(i, n, _)| !self.splits.all_known(n.id.0) && !dealt.contains(i)).map(|(i, ..)| i);
-        self.unseen = unseen.filter(|_| self.rules.discovery_first()).collect();
+        self.awaiting_splits.retain(|_, slots| !slots.is_empty());
+        let assigned_splits = &self.assigned_splits;
+        let undiscovered = self
+            .graph
+            .sources()
+            .filter(|(i, n, _)| !self.splits.all_known(n.id.0) && !assigned_splits.contains(i))
+            .map(|(i, ..)| i);
+        self.undiscovered = undiscovered.filter(|_| self.rules.discovery_first()).collect();
         self.give_splits(out);
     }
 
     /// All splits of a source are known again: those that nobody reads go to slots that have not heard of any, if there are such. Until then these hold
     /// event time for them; to others they would come when it has passed (I6).
     pub(super) fn tell_rest(&mut self, node: NodeIndex, out: &mut Vec<Effect>) {
-        let Some(untold) = self.untold.remove(&node) else { return };
+        let Some(awaiting_splits) = self.awaiting_splits.remove(&node) else { return };
         let stays = |s: &&SlotId| self.members.contains(s) && self.joining.values().all(|next| next.contains(s));
-        let readers: BTreeSet<SlotId> = untold.iter().filter(stays).filter(|_| self.rules.unread_hold_time()).copied().collect();
+        let readers: BTreeSet<SlotId> =
+            awaiting_splits.iter().filter(stays).filter(|_| self.rules.unread_hold_time()).copied().collect();
         let id = self.graph.id(node).0;
         let given = self.splits.give(&self.graph, &readers, |of| of == id);
-        let none = untold.iter().filter(|s| !given.iter().any(|(g, ..)| g == *s)).map(|s| (*s, node, Vec::new()));
+        let none = awaiting_splits.iter().filter(|s| !given.iter().any(|(g, ..)| g == *s)).map(|s| (*s, node, Vec::new()));
         let none: Vec<_> = none.collect();
         out.extend(given.into_iter().chain(none).map(|(s, node, splits)| Effect::Send(s, Command::Splits(node, splits))));
     }
 }
 
-fn turns(history: &History<'_>, rules: RuleSet) -> Turns {
-    let aligning = history.flights.last().filter(|f| f.aligned != f.expect && rules.adopts_alignment());
+fn turns(run_journal: &RunJournal<'_>, rules: RuleSet) -> Turns {
+    let aligning = run_journal.flights.last().filter(|f| f.aligned != f.expect && rules.adopts_alignment());
     let aligning = aligning.map(|f| (f.epoch, f.expect.difference(&f.aligned).copied().collect()));
-    Turns::adopted(history.now.table.clone(), history.carried.1, aligning, &history.cuts, rules)
+    Turns::adopted(run_journal.now.table.clone(), run_journal.carried.1, aligning, &run_journal.cuts, rules)
 }
 
-fn rescale(history: &History<'_>) -> Rescale {
-    let batch = history.diaries.values().map(|d| d.batch.max(d.forgotten.iter().copied().max().unwrap_or(0))).max().unwrap_or(0);
-    let next_batch = batch.max(history.now.table.version) + 1;
-    let open = history.cuts.iter().filter(|(_, open)| *open).map(|(c, _)| &**c);
-    let started = history.started();
-    let leaving = started.iter().filter(|s| !history.current.contains(s) && !history.now.members.contains(s)).copied();
-    let (current, then) = (history.current.clone(), history.now.members.clone());
+fn rescale(run_journal: &RunJournal<'_>) -> Rescale {
+    let batch =
+        run_journal.journals.values().map(|d| d.batch.max(d.forgotten.iter().copied().max().unwrap_or(0))).max().unwrap_or(0);
+    let next_batch = batch.max(run_journal.now.table.version) + 1;
+    let open = run_journal.cuts.iter().filter(|(_, open)| *open).map(|(c, _)| &**c);
+    let started = run_journal.started();
+    let leaving = started.iter().filter(|s| !run_journal.current.contains(s) && !run_journal.now.members.contains(s)).copied();
+    let (current, then) = (run_journal.current.clone(), run_journal.now.members.clone());
     Rescale::adopted(Sizes::default(), current, then, open, leaving.collect(), next_batch)
 }
 

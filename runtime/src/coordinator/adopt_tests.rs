@@ -1,10 +1,10 @@
-//! What a successor makes of diaries: (log, books) → effects, or a refusal.
+//! What a successor makes of journals: (log, journals) → effects, or a refusal.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::super::diary::{Book, Run};
 use super::super::effects::{Effect, Input, NewSlot};
+use super::super::journal::{Run, WorkerJournal};
 use super::*;
 use crate::env::{Discovered, Source, SplitId, SplitReader};
 use crate::error::{Error, Kind};
@@ -22,7 +22,7 @@ struct Job {
     graph: Arc<Graph>,
     start: Start,
     coordinator: Coordinator,
-    book: Book,
+    journal: WorkerJournal,
 }
 
 fn writer(term: u64) -> LogWriter {
@@ -52,9 +52,9 @@ fn job_of(slots: u16, graph: Arc<Graph>) -> Job {
     let pace = Pace { interval_micros: 10, max_in_flight: 3 };
     let mut coordinator = Coordinator::new(graph.clone(), writer(1), &start, "a", pace, 0, RuleSet::ALL);
     let _first = coordinator.begin().unwrap();
-    let mut book = Book::new(Run { term: 1, epoch: 0 }, (0..8).map(SlotId).collect());
-    members.iter().for_each(|s| book.begun(*s, &table, &members));
-    Job { graph, start, coordinator, book }
+    let mut journal = WorkerJournal::new(Run { term: 1, epoch: 0 }, (0..8).map(SlotId).collect());
+    members.iter().for_each(|s| journal.begun(*s, &table, &members));
+    Job { graph, start, coordinator, journal }
 }
 
 impl Job {
@@ -64,19 +64,19 @@ impl Job {
             if let Effect::Start(new) = &effect
                 && hear.contains(&new.id.0)
             {
-                self.book.joined(new);
+                self.journal.joined(new);
             }
             if let Effect::Send(slot, command) = &effect
                 && hear.contains(&slot.0)
             {
-                self.book.told(&self.graph, *slot, command);
+                self.journal.note_command(&self.graph, *slot, command);
             }
         }
     }
 
     /// A slot says something, and the coordinator hears it.
     fn said(&mut self, slot: u16, report: fn() -> Report, hear: &[u16]) {
-        self.book.said(SlotId(slot), &report());
+        self.journal.note_report(SlotId(slot), &report());
         self.step(Input::Slot(SlotId(slot), report()), 0, hear);
     }
 
@@ -86,7 +86,7 @@ impl Job {
             self.graph.clone(),
             writer(2),
             &self.start,
-            std::slice::from_ref(&self.book),
+            std::slice::from_ref(&self.journal),
             "b",
             pace,
             20,
@@ -187,7 +187,7 @@ fn what_is_left_of_a_slot_that_joins_again_is_released_before_its_successor_is_m
     let (members, table) = (vec![SlotId(0)], j.coordinator.table().clone());
     // It has left at an earlier barrier, and the word that releases it was lost with the coordinator.
     let joins_at = Arc::new(Barrier { epoch: 0, members: Some(members.clone()), moves: vec![], ends: vec![], last: false });
-    j.book.joined(&NewSlot { id: SlotId(1), epoch: 1, members, table, joins_at });
+    j.journal.joined(&NewSlot { id: SlotId(1), epoch: 1, members, table, joins_at });
     j.step(Input::want(2), 1, &[0]);
     let (_, effects) = j.adopt().unwrap();
     let at = |is: fn(&Effect) -> bool| effects.iter().position(is);
@@ -227,7 +227,7 @@ impl Source for Two {
 fn splits(effects: &[Effect], slot: u16) -> Vec<Vec<String>> {
     let names = |e: &Effect| match e {
         Effect::Send(s, Command::Splits(_, all)) if s.0 == slot => Some(all.iter().map(|(id, ..)| id.0.to_string()).collect()),
-        Effect::Send(..) | Effect::Start(_) | Effect::Release(_) | Effect::Log(_) | Effect::Upload(..) => None,
+        Effect::Send(..) | Effect::Start(_) | Effect::Release(_) | Effect::Log(_) => None,
         Effect::Commit(_) | Effect::Published(_) | Effect::Done | Effect::Failed(_) => None,
     };
     effects.iter().filter_map(names).collect()
@@ -255,11 +255,11 @@ fn who_got_a_split_by_a_barrier_has_not_heard_which_splits_are_its_own() {
     let moved = SplitMove { node: id, split: "a".into(), from: SlotId(0), to: SlotId(1) };
     let barrier = Arc::new(Barrier { epoch: 1, moves: vec![moved], ..Barrier::default() });
     for slot in [0, 1] {
-        j.book.told(&j.graph, SlotId(slot), &Command::Barrier(barrier.clone()));
+        j.journal.note_command(&j.graph, SlotId(slot), &Command::Barrier(barrier.clone()));
     }
     let state = SplitState { node: id, split: "a".into(), position: vec![7], watermark: Time(5), finished: false };
-    j.book.said(SlotId(0), &Report::Handed(1, vec![state]));
-    j.book.told(&j.graph, SlotId(1), &Command::Splits(node, vec![("a".into(), vec![7], Time(5))]));
+    j.journal.note_report(SlotId(0), &Report::Handed(1, vec![state]));
+    j.journal.note_command(&j.graph, SlotId(1), &Command::Splits(node, vec![("a".into(), vec![7], Time(5))]));
     let (mut c, effects) = j.adopt().unwrap();
     assert!(splits(&effects, 1).is_empty(), "{effects:?}");
     let effects = c.step(Input::Discovered(node, Two.discover().unwrap()), 20);
@@ -299,7 +299,7 @@ fn a_split_that_moves_twice_goes_by_way_of_the_slot_in_the_middle() {
     let state = SplitState { node: id, split: SplitId("b".into()), position: vec![5], watermark: Time(7), finished: false };
     let handed = || Report::Handed(1, vec![state.clone()]);
     // Slot 1 is to read it from there on, does not hear of it, and leaves.
-    j.book.said(SlotId(0), &handed());
+    j.journal.note_report(SlotId(0), &handed());
     j.step(Input::Slot(SlotId(0), handed()), 21, &[]);
     j.said(0, || Report::Aligned(1), &[]);
     j.step(Input::want(1), 22, &[0]);
@@ -321,7 +321,7 @@ fn a_split_that_ended_before_its_reader_heard_that_it_moves_is_not_begun_again()
     j.step(Input::Discovered(node, Two.discover().unwrap()), 1, &[0]);
     // The coordinator dies before it hears that both have ended, and slot 0 before it hears that one moves.
     for split in ["a", "b"] {
-        j.book.said(SlotId(0), &Report::SplitFinished(id, SplitId(split.into())));
+        j.journal.note_report(SlotId(0), &Report::SplitFinished(id, SplitId(split.into())));
     }
     j.step(Input::want(2), 2, &[1]);
     j.step(Input::Tick, 20, &[1]);
@@ -353,7 +353,7 @@ fn a_drain_that_one_slot_has_heard_is_completed_and_one_that_nobody_has_heard_is
 #[test]
 fn who_is_gone_and_what_is_of_another_run_is_refused() {
     let mut j = job(2);
-    j.book.released(SlotId(1));
+    j.journal.released(SlotId(1));
     assert_eq!(j.adopt().unwrap_err().to_string(), "slot 1 took part and is gone");
     let mut j = job(2);
     (j.start.manifest.epoch, j.start.manifest.injected_term) = (3, 2);
@@ -361,16 +361,10 @@ fn who_is_gone_and_what_is_of_another_run_is_refused() {
 }
 
 #[test]
-fn a_book_that_was_given_away_obeys_no_older_coordinator() {
-    let mut book = job(1).book;
-    assert!(book.obeys(1, RuleSet::ALL) && book.obeys(3, RuleSet::ALL) && !book.obeys(2, RuleSet::ALL));
-}
-
-#[test]
-fn a_book_travels() {
+fn a_journal_travels() {
     let mut j = job(1);
     j.step(Input::Want([SlotId(0), SlotId(1)].into()), 1, &[0, 1]);
-    let text = serde_json::to_string(&j.book).unwrap();
-    let back: Book = serde_json::from_str(&text).unwrap();
+    let text = serde_json::to_string(&j.journal).unwrap();
+    let back: WorkerJournal = serde_json::from_str(&text).unwrap();
     assert_eq!(serde_json::to_string(&back).unwrap(), text);
 }

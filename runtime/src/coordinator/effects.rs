@@ -10,7 +10,6 @@ use crate::key::{Assignment, SlotId};
 use crate::protocol::log::{LogEffect, Put};
 use crate::protocol::manifest::{HandleEntry, Manifest, StateFile};
 use crate::slot::{Barrier, Command, Report};
-use crate::state::EncodedRun;
 
 /// What happened.
 #[derive(Debug)]
@@ -23,8 +22,6 @@ pub enum Input {
     LogPut(Put),
     /// The answer to [`LogEffect::Get`].
     LogGot(Option<Vec<u8>>),
-    /// The answer to [`Effect::Upload`]: the file is durable (none if there was nothing to write).
-    Uploaded(u64, Option<StateFile>),
     /// What a source's discovery found.
     Discovered(NodeIndex, Discovered),
     /// The answer to [`Effect::Commit`].
@@ -59,8 +56,6 @@ pub enum Effect {
     Release(SlotId),
     /// The log wants something of the store.
     Log(LogEffect),
-    /// Write these entries as one state file of this epoch; answer [`Input::Uploaded`].
-    Upload(u64, Vec<(u64, EncodedRun)>),
     /// Commit these handles in this order; answer [`Input::Committed`].
     Commit(Vec<HandleEntry>),
     /// A manifest is in the log: merging and collection may look at it.

@@ -11,14 +11,13 @@ use crate::graph::{Graph, NodeIndex};
 use crate::key::{Assignment, SlotId};
 use crate::protocol::epoch::{EpochEffect, Epochs, Inject, Pace};
 use crate::protocol::log::{LogEffect, LogWriter};
-use crate::protocol::manifest::{Manifest, StateFile};
+use crate::protocol::manifest::Manifest;
 use crate::protocol::merge::Part;
 use crate::protocol::rescale::{Rescale, RescaleEffect, Sizes};
 use crate::protocol::restart::Start;
 use crate::protocol::rules::RuleSet;
 use crate::protocol::turns::Turns;
 use crate::slot::{Barrier, Command, EpochPart, Report, SplitMove};
-use crate::state::EncodedRun;
 use crate::time::Time;
 
 /// The coordinator.
@@ -39,17 +38,15 @@ pub struct Coordinator {
     /// Who takes part after each barrier that has not aligned everywhere.
     pub(super) joining: BTreeMap<u64, BTreeSet<SlotId>>,
     /// Parts of epochs that are complete in some slots only.
-    pub(super) parts: BTreeMap<u64, Parts>,
-    /// What the slots said about an epoch whose file is being written.
-    pub(super) uploading: BTreeMap<u64, BTreeMap<SlotId, Part>>,
+    pub(super) parts: BTreeMap<u64, BTreeMap<SlotId, Part>>,
     pub(super) expected: BTreeMap<u64, BTreeSet<SlotId>>,
     pub(super) ended: BTreeSet<NodeIndex>,
-    /// Sources whose splits have been dealt once.
-    pub(super) dealt: BTreeSet<NodeIndex>,
+    /// Sources whose splits have been assigned_splits once.
+    pub(super) assigned_splits: BTreeSet<NodeIndex>,
     /// Sources that nobody has looked through since this coordinator began, and that may have more splits than the manifest knows.
-    pub(super) unseen: BTreeSet<NodeIndex>,
+    pub(super) undiscovered: BTreeSet<NodeIndex>,
     /// Slots that hold event time until they hear which splits of a source are theirs, where others have heard it from a coordinator before.
-    pub(super) untold: BTreeMap<NodeIndex, BTreeSet<SlotId>>,
+    pub(super) awaiting_splits: BTreeMap<NodeIndex, BTreeSet<SlotId>>,
     /// Manifests put so far: part of each entry's unique name.
     pub(super) puts: u64,
     /// What a source could not read.
@@ -58,14 +55,6 @@ pub struct Coordinator {
     pub(super) draining: bool,
     pub(super) stopped: bool,
     pub(super) rules: RuleSet,
-}
-
-/// What the slots have said of an epoch.
-#[derive(Debug, Default)]
-pub(super) struct Parts {
-    /// Entries that no file holds yet, by table id.
-    runs: BTreeMap<SlotId, Vec<(u64, EncodedRun)>>,
-    said: BTreeMap<SlotId, Part>,
 }
 
 impl Coordinator {
@@ -87,12 +76,11 @@ impl Coordinator {
             members,
             joining: BTreeMap::new(),
             parts: BTreeMap::new(),
-            uploading: BTreeMap::new(),
             expected: BTreeMap::new(),
             ended: BTreeSet::new(),
-            dealt: BTreeSet::new(),
-            untold: BTreeMap::new(),
-            unseen: BTreeSet::new(),
+            assigned_splits: BTreeSet::new(),
+            awaiting_splits: BTreeMap::new(),
+            undiscovered: BTreeSet::new(),
             puts: 0,
             poison: None,
             draining: false,
@@ -116,8 +104,8 @@ impl Coordinator {
         let owed = self.epochs.start();
         self.epoch_effects(owed, &mut out)?;
         // A split that the manifest does not know would come to slots that have gone ahead with the others (I6).
-        let unseen = self.graph.sources().filter(|(_, n, _)| !self.splits.all_known(n.id.0)).map(|(i, ..)| i);
-        self.unseen = unseen.filter(|_| self.rules.discovery_first()).collect();
+        let undiscovered = self.graph.sources().filter(|(_, n, _)| !self.splits.all_known(n.id.0)).map(|(i, ..)| i);
+        self.undiscovered = undiscovered.filter(|_| self.rules.discovery_first()).collect();
         self.give_splits(&mut out);
         Ok(out)
     }
@@ -240,11 +228,10 @@ impl Coordinator {
                 let effect = self.log.got(bytes.as_deref())?;
                 self.log_effect(effect, out)
             }
-            Input::Uploaded(epoch, file) => self.uploaded(epoch, file, out),
             Input::Discovered(node, found) => {
                 let entry = self.splits.discovered(&self.graph, node, &found);
                 self.epochs.discovered(self.graph.id(node).0, entry);
-                self.unseen.remove(&node);
+                self.undiscovered.remove(&node);
                 self.tell_rest(node, out);
                 self.give_splits(out);
                 Ok(())
@@ -309,7 +296,7 @@ impl Coordinator {
                 }
                 Ok(())
             }
-            Report::Sealed(epoch, part) => self.sealed(epoch, slot, *part, out),
+            Report::Sealed(epoch, part) => self.sealed(epoch, slot, &part, out),
             Report::SplitFinished(node, split) => {
                 self.splits.finished(node, &split);
                 Ok(())
@@ -336,40 +323,23 @@ impl Coordinator {
         }
     }
 
-    /// A slot's part of an epoch, with the entries that are not in a file yet.
-    fn sealed(&mut self, epoch: u64, slot: SlotId, mut part: EpochPart, out: &mut Vec<Effect>) -> Result<()> {
-        self.parts.entry(epoch).or_default().runs.insert(slot, std::mem::take(&mut part.runs));
-        self.part(epoch, slot, part_of(&part), out)
+    /// A slot's part of an epoch. Its entries are in state files: the worker that has the slot has seen to that (I5).
+    fn sealed(&mut self, epoch: u64, slot: SlotId, part: &EpochPart, out: &mut Vec<Effect>) -> Result<()> {
+        if part.runs.iter().any(|(_, run)| !run.is_empty()) && self.rules.upload_before_publish() {
+            return Err(Error::broken("I5", format!("slot {} reports epoch {epoch} before its entries are in a file", slot.0)));
+        }
+        self.part(epoch, slot, part_of(part), out)
     }
 
-    /// When every slot has said its part of an epoch, the entries become one file.
+    /// When every slot has reported its part of an epoch, the parts go into its manifest together.
     pub(super) fn part(&mut self, epoch: u64, slot: SlotId, part: Part, out: &mut Vec<Effect>) -> Result<()> {
         let parts = self.parts.entry(epoch).or_default();
-        parts.said.insert(slot, part);
-        if self.expected.get(&epoch).is_none_or(|e| !e.iter().all(|s| parts.said.contains_key(s))) {
+        parts.insert(slot, part);
+        if self.expected.get(&epoch).is_none_or(|e| !e.iter().all(|s| parts.contains_key(s))) {
             return Ok(());
         }
         self.expected.remove(&epoch);
-        let Parts { runs: each, said } = self.parts.remove(&epoch).unwrap_or_default();
-        self.uploading.insert(epoch, said);
-        let mut runs: Vec<(u64, EncodedRun)> = Vec::new();
-        for (table, mut run) in each.into_values().flatten().filter(|(_, r)| !r.is_empty()) {
-            match runs.iter_mut().find(|(t, _)| *t == table) {
-                Some((_, all)) => all.append(&mut run),
-                None => runs.push((table, run)),
-            }
-        }
-        if runs.is_empty() || !self.rules.upload_before_publish() {
-            return self.uploaded(epoch, None, out);
-        }
-        out.push(Effect::Upload(epoch, runs));
-        Ok(())
-    }
-
-    fn uploaded(&mut self, epoch: u64, file: Option<StateFile>, out: &mut Vec<Effect>) -> Result<()> {
-        let mut file = file;
-        for (slot, mut part) in self.uploading.remove(&epoch).unwrap_or_default() {
-            part.files.extend(file.take());
+        for (slot, part) in self.parts.remove(&epoch).unwrap_or_default() {
             let effects = self.epochs.uploaded(epoch, slot, part, &mut self.turns)?;
             self.epoch_effects(effects, out)?;
         }
@@ -447,9 +417,9 @@ impl Coordinator {
     /// A barrier, with what changes at it: members, and the readers of splits.
     fn inject(&mut self, inject: Inject, out: &mut Vec<Effect>) {
         let Inject { epoch, members, next_members, ends, last } = inject;
-        // Before splits are dealt: one that ends here moves nowhere.
+        // Before splits are assigned_splits: one that ends here moves nowhere.
         self.splits.end(&ends);
-        self.unseen.retain(|n| !ends.contains(&self.graph.id(*n)));
+        self.undiscovered.retain(|n| !ends.contains(&self.graph.id(*n)));
         let moves: Vec<SplitMove> = match &next_members {
             Some(next) => self.splits.deal(&self.graph, &next.iter().copied().collect()),
             None => Vec::new(),
@@ -461,7 +431,7 @@ impl Coordinator {
                 let table = self.turns.table().clone();
                 let new = NewSlot { id: *id, epoch: epoch + 1, members: next.clone(), table, joins_at: barrier.clone() };
                 out.push(Effect::Start(new));
-                out.extend(self.dealt.iter().map(|node| Effect::Send(*id, Command::Splits(*node, Vec::new()))));
+                out.extend(self.assigned_splits.iter().map(|node| Effect::Send(*id, Command::Splits(*node, Vec::new()))));
                 out.extend(self.ended.iter().map(|node| Effect::Send(*id, Command::EndOfSource(*node))));
             }
             self.joining.insert(epoch, next.into_iter().collect());
@@ -477,11 +447,11 @@ impl Coordinator {
         // Not to a slot that is about to leave: it would read them when nobody listens any more.
         let stays = |m: &&SlotId| self.joining.values().all(|next| next.contains(m));
         let readers: BTreeSet<SlotId> = self.members.iter().filter(stays).copied().collect();
-        let held: Vec<u64> = self.untold.keys().chain(&self.unseen).map(|node| self.graph.id(*node).0).collect();
+        let held: Vec<u64> = self.awaiting_splits.keys().chain(&self.undiscovered).map(|node| self.graph.id(*node).0).collect();
         let mut given = self.splits.give(&self.graph, &readers, |id| !held.contains(&id));
         // The first time, a slot that gets none hears of it too: until it has heard, its watermark stands (I6).
         for node in self.splits.known() {
-            if !self.unseen.contains(&node) && self.dealt.insert(node) {
+            if !self.undiscovered.contains(&node) && self.assigned_splits.insert(node) {
                 let without = self.started.iter().filter(|m| !given.iter().any(|(s, n, _)| s == *m && *n == node));
                 let none: Vec<_> = without.map(|m| (*m, node, Vec::new())).collect();
                 given.extend(none);

@@ -5,8 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::diary::Expected;
-use super::history::History;
+use super::journal::Expected;
+use super::run_journal::RunJournal;
 use crate::env::{Discovered, Position, SplitId};
 use crate::graph::{Graph, NodeId, NodeIndex};
 use crate::key::SlotId;
@@ -62,20 +62,20 @@ impl Splits {
 
     /// Who reads what, as the slots have it. What comes out is to be given to its reader, after the barrier of that epoch and before the next:
     /// a split that its old reader has given up, and that its new one has not got.
-    pub(super) fn adopt(&mut self, graph: &Graph, history: &History<'_>, rules: RuleSet) -> Vec<(u64, Given)> {
+    pub(super) fn adopt(&mut self, graph: &Graph, run_journal: &RunJournal<'_>, rules: RuleSet) -> Vec<(u64, Given)> {
         let unread = || Split { reader: None, next: None, position: Vec::new(), watermark: Time::MIN, finished: false };
-        for (slot, diary) in &history.diaries {
-            for key in diary.reads.iter().filter(|_| rules.adopts_readers()) {
+        for (slot, journal) in &run_journal.journals {
+            for key in journal.reads.iter().filter(|_| rules.adopts_readers()) {
                 self.splits.entry(key.clone()).or_insert_with(unread).reader = Some(*slot);
             }
-            for (_, key) in &diary.finished {
+            for (_, key) in &journal.finished {
                 let split = self.splits.entry(key.clone()).or_insert_with(unread);
                 // Where a barrier that the slot has not heard moves it, the slot says so when it hears it: nobody begins it again (I2).
                 (split.finished, split.reader) = (true, Some(*slot));
             }
         }
-        let heard = history.diaries.iter().flat_map(|(s, d)| d.expects.iter().map(|e| (*s, e.clone())));
-        let unheard = history.unheard.iter().flat_map(|(s, b)| Expected::of(b, *s).map(|e| (*s, e)));
+        let heard = run_journal.journals.iter().flat_map(|(s, d)| d.expects.iter().map(|e| (*s, e.clone())));
+        let unheard = run_journal.unheard.iter().flat_map(|(s, b)| Expected::of(b, *s).map(|e| (*s, e)));
         let mut given = Vec::new();
         let mut expected: Vec<(SlotId, Expected)> = heard.chain(unheard).collect();
         // One that moves twice goes by way of the slot in the middle, which alone can say where it stops (I2).
@@ -88,7 +88,8 @@ impl Splits {
                 continue;
             }
             let same = |(e, s): &&(u64, crate::slot::SplitState)| *e == epoch && (s.node.0, &s.split) == (key.0, &key.1);
-            let handed = history.diaries.values().find_map(|d| d.handed.iter().find(same)).filter(|_| rules.split_handed_over());
+            let handed =
+                run_journal.journals.values().find_map(|d| d.handed.iter().find(same)).filter(|_| rules.split_handed_over());
             // Where nobody knows any more where the old reader stopped, the last manifest does.
             let state = SplitState {
                 node: NodeId(key.0),

@@ -22,17 +22,21 @@
 //!
 //! [`rules`] lists every rule that upholds them, each with a switch that exists only in mutants; [`cut`] is what one slot does in
 //! a cut-over. The rest is the coordinator's: [`turns`] (barrier or cut), [`epoch`] and [`merge`] (from barrier to manifest to commit), [`plan`] and
-//! [`rescale`], the log ([`manifest`], [`entry`], [`log`]), [`restart`] and [`gc`].
+//! [`rescale`], the log ([`manifest`], [`entry`], [`log`], [`claim`]), [`restart`], the storage ([`state_file`], [`maintenance`], [`gc`], [`named`]).
 
+pub mod claim;
 pub mod cut;
 pub mod entry;
 pub mod epoch;
 pub mod gc;
 pub mod log;
+pub mod maintenance;
 pub mod manifest;
 pub mod merge;
+pub mod named;
 pub mod plan;
 pub mod rescale;
 pub mod restart;
 pub mod rules;
+pub mod state_file;
 pub mod turns;

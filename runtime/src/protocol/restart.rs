@@ -9,7 +9,7 @@ use super::log::Tail;
 use super::manifest::{HandleEntry, Manifest};
 use crate::error::{Error, Kind, Result};
 use crate::graph::{NodeId, NodeShape};
-use crate::key::{Assignment, SlotId};
+use crate::key::{Assignment, KeySpace, SlotId};
 use crate::state::StateDesc;
 
 /// What the states of manifest and job have to do with each other. Each is named `node.state`.
@@ -82,6 +82,26 @@ pub struct Job {
     pub may_drop: BTreeSet<String>,
 }
 
+impl Job {
+    /// A job with this graph, for these slots: its fresh table spreads the key groups over them, with as few moves as if they had come one by one.
+    #[must_use]
+    pub fn new(graph: Vec<NodeShape>, keys: KeySpace, slots: BTreeSet<SlotId>) -> Self {
+        let mut fresh = Assignment::even(keys, u16::try_from(slots.len()).unwrap_or(u16::MAX));
+        let version = fresh.version;
+        replan(&mut fresh, &slots);
+        // Nothing has been written by another table.
+        fresh.version = version;
+        Self { fingerprint: 0, graph, fresh, slots, may_drop: BTreeSet::new() }
+    }
+
+    /// The same, where these states (`node.state`) may be lost.
+    #[must_use]
+    pub fn may_drop(mut self, states: impl IntoIterator<Item = String>) -> Self {
+        self.may_drop.extend(states);
+        self
+    }
+}
+
 /// Plans the start from the end of the log.
 ///
 /// # Errors
@@ -151,7 +171,6 @@ pub fn replan(table: &mut Assignment, slots: &BTreeSet<SlotId>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::key::KeySpace;
 
     fn node(id: u64, name: &str, states: &[(&str, u32)]) -> NodeShape {
         let states = states.iter().map(|(n, v)| StateDesc { version: *v, ..StateDesc::of::<u64, u64>(n) }).collect();

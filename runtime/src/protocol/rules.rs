@@ -228,6 +228,27 @@ rules! {
     drain_in_manifest => "I15: the job is over and a later start reads on";
     /// A coordinator that takes slots over goes on with the drain that they have heard of.
     successor_drains => "I12, I15: it waits for rows that nobody reads";
+    // The life of a job: membership, beginning, leaving, retry.
+    /// A process whose name a newer one has taken never gets it back.
+    replaced_for_good => "I12: two processes take one name from each other for ever, and each time the run ends";
+    /// A manager that was not stepped for long lets silence begin anew.
+    excuses_silence => "a manager that slept takes all workers for lost, and the run ends for nothing";
+    /// A manager without a run looks for newer terms.
+    looks_for_newer_term => "I12: workers that have heard of a newer term never come to it, and it waits for them for ever";
+    /// A first run begins when each worker that is there has said what it remembers.
+    journal_first => "I12: a run begins over slots that were to be taken over";
+    /// A report that comes between a journal and its adoption is noted in it.
+    reports_into_journal => "I12: an epoch waits for a part that was said";
+    /// A stop that was accepted holds when the run ends before it is done.
+    stop_is_kept => "a job that was told to stop begins again";
+    /// Each run that begins hears of a drain that is wished.
+    drain_is_renewed => "a drain that was accepted is forgotten";
+    /// A run that fails for something that is away is begun again after a rest.
+    rests_and_retries => "the job fails for a store that was away for a moment";
+    /// The slots of a worker that leaves are not among the target's.
+    leaver_is_no_target => "I12: it keeps what it has, and never goes";
+    /// A worker that leaves is released only when the coordinator has been asked for slots without its own.
+    struck_out_first => "I12: a slot that is about to join is waited for when its worker has gone";
     // The manifest log.
     /// A coordinator claims a Term before it publishes anything.
     term_first => "I10: two coordinators publish in turns";

@@ -17,6 +17,7 @@
 //! | `moving`, `giving`, `taking` | the three roles in a cut-over |
 
 mod build;
+mod config;
 mod epoch;
 mod event;
 mod flow;
@@ -43,6 +44,7 @@ use crate::graph::{Graph, NodeId, NodeIndex, Path};
 use crate::key::{Assignment, GroupSet, SlotId};
 use crate::time::Time;
 
+pub use config::{SlotConfig, SlotSeat};
 pub use event::{Barrier, Bulk, Command, EpochPart, Event, Outbox, Report, SplitMove, SplitState, Status};
 pub use keep::Kept;
 use moving::Moving;
@@ -58,33 +60,6 @@ const SWEEP_SHARE: usize = 64;
 const SWEEP_AT_WORK: usize = 2048;
 /// At rest there is time.
 const SWEEP_AT_REST: usize = 16384;
-
-/// What a slot begins with.
-#[derive(Debug)]
-pub struct SlotConfig {
-    /// Its number.
-    pub id: SlotId,
-    /// The coordinator's term: part of every staged name.
-    pub term: u64,
-    /// The job.
-    pub graph: Arc<Graph>,
-    /// Who owns what.
-    pub assignment: Assignment,
-    /// All slots that take part, this one included.
-    pub members: Vec<SlotId>,
-    /// The epoch that begins now.
-    pub epoch: u64,
-    /// Rows that may be under way on each channel.
-    pub window: u32,
-    /// Higher than every output segment in the manifest.
-    pub segment: u64,
-    /// The barrier at which it joins a running job: splits that move to it are announced there, and hold its watermark.
-    pub joins_at: Option<Arc<Barrier>>,
-    /// Wakes whoever runs this slot.
-    pub waker: Waker,
-    /// Sizes of its pieces of work.
-    pub tuning: Tuning,
-}
 
 /// One engine thread's share of a job.
 pub struct Slot {

@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use watershed_runtime::coordinator::Book;
+use watershed_runtime::coordinator::WorkerJournal;
 use watershed_runtime::error::{Error, Kind, Result};
 use watershed_runtime::key::SlotId;
 use watershed_runtime::slot::{Event, Report};
@@ -15,7 +15,7 @@ use watershed_runtime::state::StateDesc;
 use watershed_wire::frame::{Era, Lane};
 use watershed_wire::v1::{Item, RefusalReason, Refused};
 
-use super::orders::{Begin, Member, Order, book_item, era_of, leaving_item, report_item};
+use super::orders::{Begin, Member, Order, era_of, journal_item, leaving_item, report_item};
 use super::uploads::Uploads;
 use super::watch::WorkerWatch;
 use crate::crew::Threads;
@@ -78,7 +78,7 @@ pub(super) struct AtWork {
     pub(super) era: Era,
     pub(super) descs: Arc<Vec<(u64, StateDesc)>>,
     /// What the next coordinator must know of the present run.
-    pub(super) book: Option<Arc<Mutex<Book>>>,
+    pub(super) journal: Option<Arc<Mutex<WorkerJournal>>>,
     pub(super) watch: WorkerWatch,
     /// It was told to end.
     pub(super) leaving: bool,
@@ -123,7 +123,7 @@ impl AtWork {
 
     /// It was told to end.
     fn leave(&mut self) -> Result<Option<End>> {
-        if self.book.is_none() {
+        if self.journal.is_none() {
             (self.tells)("ends at once: it takes part in nothing");
             return Ok(Some(End::Left));
         }
@@ -156,17 +156,17 @@ impl AtWork {
             _ if era != self.era => {}
             Order::Command(slot, command) => {
                 let graph = self.crew.graph.clone();
-                self.note(|book| book.told(&graph, slot, &command));
+                self.note(|journal| journal.told(&graph, slot, &command));
                 self.crew.command(slot, command)?;
             }
             Order::Start(start) => {
                 let new = start.slot()?;
-                self.note(|book| book.joined(&new));
+                self.note(|journal| journal.joined(&new));
                 self.crew.start(era.term, new)?;
             }
             Order::Release(slot) => {
                 self.crew.release(slot)?;
-                self.note(|book| book.released(slot));
+                self.note(|journal| journal.released(slot));
             }
             Order::Crew(crew) => self.meet(&crew),
         }
@@ -187,18 +187,18 @@ impl AtWork {
         let uploads = Uploads::new(store.clone(), table.space().bits, era.term, self.descs.clone(), self.watch.uploaded())?;
         let room: Vec<SlotId> = crew.iter().filter(|m| m.worker == self.number).flat_map(|m| m.slots.clone()).collect();
         let mine: Vec<SlotId> = room.iter().copied().filter(|s| manifest.members.contains(s)).collect();
-        let mut book = Book::new(run, room.into_iter().collect());
-        mine.iter().for_each(|slot| book.begun(*slot, &table, &manifest.members));
-        let book = Arc::new(Mutex::new(book));
-        self.book = Some(book.clone());
+        let mut journal = WorkerJournal::new(run, room.into_iter().collect());
+        mine.iter().for_each(|slot| journal.begun(*slot, &table, &manifest.members));
+        let journal = Arc::new(Mutex::new(journal));
+        self.journal = Some(journal.clone());
         let speaker = self.speaker.clone();
         self.crew.sender = HostSender::new(move |event| {
             let HostEvent::Slot(slot, report) = event else { return false };
-            let (speaker, book) = (speaker.clone(), book.clone());
+            let (speaker, journal) = (speaker.clone(), journal.clone());
             uploads.pass(slot, report, move |slot, report| {
-                // Noted and said in one step: a coordinator that is given the book hears everything that is not in it.
-                let mut book = book.lock().unwrap_or_else(PoisonError::into_inner);
-                book.said(slot, &report);
+                // Noted and said in one step: a coordinator that is given the journal hears everything that is not in it.
+                let mut journal = journal.lock().unwrap_or_else(PoisonError::into_inner);
+                journal.said(slot, &report);
                 say(&speaker, era, slot, &report);
             });
             true
@@ -210,19 +210,19 @@ impl AtWork {
         Ok(())
     }
 
-    fn note(&self, note: impl FnOnce(&mut Book)) {
-        if let Some(book) = &self.book {
-            note(&mut book.lock().unwrap_or_else(PoisonError::into_inner));
+    fn note(&self, note: impl FnOnce(&mut WorkerJournal)) {
+        if let Some(journal) = &self.journal {
+            note(&mut journal.lock().unwrap_or_else(PoisonError::into_inner));
         }
     }
 
-    /// The first words in a session. What slots have said before it was said to a coordinator that is gone, and is in the book.
+    /// The first words in a session. What slots have said before it was said to a coordinator that is gone, and is in the journal.
     fn introduce(&self) -> Result<Option<End>> {
-        match &self.book {
-            None => self.speaker.send(book_item(self.era, None)?),
-            Some(book) => {
-                let book = book.lock().unwrap_or_else(PoisonError::into_inner);
-                self.speaker.send(book_item(self.era, Some(&*book))?);
+        match &self.journal {
+            None => self.speaker.send(journal_item(self.era, None)?),
+            Some(journal) => {
+                let journal = journal.lock().unwrap_or_else(PoisonError::into_inner);
+                self.speaker.send(journal_item(self.era, Some(&*journal))?);
             }
         }
         if self.leaving {

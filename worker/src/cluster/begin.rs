@@ -1,12 +1,12 @@
 //! How a run begins: the one that an earlier coordinator has left is taken over as it runs, or a new one goes back to the last manifest.
 //!
-//! Each worker's first word in a session is what it remembers of the run it is in. From these books and the end of the log the coordinator
+//! Each worker's first word in a session is what it remembers of the run it is in. From these journals and the end of the log the coordinator
 //! goes on where the last one stopped, and no slot stops. Where that cannot be (a slot is gone, words contradict each other) a new run begins,
 //! which is always right. Both claim the next term first, so an older coordinator can write nothing any more (I10).
 
 use std::collections::BTreeSet;
 
-use watershed_runtime::coordinator::{Book, Coordinator, Effect, Run};
+use watershed_runtime::coordinator::{Coordinator, Effect, Run, WorkerJournal};
 use watershed_runtime::error::{Kind, Result};
 use watershed_runtime::key::SlotId;
 use watershed_runtime::protocol::rules::RuleSet;
@@ -35,11 +35,11 @@ impl Office {
             self.look_for_a_newer_term();
             return Ok(None);
         }
-        if self.books.values().any(Option::is_some) {
+        if self.journals.values().any(Option::is_some) {
             let claimed = self.claim()?;
             // Only now, since a storage that is away may be there next time. The names stay: who has said what it remembers need not say it again.
-            let books: Vec<Book> = self.books.values_mut().filter_map(Option::take).collect();
-            match self.adopt(&books, claimed) {
+            let journals: Vec<WorkerJournal> = self.journals.values_mut().filter_map(Option::take).collect();
+            match self.adopt(&journals, claimed) {
                 Err(e) if e.kind() == Kind::Unavailable => {
                     let why = watershed_runtime::error::explain(&e);
                     (self.job.tells)(&format!("the running slots cannot be taken over: {why}"));
@@ -85,21 +85,21 @@ impl Office {
             return !self.roster.present().is_empty();
         }
         let crew = self.roster.present();
-        if crew.is_empty() || !crew.iter().all(|m| self.books.contains_key(&m.worker)) {
+        if crew.is_empty() || !crew.iter().all(|m| self.journals.contains_key(&m.worker)) {
             return false;
         }
         self.roster.slots_of(self.wanted).is_ok() || self.ran_before && now() - self.began > GATHER_MICROS
     }
 
     /// Goes on with the slots as they run. [`Kind::Unavailable`] if that cannot be: then nothing has been said to anybody.
-    fn adopt(&mut self, books: &[Book], claimed: (String, TakenOver)) -> Result<Option<Outcome>> {
+    fn adopt(&mut self, journals: &[WorkerJournal], claimed: (String, TakenOver)) -> Result<Option<Outcome>> {
         let (uid, TakenOver { start, log, restored: _, descs }) = claimed;
         let graph = self.job.claim.graph.clone();
         let (coordinator, first) =
-            Coordinator::adopt(graph, log, &start, books, &uid, pace(self.job.epoch), clock(), RuleSet::ALL)?;
-        let newest = books.iter().map(|b| b.run).max_by_key(|r| r.term);
+            Coordinator::adopt(graph, log, &start, journals, &uid, pace(self.job.epoch), clock(), RuleSet::ALL)?;
+        let newest = journals.iter().map(|b| b.run).max_by_key(|r| r.term);
         let run = newest.unwrap_or_else(|| Run { term: coordinator.run(), epoch: 0 });
-        let slots: BTreeSet<SlotId> = books.iter().filter(|b| b.run == run).flat_map(|b| b.room.iter().copied()).collect();
+        let slots: BTreeSet<SlotId> = journals.iter().filter(|b| b.run == run).flat_map(|b| b.room.iter().copied()).collect();
         // Also one whose connection has just dropped: it has its slots, and must not begin anew.
         let told: BTreeSet<u32> =
             self.roster.all().filter(|m| m.slots.iter().all(|s| slots.contains(s))).map(|m| m.worker).collect();

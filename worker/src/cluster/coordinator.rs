@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
-use watershed_runtime::coordinator::{Book, Coordinator, Input, Run};
+use watershed_runtime::coordinator::{Coordinator, Input, Run, WorkerJournal};
 use watershed_runtime::error::{Error, Kind, Result};
 use watershed_runtime::key::{Assignment, KeySpace, SlotId};
 use watershed_wire::frame::Era;
@@ -68,7 +68,7 @@ impl CoordinatorJob {
             runs: 0,
             lost: 0,
             stopping: false,
-            books: BTreeMap::new(),
+            journals: BTreeMap::new(),
             term: tail.term,
             ran_before: tail.last.is_some(),
             began: now(),
@@ -142,7 +142,7 @@ pub(super) struct Office {
     /// The job is being stopped. If its run ends before that is done, the last manifest is the snapshot: there is nothing to begin again for.
     pub(super) stopping: bool,
     /// What workers remember of the run that an earlier coordinator has left. Until this one has begun.
-    pub(super) books: BTreeMap<u32, Option<Book>>,
+    pub(super) journals: BTreeMap<u32, Option<WorkerJournal>>,
     /// The newest term in the log.
     pub(super) term: u64,
     /// Whether the log had a manifest when this process began.
@@ -236,20 +236,20 @@ impl Office {
                     Word::Report(era, slot, report) if self.running.as_ref().is_some_and(|r| r.era == era) => {
                         return self.step(Input::Slot(slot, report));
                     }
-                    Word::Book(book) if self.runs == 0 => {
-                        self.books.insert(worker, book.map(|b| *b));
+                    Word::WorkerJournal(journal) if self.runs == 0 => {
+                        self.journals.insert(worker, journal.map(|b| *b));
                     }
                     Word::Leaving => self.leaves(worker),
-                    // It came after the book and is not in it: whoever takes the slots over must know it.
+                    // It came after the journal and is not in it: whoever takes the slots over must know it.
                     Word::Report(era, slot, report) if self.runs == 0 => {
-                        if let Some(Some(book)) = self.books.get_mut(&worker)
-                            && book.run.term == era.term
+                        if let Some(Some(journal)) = self.journals.get_mut(&worker)
+                            && journal.run.term == era.term
                         {
-                            book.said(slot, &report);
+                            journal.said(slot, &report);
                         }
                     }
                     // Of a run that is over, or of a worker that is a newcomer here.
-                    Word::Report(..) | Word::Book(_) => {}
+                    Word::Report(..) | Word::WorkerJournal(_) => {}
                 }
             }
             Told::Load(worker, load) => {
@@ -359,7 +359,7 @@ impl Office {
     /// A worker is gone. A run in which it took part is over; one in which it had nothing goes on.
     fn lose(&mut self, worker: u32, why: String) {
         self.loads.forget(worker);
-        self.books.remove(&worker);
+        self.journals.remove(&worker);
         let each = self.roster.each();
         let Some(running) = &mut self.running else { return };
         running.told.remove(&worker);

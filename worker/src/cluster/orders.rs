@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use watershed_runtime::coordinator::{Book, NewSlot, Run};
+use watershed_runtime::coordinator::{NewSlot, Run, WorkerJournal};
 use watershed_runtime::error::{Error, Kind, Result};
 use watershed_runtime::key::SlotId;
 use watershed_runtime::protocol::manifest::{Manifest, Table};
@@ -123,8 +123,8 @@ pub(super) fn report_item(era: Era, slot: SlotId, report: &Report) -> Result<Ite
 }
 
 /// What a worker remembers of the run that it is in, as an item; none if it is in none.
-pub(super) fn book_item(era: Era, book: Option<&Book>) -> Result<Item> {
-    pack(BOOK, None, era, &json(&book)?)
+pub(super) fn journal_item(era: Era, journal: Option<&WorkerJournal>) -> Result<Item> {
+    pack(BOOK, None, era, &json(&journal)?)
 }
 
 /// That a worker is to leave, as an item.
@@ -138,7 +138,7 @@ pub(super) enum Word {
     /// A slot's report, and the era in which it was said.
     Report(Era, SlotId, Report),
     /// The first word of a session.
-    Book(Option<Box<Book>>),
+    WorkerJournal(Option<Box<WorkerJournal>>),
     /// It has been told to end, and does when others have what it has.
     Leaving,
 }
@@ -147,7 +147,7 @@ impl Word {
     pub(super) fn of(item: &Item) -> Result<Self> {
         match item.kind {
             REPORT => Ok(Self::Report(era_of(item), slot_of(item)?, unpack(item)?)),
-            BOOK => Ok(Self::Book(of_json(&unpack::<Vec<u8>>(item)?)?)),
+            BOOK => Ok(Self::WorkerJournal(of_json(&unpack::<Vec<u8>>(item)?)?)),
             LEAVING => Ok(Self::Leaving),
             kind => Err(wrong(format!("a report of kind {kind}"))),
         }

@@ -1,6 +1,6 @@
 //! Two slots, the coordinators that come and go over them, a log and a sink: the world of [`super::adopt`].
 //!
-//! The coordinators are the production's own, books and log included; the slots are dolls that hear words in order, align when all who take
+//! The coordinators are the production's own, journals and log included; the slots are dolls that hear words in order, align when all who take
 //! part have a barrier, and end a cut when all have heard it. Each slot has a worker of its own, which may be let go.
 //!
 //! Laws: barrier and cut never overlap (I9), each slot hears each word once and in its order (I4), a manifest carries the table that its barrier
@@ -10,7 +10,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use watershed_runtime::coordinator::{Book, Coordinator, Effect, Input, NewSlot, Run};
+use watershed_runtime::coordinator::{Coordinator, Effect, Input, NewSlot, Run, WorkerJournal};
 use watershed_runtime::env::SinkHandle;
 use watershed_runtime::graph::Graph;
 use watershed_runtime::key::{Assignment, KeySpace, SlotId, digest};
@@ -91,7 +91,7 @@ pub struct World {
     setting: Setting,
     coordinator: Option<Coordinator>,
     /// Of each worker; none: it has been let go.
-    books: [Option<Book>; 2],
+    journals: [Option<WorkerJournal>; 2],
     words: [VecDeque<Word>; 2],
     reports: [VecDeque<Report>; 2],
     dolls: [Option<Doll>; 2],
@@ -131,10 +131,10 @@ impl World {
         let mut store = BTreeMap::new();
         let log = claim(&mut store, set);
         let there = first(setting.there);
-        let book = |i: u16| {
-            let mut book = Book::new(Run { term: 1, epoch: 0 }, BTreeSet::from([SlotId(i)]));
-            book.begun(SlotId(i), &start.table, &there);
-            (i < setting.there).then_some(book)
+        let journal = |i: u16| {
+            let mut journal = WorkerJournal::new(Run { term: 1, epoch: 0 }, BTreeSet::from([SlotId(i)]));
+            journal.begun(SlotId(i), &start.table, &there);
+            (i < setting.there).then_some(journal)
         };
         let mut coordinator = Coordinator::new(Arc::default(), log, &start, "c1", pace(), 0, set);
         let effects = coordinator.begin().unwrap_or_default();
@@ -142,7 +142,7 @@ impl World {
             set,
             setting: setting.clone(),
             coordinator: Some(coordinator),
-            books: [book(0), book(1)],
+            journals: [journal(0), journal(1)],
             words: Default::default(),
             reports: Default::default(),
             dolls: [0, 1].map(|i| (i < setting.there).then(Doll::default)),
@@ -179,8 +179,8 @@ impl World {
     /// Whoever is wanted is there before a coordinator hears of the wish.
     fn workers_come(&mut self) {
         for i in 0..self.wanted() {
-            let book = || Book::new(Run { term: 1, epoch: 0 }, BTreeSet::from([SlotId(i)]));
-            self.books[usize::from(i)].get_or_insert_with(book);
+            let journal = || WorkerJournal::new(Run { term: 1, epoch: 0 }, BTreeSet::from([SlotId(i)]));
+            self.journals[usize::from(i)].get_or_insert_with(journal);
         }
     }
 
@@ -211,38 +211,38 @@ impl World {
 
     fn say(&mut self, slot: SlotId, word: Word) {
         let i = usize::from(slot.0);
-        if self.books[i].is_none() {
+        if self.journals[i].is_none() {
             return self.breaks(format!("I8: slot {i} is spoken to, but its worker was let go"));
         }
         self.words[i].push_back(word);
     }
 
     fn says(&mut self, i: usize, make: impl Fn() -> Report) {
-        if let Some(book) = &mut self.books[i] {
-            book.said(SlotId(i as u16), &make());
+        if let Some(journal) = &mut self.journals[i] {
+            journal.said(SlotId(i as u16), &make());
         }
         self.reports[i].push_back(make());
     }
 
     fn word(&mut self, i: usize) {
         let Some(word) = self.words[i].pop_front() else { return };
-        let Some(book) = &mut self.books[i] else { return };
+        let Some(journal) = &mut self.journals[i] else { return };
         match word {
             Word::Start(new) => {
-                book.joined(&new);
+                journal.joined(&new);
                 let doll = Doll { epoch: new.joins_at.epoch, version: new.table.version, ..Doll::default() };
                 if self.dolls[i].replace(doll).is_some() {
                     self.breaks(format!("I8: slot {i} is made, but is there already"));
                 }
             }
             Word::Release => {
-                book.released(SlotId(i as u16));
+                journal.released(SlotId(i as u16));
                 self.let_go(i);
                 self.dolls[i] = None;
                 self.reports[i].clear();
             }
             Word::Tell(command) => {
-                book.told(&Graph::default(), SlotId(i as u16), &command);
+                journal.told(&Graph::default(), SlotId(i as u16), &command);
                 match command {
                     Command::Barrier(b) => self.barrier(i, b),
                     Command::Cut(plan) => self.cut(i, plan),
@@ -349,8 +349,8 @@ impl World {
         }
         let log = claim(&mut self.store, self.set);
         let (uid, now) = (format!("c{}", log.term()), self.due * INTERVAL);
-        let books: Vec<Book> = self.books.iter().flatten().cloned().collect();
-        match Coordinator::adopt(Arc::default(), log, &start, &books, &uid, pace(), now, self.set) {
+        let journals: Vec<WorkerJournal> = self.journals.iter().flatten().cloned().collect();
+        match Coordinator::adopt(Arc::default(), log, &start, &journals, &uid, pace(), now, self.set) {
             Ok((c, effects)) => {
                 self.coordinator = Some(c);
                 self.obey(effects);
@@ -366,7 +366,7 @@ impl World {
     fn may_go(&self, i: usize) -> bool {
         let unwanted = !self.setting.wishes.is_empty() && i >= usize::from(self.wanted());
         let unneeded = || self.coordinator.as_ref().is_some_and(|c| !c.needs(|s| usize::from(s.0) == i));
-        unwanted && self.books[i].is_some() && unneeded()
+        unwanted && self.journals[i].is_some() && unneeded()
     }
 
     /// Nothing is open, and every wish is met.
@@ -411,7 +411,7 @@ impl Played for World {
             }
             Step::Go(i) => {
                 self.let_go(i);
-                (self.books[i], self.dolls[i]) = (None, None);
+                (self.journals[i], self.dolls[i]) = (None, None);
                 self.words[i].clear();
                 self.reports[i].clear();
             }

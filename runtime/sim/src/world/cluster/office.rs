@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use watershed_runtime::coordinator::{Book, Coordinator, Effect, Input, Run};
+use watershed_runtime::coordinator::{Coordinator, Effect, Input, Run, WorkerJournal};
 use watershed_runtime::error::{Error, Kind};
 use watershed_runtime::graph::Graph;
 use watershed_runtime::key::SlotId;
@@ -40,7 +40,7 @@ pub(super) enum Life {
 #[derive(Debug, Default)]
 pub(super) struct Present {
     /// What it brought with it, and what was heard of it since.
-    pub(super) book: Option<Book>,
+    pub(super) journal: Option<WorkerJournal>,
     /// It has been told of the run.
     pub(super) told: bool,
     /// The session is broken, since this step.
@@ -111,7 +111,7 @@ impl Office {
             self.lose(w, ground);
         }
         // Who comes back without its session is a newcomer to a run that goes on.
-        self.crew.insert(w, Present { book: worker.book.clone(), told: false, gone: None });
+        self.crew.insert(w, Present { journal: worker.journal.clone(), told: false, gone: None });
     }
 
     /// Who waits for workers looks now and then whether a newer term has begun: otherwise those who have heard of it would never come (I12).
@@ -129,8 +129,8 @@ impl Office {
             if self.run.term == run {
                 self.tell(Input::Slot(slot, report), workers, ground);
             }
-        } else if let Some(book) = self.crew.get_mut(&w).and_then(|p| p.book.as_mut()).filter(|b| b.run.term == run) {
-            book.said(slot, &report);
+        } else if let Some(journal) = self.crew.get_mut(&w).and_then(|p| p.journal.as_mut()).filter(|b| b.run.term == run) {
+            journal.said(slot, &report);
         }
     }
 
@@ -268,7 +268,7 @@ impl Office {
         }
         self.merging = false;
         for present in self.crew.values_mut() {
-            present.book = None;
+            present.journal = None;
             present.told = false;
         }
         self.life = Life::Gathering(0);

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use watershed_runtime::coordinator::{Book, Coordinator, Effect, Input, Run};
+use watershed_runtime::coordinator::{Coordinator, Effect, Input, Run, WorkerJournal};
 use watershed_runtime::error::{Kind, Result};
 use watershed_runtime::key::{Assignment, SlotId};
 use watershed_runtime::protocol::epoch::Pace;
@@ -179,10 +179,10 @@ impl Office {
     fn adopt(&mut self, claimed: &Claimed<'_>, bands: &Bands, ground: &mut Ground) -> Option<Vec<Effect>> {
         let Claimed { log, start, uid, pace, now } = claimed;
         let there = self.crew.values().filter(|p| p.gone.is_none());
-        let books: Vec<Book> = there.filter_map(|p| p.book.clone()).collect();
-        let run = books.iter().map(|b| b.run).max_by_key(|r| r.term)?;
+        let journals: Vec<WorkerJournal> = there.filter_map(|p| p.journal.clone()).collect();
+        let run = journals.iter().map(|b| b.run).max_by_key(|r| r.term)?;
         let band = bands.get(&run.term)?;
-        let adopted = Coordinator::adopt(band.graph.clone(), (*log).clone(), start, &books, uid, *pace, *now, ground.rules);
+        let adopted = Coordinator::adopt(band.graph.clone(), (*log).clone(), start, &journals, uid, *pace, *now, ground.rules);
         let (c, effects) = match adopted {
             Ok(taken) => taken,
             Err(e) => {
@@ -195,8 +195,8 @@ impl Office {
         self.run = run;
         self.graph = Some(band.graph.clone());
         for present in self.crew.values_mut() {
-            present.told = present.gone.is_none() && present.book.as_ref().is_some_and(|b| b.run == run);
-            present.book = None;
+            present.told = present.gone.is_none() && present.journal.as_ref().is_some_and(|b| b.run == run);
+            present.journal = None;
         }
         let (n, term) = (self.number, log.term());
         ground.trace.note(26, n, term, || format!("c{n} takes the slots of run {} over with term {term}", run.term));
@@ -228,7 +228,7 @@ impl Office {
         let what = Arc::new((begun.manifest.clone(), begun.table.clone()));
         let there: Vec<usize> = self.crew.iter().filter(|(_, p)| p.gone.is_none()).map(|(w, _)| *w).collect();
         for present in self.crew.values_mut() {
-            (present.book, present.told) = (None, false);
+            (present.journal, present.told) = (None, false);
         }
         for w in there {
             if let Some(p) = self.crew.get_mut(&w) {

@@ -1,9 +1,9 @@
-//! A worker's process: the slots it has, the book it keeps of them, the coordinator it is in session with, the files it writes.
+//! A worker's process: the slots it has, the journal it keeps of them, the coordinator it is in session with, the files it writes.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use watershed_runtime::coordinator::{Book, NewSlot, Run};
+use watershed_runtime::coordinator::{NewSlot, Run, WorkerJournal};
 use watershed_runtime::error::Result;
 use watershed_runtime::key::{Assignment, SlotId};
 use watershed_runtime::protocol::gc::object;
@@ -64,7 +64,7 @@ pub(super) struct Worker {
     /// How many processes of this number there were before.
     pub(super) life: u64,
     pub(super) alive: bool,
-    pub(super) book: Option<Book>,
+    pub(super) journal: Option<WorkerJournal>,
     /// With which office it is in session.
     pub(super) session: Option<u64>,
     /// The highest term it has heard of.
@@ -87,7 +87,7 @@ impl Worker {
             number,
             life: 0,
             alive: false,
-            book: None,
+            journal: None,
             session: None,
             term: 0,
             orders: VecDeque::new(),
@@ -132,9 +132,9 @@ impl Worker {
 
     /// Its slots end; what they keep.
     fn drop_slots(&mut self, bands: &mut Bands, ground: &mut Ground) -> BTreeMap<SlotId, Kept> {
-        let Some(book) = self.book.take() else { return BTreeMap::new() };
-        let Some(band) = bands.get_mut(&book.run.term) else { return BTreeMap::new() };
-        let kept = book.slots.keys().filter_map(|slot| Some((*slot, band.lose(*slot, ground)?.keep()?)));
+        let Some(journal) = self.journal.take() else { return BTreeMap::new() };
+        let Some(band) = bands.get_mut(&journal.run.term) else { return BTreeMap::new() };
+        let kept = journal.slots.keys().filter_map(|slot| Some((*slot, band.lose(*slot, ground)?.keep()?)));
         kept.collect()
     }
 
@@ -161,37 +161,38 @@ impl Worker {
         ground.trace.note(20, w as u64, term, || {
             format!("w{w}.{life} hears c{office} (term {term}, run {}): {}", run.term, shown(&what))
         });
-        if self.book.as_mut().is_some_and(|b| !b.obeys(term, ground.rules)) || term < self.term && ground.rules.obeys_newest() {
+        if self.journal.as_mut().is_some_and(|b| !b.obeys(term, ground.rules)) || term < self.term && ground.rules.obeys_newest()
+        {
             ground.seen.see(Cover::StrayRefused);
             return;
         }
         self.term = self.term.max(term);
-        let room = |run| Book::new(run, BTreeSet::new());
+        let room = |run| WorkerJournal::new(run, BTreeSet::new());
         if let What::Begin(begin) = &what {
             let kept = self.drop_slots(bands, ground);
             self.uploads.clear();
-            self.book = Some(room(run));
+            self.journal = Some(room(run));
             if let Err(e) = self.begin(begin, kept, bands, ground) {
                 ground.broken(|| format!("a run cannot begin: {e}"));
             }
             return;
         }
-        let Some(book) = self.book.as_mut().filter(|b| b.run == run) else { return };
+        let Some(journal) = self.journal.as_mut().filter(|b| b.run == run) else { return };
         let Some(band) = bands.get_mut(&run.term) else { return };
         match what {
             What::Begin(_) => {}
             What::Command(slot, command) => {
-                if book.slots.contains_key(&slot) {
+                if journal.slots.contains_key(&slot) {
                     // One that nobody has heard never was, and another may have its number.
                     if let Command::Barrier(b) = &command {
                         ground.barriers.entry((run.term, b.epoch)).or_insert(version);
                     }
-                    book.told(&band.graph, slot, &command);
+                    journal.told(&band.graph, slot, &command);
                     band.command(slot, command, ground);
                 }
             }
             What::Start(new) => {
-                book.joined(&new);
+                journal.joined(&new);
                 if let Err(e) = band.join(new, ground) {
                     ground.broken(|| format!("a slot cannot join: {e}"));
                 }
@@ -199,7 +200,7 @@ impl Worker {
             What::Release(slot) => {
                 ground.seen.see(Cover::ScaleIn);
                 let_go(run.term, slot, ground);
-                book.released(slot);
+                journal.released(slot);
                 let _left = band.lose(slot, ground);
             }
         }
@@ -213,13 +214,13 @@ impl Worker {
         ground: &mut Ground,
     ) -> Result<()> {
         let (manifest, table) = begin;
-        let Some(book) = &mut self.book else { return Ok(()) };
-        let Some(band) = bands.get_mut(&book.run.term) else { return Ok(()) };
+        let Some(journal) = &mut self.journal else { return Ok(()) };
+        let Some(band) = bands.get_mut(&journal.run.term) else { return Ok(()) };
         let each = ground.each;
         let mine = |s: &SlotId| usize::from(s.0) / each == self.number;
-        book.room = (self.number * each..(self.number + 1) * each).map(|s| SlotId(s as u16)).collect();
+        journal.room = (self.number * each..(self.number + 1) * each).map(|s| SlotId(s as u16)).collect();
         for slot in manifest.members.iter().copied().filter(mine) {
-            book.begun(slot, table, &manifest.members);
+            journal.begun(slot, table, &manifest.members);
             band.begin(slot, kept.remove(&slot), manifest, table, ground)?;
         }
         Ok(())
@@ -266,14 +267,14 @@ impl Worker {
         }
     }
 
-    /// A report goes into the book and to the coordinator.
+    /// A report goes into the journal and to the coordinator.
     fn pass(&mut self, run: u64, slot: SlotId, report: Report, bands: &mut Bands, ground: &mut Ground) {
         let (w, life) = (self.number, self.life);
         ground
             .trace
             .note(21, w as u64, u64::from(slot.0), || format!("w{w}.{life} passes on of slot {}: {}", slot.0, said(&report)));
-        if let Some(book) = self.book.as_mut().filter(|b| b.run.term == run) {
-            book.said(slot, &report);
+        if let Some(journal) = self.journal.as_mut().filter(|b| b.run.term == run) {
+            journal.said(slot, &report);
         }
         if let Some(band) = bands.get_mut(&run) {
             band.heard(slot, &report, ground);

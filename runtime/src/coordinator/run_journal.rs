@@ -1,6 +1,6 @@
-//! What happened in a run since its last manifest, put together from the diaries of its slots.
+//! What happened in a run since its last manifest, put together from the journals of its slots.
 //!
-//! Barriers are numbered and cuts raise the table's version by one, and a diary says of each barrier which version it found; so the words of all diaries
+//! Barriers are numbered and cuts raise the table's version by one, and a journal says of each barrier which version it found; so the words of all journals
 //! have one order. Walking along it gives who took part and who owned what at each moment, what is under way, and what each slot has not heard.
 //!
 //! It refuses what cannot be gone on with: a slot that is needed and gone, and words that contradict each other or the log. Then the caller begins
@@ -9,8 +9,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::diary::{Book, Diary, Heard, Mark, Passed, Run};
 use super::effects::NewSlot;
+use super::journal::{BarrierRecord, Checkpoint, CutRecord, Run, SlotJournal, WorkerJournal};
 use crate::error::{Error, Kind, Result};
 use crate::graph::NodeId;
 use crate::key::SlotId;
@@ -22,14 +22,14 @@ use crate::slot::{Barrier, Command};
 
 /// A run as its slots have it.
 #[derive(Debug)]
-pub(super) struct History<'a> {
+pub(super) struct RunJournal<'a> {
     pub(super) run: Run,
     /// The newest epoch that a manifest describes.
     pub(super) published: u64,
     /// Who takes part right after it, and the version of its table.
     pub(super) carried: (BTreeSet<SlotId>, u64),
     /// After everything that was said: the last barrier, the table, and who takes part.
-    pub(super) now: Mark,
+    pub(super) now: Checkpoint,
     /// Who takes part until the last barrier has aligned everywhere.
     pub(super) current: BTreeSet<SlotId>,
     /// Epochs that are not published, in order.
@@ -46,7 +46,7 @@ pub(super) struct History<'a> {
     pub(super) unheard: Vec<(SlotId, Arc<Barrier>)>,
     /// Sources that a barrier has ended.
     pub(super) ends: Vec<NodeId>,
-    pub(super) diaries: BTreeMap<SlotId, &'a Diary>,
+    pub(super) journals: BTreeMap<SlotId, &'a SlotJournal>,
     room: BTreeSet<SlotId>,
     rules: RuleSet,
 }
@@ -55,13 +55,14 @@ fn contradiction(what: impl Into<String>) -> Error {
     Error::new(Kind::Unavailable, what).advise("a new run is begun from the last manifest")
 }
 
-impl<'a> History<'a> {
-    /// From the books of all processes and the last manifest.
-    pub(super) fn of(books: &'a [Book], last: &Manifest, rules: RuleSet) -> Result<Self> {
-        let run = books.iter().map(|b| b.run).max_by_key(|r| r.term).ok_or_else(|| contradiction("no slot runs"))?;
-        let books: Vec<&Book> = books.iter().filter(|b| b.run == run).collect();
-        let diaries: BTreeMap<SlotId, &Diary> = books.iter().flat_map(|b| b.slots.iter().map(|(s, d)| (*s, d))).collect();
-        if let Some((slot, e)) = diaries.iter().find_map(|(s, d)| d.failed.as_ref().map(|e| (s, e))) {
+impl<'a> RunJournal<'a> {
+    /// From the journals of all processes and the last manifest.
+    pub(super) fn of(journals: &'a [WorkerJournal], last: &Manifest, rules: RuleSet) -> Result<Self> {
+        let run = journals.iter().map(|b| b.run).max_by_key(|r| r.term).ok_or_else(|| contradiction("no slot runs"))?;
+        let workers: Vec<&WorkerJournal> = journals.iter().filter(|b| b.run == run).collect();
+        let journals: BTreeMap<SlotId, &SlotJournal> =
+            workers.iter().flat_map(|b| b.slots.iter().map(|(s, d)| (*s, d))).collect();
+        if let Some((slot, e)) = journals.iter().find_map(|(s, d)| d.failed.as_ref().map(|e| (s, e))) {
             return Err(Error::from(e).at(format!("slot {}", slot.0)));
         }
         let ours = last.injected_term == run.term && last.epoch > run.epoch;
@@ -72,10 +73,10 @@ impl<'a> History<'a> {
                 run.term
             )));
         }
-        let published = diaries.values().map(|d| d.published).max().unwrap_or(0).max(last.epoch);
-        let newest = diaries.values().map(|d| &d.base).filter(|b| b.epoch <= published).max_by_key(|b| b.epoch);
+        let published = journals.values().map(|d| d.published).max().unwrap_or(0).max(last.epoch);
+        let newest = journals.values().map(|d| &d.base).filter(|b| b.epoch <= published).max_by_key(|b| b.epoch);
         let base = newest.ok_or_else(|| contradiction("no slot knows where the run began"))?.clone();
-        let mut history = Self {
+        let mut run_journal = Self {
             run,
             published,
             carried: (base.members.clone(), base.table.version),
@@ -88,14 +89,14 @@ impl<'a> History<'a> {
             again: Vec::new(),
             unheard: Vec::new(),
             ends: Vec::new(),
-            diaries,
-            room: books.iter().flat_map(|b| b.room.iter().copied()).collect(),
+            journals,
+            room: workers.iter().flat_map(|b| b.room.iter().copied()).collect(),
             rules,
         };
-        history.walk()?;
-        history.agrees_with(last, ours)?;
-        history.nobody_is_lost()?;
-        Ok(history)
+        run_journal.walk()?;
+        run_journal.agrees_with(last, ours)?;
+        run_journal.nobody_is_lost()?;
+        Ok(run_journal)
     }
 
     /// Every word in its order.
@@ -116,11 +117,11 @@ impl<'a> History<'a> {
     /// By epoch: each barrier that some slot has heard, and the version of the table that it found.
     fn all_barriers(&self) -> Result<BTreeMap<u64, (Arc<Barrier>, u64)>> {
         let mut all: BTreeMap<u64, (Arc<Barrier>, u64)> = BTreeMap::new();
-        let heard = |d: &&'a Diary| {
+        let heard = |d: &&'a SlotJournal| {
             let joined = d.joined.iter().map(|b| (b.clone(), d.base.table.version)).collect::<Vec<_>>();
             joined.into_iter().chain(d.barriers.iter().map(|p| (p.barrier.clone(), p.version)))
         };
-        for (barrier, version) in self.diaries.values().flat_map(heard) {
+        for (barrier, version) in self.journals.values().flat_map(heard) {
             let epoch = barrier.epoch;
             let known = all.entry(epoch).or_insert_with(|| (barrier.clone(), version));
             if *known != (barrier, version) {
@@ -133,7 +134,7 @@ impl<'a> History<'a> {
     /// By version: each cut that some slot has heard.
     fn all_cuts(&self) -> Result<BTreeMap<u64, Arc<CutPlan>>> {
         let mut all: BTreeMap<u64, Arc<CutPlan>> = BTreeMap::new();
-        for Heard { plan, .. } in self.diaries.values().flat_map(|d| &d.cuts) {
+        for CutRecord { plan, .. } in self.journals.values().flat_map(|d| &d.cuts) {
             if plan.version > self.now.table.version && all.entry(plan.version).or_insert_with(|| plan.clone()) != plan {
                 return Err(contradiction(format!("slots have heard different cuts of version {}", plan.version)));
             }
@@ -150,7 +151,7 @@ impl<'a> History<'a> {
         if self.now.epoch >= self.published {
             self.say(&self.now.members.clone(), |d| d.version() >= plan.version, || Command::Cut(plan.clone()))?;
         }
-        let over = self.diaries.get(&plan.target).is_some_and(|d| d.active(&plan));
+        let over = self.journals.get(&plan.target).is_some_and(|d| d.active(&plan));
         self.cuts.push((plan, !over && self.rules.adopts_open_cuts()));
         Ok(())
     }
@@ -189,7 +190,7 @@ impl<'a> History<'a> {
         let mut flight = Flight::new(epoch, self.run.term, table, expect, next, barrier.last);
         flight.ends.clone_from(&barrier.ends);
         for slot in &flight.expect {
-            if let Some(passed) = self.diaries.get(slot).and_then(|d| d.passed(epoch)) {
+            if let Some(passed) = self.journals.get(slot).and_then(|d| d.passed(epoch)) {
                 flight.aligned.extend(passed.aligned.then_some(*slot));
                 let part = passed.part.clone().filter(|_| self.rules.adopts_parts());
                 flight.parts.extend(part.map(|p| (*slot, p)));
@@ -203,11 +204,11 @@ impl<'a> History<'a> {
     /// Slots that were to join at a barrier and have not been made.
     fn start_joiners(&mut self, barrier: &Arc<Barrier>, before: &BTreeSet<SlotId>) {
         // A slot that joins has heard of its barrier: what has not left at an earlier one.
-        let made = |s: &SlotId| self.diaries.get(s).is_some_and(|d| d.heard(barrier.epoch));
+        let made = |s: &SlotId| self.journals.get(s).is_some_and(|d| d.heard(barrier.epoch));
         let new = |s: &&SlotId| !before.contains(s) && !made(s) && self.room.contains(s);
         let ids: Vec<SlotId> = barrier.members.iter().flatten().filter(new).copied().collect();
         for id in ids {
-            self.remains.extend(self.diaries.remove(&id).map(|_| id));
+            self.remains.extend(self.journals.remove(&id).map(|_| id));
             let members = self.now.members.iter().copied().collect();
             let (epoch, table) = (barrier.epoch + 1, self.now.table.clone());
             self.unheard.push((id, barrier.clone()));
@@ -216,10 +217,10 @@ impl<'a> History<'a> {
     }
 
     /// Says something again to those who have not heard it.
-    fn say(&mut self, to: &BTreeSet<SlotId>, heard: impl Fn(&Diary) -> bool, command: impl Fn() -> Command) -> Result<()> {
+    fn say(&mut self, to: &BTreeSet<SlotId>, heard: impl Fn(&SlotJournal) -> bool, command: impl Fn() -> Command) -> Result<()> {
         for slot in to {
-            match self.diaries.get(slot) {
-                Some(diary) if heard(diary) => {
+            match self.journals.get(slot) {
+                Some(journal) if heard(journal) => {
                     if self.again.iter().any(|(s, _)| s == slot) {
                         return Err(contradiction(format!("slot {} has heard a word and not the one before it", slot.0)));
                     }
@@ -256,7 +257,7 @@ impl<'a> History<'a> {
     }
 
     fn nobody_is_lost(&self) -> Result<()> {
-        let there = |s: &SlotId| self.diaries.get(s).is_some_and(|d| d.takes_part(*s)) || self.starts.iter().any(|n| n.id == *s);
+        let there = |s: &SlotId| self.journals.get(s).is_some_and(|d| d.takes_part(*s)) || self.starts.iter().any(|n| n.id == *s);
         let gone = self.now.members.iter().chain(&self.current).find(|s| !there(s));
         match gone.filter(|_| self.rules.adopts_only_all()) {
             Some(slot) => Err(lost(*slot)),
@@ -266,7 +267,7 @@ impl<'a> History<'a> {
 
     /// Slots that are there, or will be.
     pub(super) fn started(&self) -> BTreeSet<SlotId> {
-        self.diaries.keys().copied().chain(self.starts.iter().map(|n| n.id)).collect()
+        self.journals.keys().copied().chain(self.starts.iter().map(|n| n.id)).collect()
     }
 }
 
@@ -274,7 +275,7 @@ fn lost(slot: SlotId) -> Error {
     contradiction(format!("slot {} took part and is gone", slot.0))
 }
 
-impl Diary {
+impl SlotJournal {
     /// Whether the slot has heard the barrier of an epoch, or joined at it or later.
     fn heard(&self, epoch: u64) -> bool {
         self.base.epoch >= epoch || self.passed(epoch).is_some()
@@ -286,7 +287,7 @@ impl Diary {
         newest.map_or_else(|| self.base.members.contains(&me), |m| m.contains(&me))
     }
 
-    fn passed(&self, epoch: u64) -> Option<&Passed> {
+    fn passed(&self, epoch: u64) -> Option<&BarrierRecord> {
         self.barriers.iter().find(|p| p.barrier.epoch == epoch)
     }
 

@@ -1,17 +1,17 @@
 //! What a process remembers of its slots, so that the next coordinator of the job can take them over while they run.
 //!
 //! A coordinator keeps nothing that lasts but the manifest log. What it has said since the last manifest, and what it was told, is therefore
-//! written down where it was heard and said: a [`Book`] in each process, a [`Diary`] in it for each slot. Both are fed by what goes by anyway, the commands
-//! to a slot and its reports, and forget what a published manifest carries; so a diary is as long as what is under way: a few barriers, the parts of their
-//! epochs, the cuts since the last manifest, names of splits. Rows, state and encoded entries are never in it. From the books of all processes and
+//! written down where it was heard and said: a [`WorkerJournal`] in each process, a [`SlotJournal`] in it for each slot. Both are fed by what goes by anyway, the commands
+//! to a slot and its reports, and forget what a published manifest carries; so a journal is as long as what is under way: a few barriers, the parts of their
+//! epochs, the cuts since the last manifest, names of splits. Rows, state and encoded entries are never in it. From the journals of all processes and
 //! the end of the log `Coordinator::adopt` makes a coordinator that goes on where the last one stopped.
 //!
 //! Why this is enough: every word of a coordinator to a slot goes through one queue, so each slot has heard a beginning of what was said to it, and a word
-//! that no slot has heard has had no effect. A word that some slot has heard is in its diary, and the successor repeats it to the others.
+//! that no slot has heard has had no effect. A word that some slot has heard is in its journal, and the successor repeats it to the others.
 //!
 //! Three things its keeper must do. It notes a command when it hands it to the slot, and a report when it passes it on, a `Sealed` once its
-//! entries are durable ([`crate::slot::EpochPart::files`], no `runs`). It gives a book away and takes its first order from the same session; from then on it
-//! obeys no older coordinator ([`Book::obeys`]). And it drops the book when it begins another run.
+//! entries are durable ([`crate::slot::EpochPart::files`], no `runs`). It gives a journal away and takes its first order from the same session; from then on it
+//! obeys no older coordinator ([`TaskManager`]). And it drops the journal when it begins another run.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -27,7 +27,6 @@ use crate::key::{Assignment, SlotId};
 use crate::protocol::cut::CutPlan;
 use crate::protocol::merge::Part;
 use crate::protocol::plan::SplitKey;
-use crate::protocol::rules::RuleSet;
 use crate::slot::{Barrier, Command, Report, SplitState};
 
 /// Warm-ups that were dropped are remembered so long, by number.
@@ -46,33 +45,31 @@ pub struct Run {
 
 /// What one process remembers of a run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Book {
+pub struct WorkerJournal {
     /// The run.
     pub run: Run,
-    /// The term of the newest coordinator it has heard.
-    pub term: u64,
     /// The slots that may be made in this process.
     pub room: BTreeSet<SlotId>,
     /// Those that are there.
-    pub slots: BTreeMap<SlotId, Diary>,
+    pub slots: BTreeMap<SlotId, SlotJournal>,
 }
 
-impl Book {
+impl WorkerJournal {
     /// A process that takes part in a run and has no slot yet.
     #[must_use]
     pub fn new(run: Run, room: BTreeSet<SlotId>) -> Self {
-        Self { run, term: run.term, room, slots: BTreeMap::new() }
+        Self { run, room, slots: BTreeMap::new() }
     }
 
     /// A slot was made from the manifest that the run began from.
     pub fn begun(&mut self, slot: SlotId, table: &Assignment, members: &[SlotId]) {
-        let diary = Diary::begun(self.run.epoch, Arc::new(table.clone()), members);
-        self.slots.insert(slot, diary);
+        let journal = SlotJournal::begun(self.run.epoch, Arc::new(table.clone()), members);
+        self.slots.insert(slot, journal);
     }
 
     /// A slot was made that joins.
     pub fn joined(&mut self, new: &NewSlot) {
-        self.slots.insert(new.id, Diary::joined(new));
+        self.slots.insert(new.id, SlotJournal::joined(new));
     }
 
     /// A slot is gone.
@@ -80,43 +77,34 @@ impl Book {
         self.slots.remove(&slot);
     }
 
-    /// Whether a coordinator with this term is to be obeyed; from now on no older one is. A word of an old one that came after the book was given away
-    /// would be known to nobody.
-    #[must_use]
-    pub fn obeys(&mut self, term: u64, rules: RuleSet) -> bool {
-        let obeys = term >= self.term || !rules.obeys_newest();
-        self.term = self.term.max(term);
-        obeys
-    }
-
     /// A command is handed to a slot.
-    pub fn told(&mut self, graph: &Graph, slot: SlotId, command: &Command) {
-        if let Some(diary) = self.slots.get_mut(&slot) {
-            diary.told(graph, slot, command);
+    pub fn note_command(&mut self, graph: &Graph, slot: SlotId, command: &Command) {
+        if let Some(journal) = self.slots.get_mut(&slot) {
+            journal.note_command(graph, slot, command);
         }
     }
 
     /// A report goes out.
-    pub fn said(&mut self, slot: SlotId, report: &Report) {
-        if let Some(diary) = self.slots.get_mut(&slot) {
-            diary.said(report);
+    pub fn note_report(&mut self, slot: SlotId, report: &Report) {
+        if let Some(journal) = self.slots.get_mut(&slot) {
+            journal.note_report(report);
         }
     }
 }
 
 /// What one slot has heard and said, as far as no published manifest carries it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Diary {
+pub struct SlotJournal {
     /// Where it begins.
-    pub(super) base: Mark,
+    pub(super) base: Checkpoint,
     /// The newest epoch whose publication it has heard of.
     pub(super) published: u64,
     /// The barrier at which the slot joined, until it is published.
     pub(super) joined: Option<Arc<Barrier>>,
     /// Barriers after the base.
-    pub(super) barriers: Vec<Passed>,
+    pub(super) barriers: Vec<BarrierRecord>,
     /// Cuts after the base.
-    pub(super) cuts: Vec<Heard>,
+    pub(super) cuts: Vec<CutRecord>,
     /// Batches that it warms up for others.
     pub(super) warming: Vec<u64>,
     /// Warm-ups that it was told to drop.
@@ -138,21 +126,21 @@ pub struct Diary {
     /// It has seen the end of all input.
     pub(super) ended: bool,
     /// It reads nothing more, and why.
-    pub(super) poisoned: Option<Trouble>,
+    pub(super) poisoned: Option<ReportedError>,
     /// It does nothing more, and why.
-    pub(super) failed: Option<Trouble>,
+    pub(super) failed: Option<ReportedError>,
 }
 
 /// Who took part and who owned what, right after a barrier.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Mark {
+pub(super) struct Checkpoint {
     pub(super) epoch: u64,
     #[serde(with = "as_table")]
     pub(super) table: Arc<Assignment>,
     pub(super) members: BTreeSet<SlotId>,
 }
 
-impl Mark {
+impl Checkpoint {
     /// A barrier changes who takes part.
     pub(super) fn pass(&mut self, barrier: &Barrier) {
         self.epoch = barrier.epoch;
@@ -169,7 +157,7 @@ impl Mark {
 
 /// A barrier that a slot has heard.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Passed {
+pub(super) struct BarrierRecord {
     pub(super) barrier: Arc<Barrier>,
     /// The version of the table that it found. No cut is open at a barrier (I9), so it is the same at every slot.
     pub(super) version: u64,
@@ -180,7 +168,7 @@ pub(super) struct Passed {
 
 /// A cut that a slot has heard.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Heard {
+pub(super) struct CutRecord {
     pub(super) plan: Arc<CutPlan>,
     /// It is the slot's own, and is over.
     pub(super) active: bool,
@@ -203,26 +191,26 @@ impl Expected {
 
 /// An error that a slot has reported.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Trouble {
+pub(super) struct ReportedError {
     kind: Kind,
     what: String,
     advice: Option<String>,
 }
 
-impl Trouble {
+impl ReportedError {
     fn new(kind: Kind, what: impl Into<String>) -> Self {
         Self { kind, what: what.into(), advice: None }
     }
 }
 
-impl From<&Error> for Trouble {
+impl From<&Error> for ReportedError {
     fn from(e: &Error) -> Self {
         Self { kind: e.kind(), what: e.to_string(), advice: e.advice().map(str::to_owned) }
     }
 }
 
-impl From<&Trouble> for Error {
-    fn from(t: &Trouble) -> Self {
+impl From<&ReportedError> for Error {
+    fn from(t: &ReportedError) -> Self {
         let e = Self::new(t.kind, t.what.clone());
         match &t.advice {
             Some(advice) => e.advise(advice.clone()),
@@ -231,10 +219,10 @@ impl From<&Trouble> for Error {
     }
 }
 
-impl Diary {
+impl SlotJournal {
     fn begun(epoch: u64, table: Arc<Assignment>, members: &[SlotId]) -> Self {
         Self {
-            base: Mark { epoch, table, members: members.iter().copied().collect() },
+            base: Checkpoint { epoch, table, members: members.iter().copied().collect() },
             published: epoch,
             joined: None,
             barriers: Vec::new(),
@@ -255,11 +243,11 @@ impl Diary {
     }
 
     fn joined(new: &NewSlot) -> Self {
-        let mut diary = Self::begun(new.joins_at.epoch, new.table.clone(), &new.members);
-        diary.published = 0;
-        diary.expects = Expected::of(&new.joins_at, new.id).collect();
-        diary.joined = Some(new.joins_at.clone());
-        diary
+        let mut journal = Self::begun(new.joins_at.epoch, new.table.clone(), &new.members);
+        journal.published = 0;
+        journal.expects = Expected::of(&new.joins_at, new.id).collect();
+        journal.joined = Some(new.joins_at.clone());
+        journal
     }
 
     /// The version of the table as the slot's routers use it.
@@ -272,7 +260,7 @@ impl Diary {
         self.barriers.last().map_or(self.base.epoch, |b| b.barrier.epoch) + 1
     }
 
-    fn told(&mut self, graph: &Graph, me: SlotId, command: &Command) {
+    fn note_command(&mut self, graph: &Graph, me: SlotId, command: &Command) {
         match command {
             Command::Splits(node, splits) => {
                 let node = graph.id(*node);
@@ -293,7 +281,7 @@ impl Diary {
             Command::Barrier(barrier) => {
                 self.expects.extend(Expected::of(barrier, me));
                 let version = self.version();
-                self.barriers.push(Passed { barrier: barrier.clone(), version, aligned: false, part: None });
+                self.barriers.push(BarrierRecord { barrier: barrier.clone(), version, aligned: false, part: None });
             }
             Command::Published { epoch, .. } => self.carried(*epoch),
             Command::Warm(plan) => {
@@ -310,7 +298,7 @@ impl Diary {
             Command::Cut(plan) => {
                 self.batch = self.batch.max(plan.batch);
                 self.warming.retain(|b| *b != plan.batch);
-                self.cuts.push(Heard { plan: plan.clone(), active: false });
+                self.cuts.push(CutRecord { plan: plan.clone(), active: false });
             }
         }
     }
@@ -329,7 +317,7 @@ impl Diary {
         self.finished.retain(|(e, ..)| *e > epoch);
     }
 
-    fn said(&mut self, report: &Report) {
+    fn note_report(&mut self, report: &Report) {
         match report {
             Report::Aligned(epoch) => {
                 if let Some(passed) = self.barriers.iter_mut().find(|b| b.barrier.epoch == *epoch) {
@@ -347,7 +335,7 @@ impl Diary {
             Report::Sealed(epoch, part) => {
                 if part.runs.iter().any(|(_, run)| !run.is_empty()) {
                     let what = format!("the part of epoch {epoch} was passed on before its entries were durable");
-                    self.failed = Some(Trouble::new(Kind::Broken, what));
+                    self.failed = Some(ReportedError::new(Kind::Broken, what));
                 }
                 if let Some(passed) = self.barriers.iter_mut().find(|b| b.barrier.epoch == *epoch) {
                     passed.part = Some(part_of(part));

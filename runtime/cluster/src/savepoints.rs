@@ -1,0 +1,111 @@
+//! Savepoints: the job as of the next barrier gets a name.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use watershed_runtime::error::{Error, Kind, Result};
+use watershed_runtime::protocol::log::Put;
+use watershed_runtime::protocol::named::{NamedSnapshot, object_of};
+
+use crate::manager::{Action, Io, JobManager, Reply};
+
+/// The number of what is asked of the storage for snapshots: no end of a run abandons it.
+const NAMING: u64 = 0;
+
+/// A snapshot that is to get a name.
+#[derive(Debug)]
+struct Pending {
+    request: u64,
+    name: String,
+    /// The barrier that it must have.
+    epoch: u64,
+    /// A user waits for it.
+    waited: bool,
+}
+
+/// A snapshot whose object is being created.
+#[derive(Debug)]
+struct Storing {
+    name: String,
+    epoch: u64,
+    waited: bool,
+    files: BTreeSet<String>,
+}
+
+/// Snapshots that are to get a name, and files that they keep from collection until their object is in the storage.
+#[derive(Debug, Default)]
+pub(crate) struct Savepoints {
+    pending: Vec<Pending>,
+    storing: BTreeMap<u64, Storing>,
+    /// Files of snapshots of which nobody knows whether they were stored: kept for as long as this manager lives.
+    unknown: BTreeSet<String>,
+}
+
+impl Savepoints {
+    /// Files that must not be deleted.
+    pub(crate) fn pins(&self) -> BTreeSet<String> {
+        self.storing.values().flat_map(|s| &s.files).chain(&self.unknown).cloned().collect()
+    }
+
+    /// The user who asked has gone: nobody would know of the snapshot, and of what it keeps.
+    pub(crate) fn abandoned(&mut self, request: u64) {
+        self.pending.retain(|p| p.request != request);
+    }
+
+    /// How the put of a snapshot's object went.
+    pub(crate) fn named(&mut self, request: u64, outcome: Result<Put>, out: &mut Vec<Action>) {
+        let Some(Storing { name, epoch, waited, files }) = self.storing.remove(&request) else { return };
+        let reply = match outcome {
+            Ok(Put::Created) => Reply::Snapshot(epoch),
+            Ok(Put::Exists | Put::Ambiguous) => Reply::Refused(
+                Error::new(Kind::Invalid, format!("there is a snapshot `{name}` already"))
+                    .advise("choose another name, or delete that one with `snapshots delete`"),
+            ),
+            Err(e) => {
+                self.unknown.extend(files);
+                Reply::Refused(e)
+            }
+        };
+        if waited {
+            out.push(Action::Reply(request, reply));
+        }
+    }
+
+    /// The job is over.
+    pub(crate) fn over(&mut self, out: &mut Vec<Action>) {
+        for pending in self.pending.drain(..).filter(|p| p.waited) {
+            let e = Error::new(Kind::Unavailable, "the job was over before the snapshot was taken");
+            out.push(Action::Reply(pending.request, Reply::Refused(e)));
+        }
+    }
+}
+
+impl JobManager {
+    /// A snapshot is asked for: of everything that is read until the next barrier.
+    pub(crate) fn ask_savepoint(&mut self, request: u64, name: String, wait: bool, out: &mut Vec<Action>) {
+        if let Err(e) = object_of(&name) {
+            return out.push(Action::Reply(request, Reply::Refused(e)));
+        }
+        let Some(coordinator) = self.coordinator() else {
+            let why = Error::new(Kind::Unavailable, "the job does not run yet: `status` says for whom it waits");
+            return out.push(Action::Reply(request, Reply::Refused(why)));
+        };
+        let epoch = coordinator.next_epoch();
+        if !wait {
+            out.push(Action::Reply(request, Reply::Snapshot(epoch)));
+        }
+        self.savepoints.pending.push(Pending { request, name, epoch, waited: wait });
+    }
+
+    /// Names what has been published.
+    pub(crate) fn grant_savepoints(&mut self, now: i64, out: &mut Vec<Action>) {
+        let Some(running) = self.running().filter(|_| !self.savepoints.pending.is_empty()) else { return };
+        let (covered, manifest) = (running.coordinator.covered(), running.coordinator.last().clone());
+        for Pending { request, name, waited, .. } in self.savepoints.pending.extract_if(.., |p| p.epoch <= covered) {
+            let files = manifest.files.iter().map(|f| f.name.clone()).collect();
+            let storing = Storing { name: name.clone(), epoch: manifest.epoch, waited, files };
+            self.savepoints.storing.insert(request, storing);
+            let snapshot = Box::new(NamedSnapshot { name, at_micros: now, manifest: manifest.clone() });
+            out.push(Action::Io(NAMING, Io::Name { request, snapshot }));
+        }
+    }
+}

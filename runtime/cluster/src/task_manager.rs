@@ -1,0 +1,290 @@
+//! The task manager: a worker's process as a pure machine.
+//!
+//! It obeys the newest manager it has heard, keeps a journal of its slots for the next one, and has their entries written to state files before it
+//! passes a report on. Its laws:
+//!
+//! - A message of an older manager than one it has heard is not obeyed: a message that comes after the journal was given away would be known to
+//!   none (I4, I9). The same holds for messages of another run.
+//! - A report is noted and said in one step: a manager that is given the journal hears everything that is not in it.
+//! - A part of an epoch is said when its entries are durable (I5). Parts may overtake each other.
+//! - The first message of a session is the journal. What slots have said before was said to a manager that is gone, and is in it.
+//! - A worker that was told to end says so in each session, and goes on until it is released. It goes at once where waiting would lead nowhere: it has
+//!   no part in a run, or it has had no session for so long that a new manager would have come ([`Patience::leave`](crate::Patience::leave)).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use watershed_runtime::coordinator::{NewSlot, WorkerJournal};
+use watershed_runtime::error::{Error, Result};
+use watershed_runtime::graph::Graph;
+use watershed_runtime::key::SlotId;
+use watershed_runtime::protocol::manifest::StateFile;
+use watershed_runtime::protocol::rules::RuleSet;
+use watershed_runtime::slot::{Command, EpochPart, Report};
+use watershed_runtime::state::EncodedRun;
+
+use crate::messages::{Begin, Envelope, Member, ToCoordinator, ToWorker};
+
+/// What happened.
+#[derive(Debug)]
+pub enum WorkerEvent {
+    /// A session has begun with a manager of this term.
+    Session(u64),
+    /// The manager has said something in it.
+    Message(Envelope, ToWorker),
+    /// A slot of this run has said something.
+    Report(u64, SlotId, Report),
+    /// The answer to [`WorkerAction::Upload`]: the file is durable, or cannot be written.
+    Uploaded {
+        /// The run.
+        run: u64,
+        /// The slot.
+        slot: SlotId,
+        /// The epoch.
+        epoch: u64,
+        /// Its file.
+        file: Result<StateFile>,
+    },
+    /// The worker was told to end.
+    Leave,
+    /// It has had no session for so many microseconds.
+    Away(i64),
+}
+
+/// What is to be done, in the order given.
+#[derive(Debug)]
+#[must_use]
+pub enum WorkerAction {
+    /// Tell the manager, if there is a session.
+    Send(Envelope, ToCoordinator),
+    /// A run begins: the slots of the last one end, keeping what they have; ways to the others are made; and these slots are made as the manifest
+    /// has them.
+    Begin(Box<Begin>, Vec<SlotId>),
+    /// For a slot of this process.
+    Command(SlotId, Command),
+    /// Make a slot that joins the run of this term.
+    Start(u64, NewSlot),
+    /// End a slot.
+    Release(SlotId),
+    /// The workers that are there now.
+    Members(Vec<Member>),
+    /// Write these entries as one state file; answer [`WorkerEvent::Uploaded`].
+    Upload {
+        /// The run.
+        run: u64,
+        /// The slot.
+        slot: SlotId,
+        /// The epoch.
+        epoch: u64,
+        /// The entries, by table.
+        runs: Vec<(u64, EncodedRun)>,
+    },
+    /// Tell the people who watch, in a sentence.
+    Tell(String),
+    /// The worker ends.
+    End(WorkerEnd),
+}
+
+/// How a worker ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WorkerEnd {
+    /// With the job, for a reason if it has failed.
+    Job(Option<String>),
+    /// With its own part in it.
+    Left,
+}
+
+/// A worker's process.
+#[derive(Debug)]
+pub struct TaskManager {
+    graph: Arc<Graph>,
+    number: u32,
+    /// What the next manager must know of the present run.
+    journal: Option<WorkerJournal>,
+    /// The highest term that it has heard.
+    term: u64,
+    leaving: bool,
+    /// Parts of epochs whose entries are being written.
+    uploads: BTreeMap<(SlotId, u64), EpochPart>,
+    patience: i64,
+    rules: RuleSet,
+}
+
+impl TaskManager {
+    /// A worker with a number. `patience`: how long one that leaves waits for a manager that is away.
+    #[must_use]
+    pub fn new(graph: Arc<Graph>, number: u32, patience: i64, rules: RuleSet) -> Self {
+        Self { graph, number, journal: None, term: 0, leaving: false, uploads: BTreeMap::new(), patience, rules }
+    }
+
+    /// The highest term that it has heard: it goes to no older manager.
+    #[must_use]
+    pub fn term(&self) -> u64 {
+        self.term
+    }
+
+    /// The term of the run that it is in; 0 if it is in none.
+    #[must_use]
+    pub fn run(&self) -> u64 {
+        self.journal.as_ref().map_or(0, |j| j.run.term)
+    }
+
+    /// What it remembers of the run.
+    #[must_use]
+    pub fn journal(&self) -> Option<&WorkerJournal> {
+        self.journal.as_ref()
+    }
+
+    /// Whether it was told to end.
+    #[must_use]
+    pub fn leaving(&self) -> bool {
+        self.leaving
+    }
+
+    /// Takes an event.
+    pub fn step(&mut self, event: WorkerEvent) -> Vec<WorkerAction> {
+        let mut out = Vec::new();
+        match event {
+            WorkerEvent::Session(term) => self.introduce(term, &mut out),
+            WorkerEvent::Message(env, message) => self.hear(env, message, &mut out),
+            WorkerEvent::Report(run, slot, report) => self.report(run, slot, report, &mut out),
+            WorkerEvent::Uploaded { run, slot, epoch, file } => self.uploaded(run, slot, epoch, file, &mut out),
+            WorkerEvent::Leave => self.leave(&mut out),
+            WorkerEvent::Away(time) => {
+                if self.leaving && time > self.patience {
+                    out.push(WorkerAction::Tell(
+                        "ends now: its coordinator is away, and nobody can take over what it has".into(),
+                    ));
+                    out.push(WorkerAction::End(WorkerEnd::Left));
+                }
+            }
+        }
+        out
+    }
+
+    fn envelope(&self) -> Envelope {
+        Envelope { term: self.term, run: self.run() }
+    }
+
+    fn send(&self, message: ToCoordinator, out: &mut Vec<WorkerAction>) {
+        out.push(WorkerAction::Send(self.envelope(), message));
+    }
+
+    /// The first messages of a session.
+    fn introduce(&mut self, term: u64, out: &mut Vec<WorkerAction>) {
+        self.term = self.term.max(term);
+        self.send(ToCoordinator::Journal(self.journal.clone().map(Box::new)), out);
+        if self.leaving {
+            self.send(ToCoordinator::Leaving, out);
+        }
+    }
+
+    fn hear(&mut self, env: Envelope, message: ToWorker, out: &mut Vec<WorkerAction>) {
+        if env.term < self.term && self.rules.obeys_newest() {
+            return;
+        }
+        self.term = self.term.max(env.term);
+        match message {
+            ToWorker::Begin(begin) => self.begin(begin, out),
+            ToWorker::End(why) => out.push(WorkerAction::End(WorkerEnd::Job(why))),
+            ToWorker::Released(why) => {
+                out.push(WorkerAction::Tell(format!("has left: {why}")));
+                out.push(WorkerAction::End(WorkerEnd::Left));
+            }
+            message => self.obey(env.run, message, out),
+        }
+    }
+
+    /// Of a run: in any other it means nothing.
+    fn obey(&mut self, run: u64, message: ToWorker, out: &mut Vec<WorkerAction>) {
+        let graph = self.graph.clone();
+        let Some(journal) = self.journal.as_mut().filter(|j| j.run.term == run) else { return };
+        match message {
+            ToWorker::Command(slot, command) => {
+                // One that nobody has heard never was, and another may have its number.
+                if journal.slots.contains_key(&slot) {
+                    journal.note_command(&graph, slot, &command);
+                    out.push(WorkerAction::Command(slot, command));
+                }
+            }
+            ToWorker::Start(new) => {
+                journal.joined(&new);
+                out.push(WorkerAction::Start(run, new));
+            }
+            ToWorker::Release(slot) => {
+                journal.released(slot);
+                self.uploads.retain(|(s, _), _| *s != slot);
+                out.push(WorkerAction::Release(slot));
+            }
+            ToWorker::Members(members) => out.push(WorkerAction::Members(members)),
+            ToWorker::Begin(_) | ToWorker::End(_) | ToWorker::Released(_) => {}
+        }
+    }
+
+    /// A run begins: of the last one only what its slots keep stays, and this worker's slots are made as the manifest has them.
+    fn begin(&mut self, begin: Box<Begin>, out: &mut Vec<WorkerAction>) {
+        let room: BTreeSet<SlotId> =
+            begin.members.iter().filter(|m| m.worker == self.number).flat_map(|m| m.slots.iter().copied()).collect();
+        let mine: Vec<SlotId> = begin.manifest.members.iter().copied().filter(|s| room.contains(s)).collect();
+        let mut journal = WorkerJournal::new(begin.run, room);
+        mine.iter().for_each(|slot| journal.begun(*slot, &begin.table, &begin.manifest.members));
+        self.journal = Some(journal);
+        self.uploads.clear();
+        out.push(WorkerAction::Begin(begin, mine));
+    }
+
+    fn report(&mut self, run: u64, slot: SlotId, report: Report, out: &mut Vec<WorkerAction>) {
+        if run != self.run() {
+            return;
+        }
+        let Report::Sealed(epoch, mut part) = report else { return self.pass(slot, report, out) };
+        let mut runs = std::mem::take(&mut part.runs);
+        runs.retain(|(_, run)| !run.is_empty());
+        if runs.is_empty() || !self.rules.upload_before_publish() {
+            return self.pass(slot, Report::Sealed(epoch, part), out);
+        }
+        self.uploads.insert((slot, epoch), *part);
+        out.push(WorkerAction::Upload { run, slot, epoch, runs });
+    }
+
+    fn uploaded(&mut self, run: u64, slot: SlotId, epoch: u64, file: Result<StateFile>, out: &mut Vec<WorkerAction>) {
+        if run != self.run() {
+            return;
+        }
+        let Some(mut part) = self.uploads.remove(&(slot, epoch)) else { return };
+        let report = match file {
+            Ok(file) => {
+                part.files.push(file);
+                Report::Sealed(epoch, Box::new(part))
+            }
+            Err(e) => Report::Failed(e),
+        };
+        self.pass(slot, report, out);
+    }
+
+    /// A report that cannot be said as it is: the job fails, rather than to wait for it for ever.
+    pub fn unspeakable(&mut self, slot: SlotId, e: Error) -> Vec<WorkerAction> {
+        let mut out = Vec::new();
+        self.pass(slot, Report::Failed(e), &mut out);
+        out
+    }
+
+    /// A report is noted and said.
+    fn pass(&mut self, slot: SlotId, report: Report, out: &mut Vec<WorkerAction>) {
+        if let Some(journal) = &mut self.journal {
+            journal.note_report(slot, &report);
+        }
+        self.send(ToCoordinator::Report(slot, report), out);
+    }
+
+    fn leave(&mut self, out: &mut Vec<WorkerAction>) {
+        if self.journal.is_none() {
+            out.push(WorkerAction::Tell("ends at once: it takes part in nothing".into()));
+            out.push(WorkerAction::End(WorkerEnd::Left));
+            return;
+        }
+        self.leaving = true;
+        out.push(WorkerAction::Tell("leaves: it ends when others have what it has; again to end at once".into()));
+        self.send(ToCoordinator::Leaving, out);
+    }
+}

@@ -1,0 +1,82 @@
+//! What a slot begins with: one constructor for each way in which a slot comes to be.
+
+use std::sync::Arc;
+use std::task::Waker;
+
+use super::{Barrier, Tuning};
+use crate::coordinator::NewSlot;
+use crate::graph::Graph;
+use crate::key::{Assignment, SlotId};
+use crate::protocol::manifest::Manifest;
+
+/// What a slot is made from.
+#[derive(Debug)]
+pub struct SlotConfig {
+    /// Its number.
+    pub id: SlotId,
+    /// The term of its run: part of every staged name.
+    pub term: u64,
+    /// The job.
+    pub graph: Arc<Graph>,
+    /// The owner of each key group.
+    pub assignment: Assignment,
+    /// All slots that take part, this one included.
+    pub members: Vec<SlotId>,
+    /// The epoch that begins now.
+    pub epoch: u64,
+    /// Rows that may be under way on each channel.
+    pub window: u32,
+    /// Higher than every output segment in the manifest.
+    pub segment: u64,
+    /// The barrier at which it joins a running job: splits that move to it are announced there, and hold its watermark.
+    pub joins_at: Option<Arc<Barrier>>,
+    /// Wakes the thread that runs this slot.
+    pub waker: Waker,
+    /// Sizes of its pieces of work.
+    pub tuning: Tuning,
+}
+
+/// What a slot has from the process that it is in.
+#[derive(Clone, Debug)]
+pub struct SlotSeat {
+    /// The job.
+    pub graph: Arc<Graph>,
+    /// The term of the run.
+    pub term: u64,
+    /// Rows that may be under way on each channel, until the slot knows its own speed.
+    pub window: u32,
+    /// Sizes of its pieces of work.
+    pub tuning: Tuning,
+    /// Wakes the thread that runs the slot.
+    pub waker: Waker,
+}
+
+impl SlotConfig {
+    /// A slot of a run that begins from a manifest. Its segments lie above all that the manifest names and above the table's version (I3).
+    #[must_use]
+    pub fn restored(seat: SlotSeat, id: SlotId, manifest: &Manifest, table: &Assignment) -> Self {
+        let written = manifest.handles.iter().map(|h| h.handle.version).max().unwrap_or(0);
+        let (members, epoch) = (manifest.members.clone(), manifest.epoch + 1);
+        Self::of(seat, id, table.clone(), members, epoch, written.max(table.version) + 1, None)
+    }
+
+    /// A slot that joins a running job. It owns nothing: its segments rise with what it is given (I3).
+    #[must_use]
+    pub fn joining(seat: SlotSeat, new: NewSlot) -> Self {
+        let NewSlot { id, epoch, members, table, joins_at } = new;
+        Self::of(seat, id, (*table).clone(), members, epoch, 1, Some(joins_at))
+    }
+
+    fn of(
+        seat: SlotSeat,
+        id: SlotId,
+        assignment: Assignment,
+        members: Vec<SlotId>,
+        epoch: u64,
+        segment: u64,
+        joins_at: Option<Arc<Barrier>>,
+    ) -> Self {
+        let SlotSeat { graph, term, window, tuning, waker } = seat;
+        Self { id, term, graph, assignment, members, epoch, window, segment, joins_at, waker, tuning }
+    }
+}
