@@ -2,8 +2,8 @@
 
 #[cfg(feature = "mutants")]
 pub mod campaign;
-pub mod cost;
+// pub mod cost;
 pub mod jobs;
 #[cfg(feature = "mutants")]
-pub mod model;
+// pub mod model;
 pub mod world;
