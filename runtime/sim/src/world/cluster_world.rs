@@ -34,6 +34,8 @@ const MAX_STEPS: u64 = 600_000;
 const MAX_IDLE: u32 = 8000;
 /// A worker gives a sign of life every so many steps.
 const HEARTBEAT: u64 = 16;
+/// A user looks every so many steps whether the job waits for memory.
+const MEMORY: u64 = 20_000;
 /// Tickets of registrations that nobody stands behind.
 pub(super) const GHOST: u64 = 1 << 63;
 
@@ -77,6 +79,8 @@ pub(super) struct ClusterWorld {
     pub(super) happened: u64,
     /// Sessions so far.
     sessions: u64,
+    /// At this step a user looks whether the job waits for memory.
+    asks_memory: u64,
     /// Rows read by runs that are gone.
     gone_rows: u64,
     idle: u32,
@@ -123,6 +127,7 @@ impl ClusterWorld {
             started: 0,
             happened: 0,
             sessions: 0,
+            asks_memory: MEMORY,
             gone_rows: 0,
             idle: 0,
             last: 0,
@@ -250,9 +255,6 @@ impl ClusterWorld {
         if self.env.store.has_late() {
             self.settle();
         }
-        if self.idle > 100 {
-            self.give_memory();
-        }
         let now = self.rows() + self.env.epochs;
         self.idle = if any || now != self.last { 0 } else { self.idle + 1 };
         self.last = now;
@@ -276,7 +278,6 @@ impl ClusterWorld {
             self.setting.memory = 0;
             (0..self.workers.len()).for_each(|w| self.worker_dies(w, 0));
         }
-        self.idle = 0;
     }
 
     fn look_at_gates(&mut self) {
@@ -382,7 +383,10 @@ impl ClusterWorld {
                     session.down.push_back(Down { envelope, version, message });
                 }
             }
-            Action::Io(id, io) => manager.ops.push((id, io)),
+            Action::Io(id, io) => {
+                manager.io = manager.io.max(id);
+                manager.ops.push((id, io));
+            }
             Action::AbandonIo(id) => {
                 env.seen.see(Cover::RunEnded);
                 manager.abandon(Some(id), env);
@@ -402,8 +406,13 @@ impl ClusterWorld {
         }
     }
 
+    /// What could happen when it was last looked.
+    pub(super) fn turns(&self) -> &[Turn] {
+        &self.turns
+    }
+
     /// Everything that can happen now.
-    fn choices(&mut self) {
+    pub(super) fn choices(&mut self) {
         let (now, step) = (self.env.now, self.env.trace.steps());
         let mut turns = std::mem::take(&mut self.turns);
         turns.clear();
@@ -574,6 +583,10 @@ impl ClusterWorld {
         }
         if step.is_multiple_of(HEARTBEAT) {
             self.heartbeats();
+        }
+        if step >= self.asks_memory {
+            self.give_memory();
+            self.asks_memory = step + MEMORY;
         }
         let Self { runs, gone_rows, workers, managers, .. } = self;
         runs.retain(|term, run| {

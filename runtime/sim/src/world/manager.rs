@@ -31,6 +31,8 @@ pub(super) struct SimManager {
     graph: Arc<Graph>,
     pub(super) clock: Clock,
     pub(super) ops: Vec<(u64, Io)>,
+    /// The number of the newest run, or of what comes before it.
+    pub(super) io: u64,
     pins: Pins,
     /// How it has ended.
     pub(super) end: Option<Result<Outcome>>,
@@ -78,6 +80,7 @@ impl SimManager {
             graph,
             clock,
             ops: Vec::new(),
+            io: 0,
             pins: Pins::default(),
             end: None,
             doomed: u64::MAX,

@@ -34,7 +34,10 @@ mod session;
 mod shown;
 pub mod sink;
 mod slot;
+mod small;
 pub mod source;
 pub mod store;
 pub mod trace;
 mod worker;
+
+pub use small::{Opening, Small, Turn, small_plan};
