@@ -5,5 +5,5 @@ pub mod campaign;
 // pub mod cost;
 pub mod jobs;
 #[cfg(feature = "mutants")]
-// pub mod model;
+pub mod model;
 pub mod world;

@@ -353,7 +353,7 @@ impl ClusterWorld {
                 w.hang_up(env);
                 self.sessions += 1;
                 (w.session, w.away) = (Some(Session::new(self.sessions, number)), None);
-                w.step(WorkerEvent::Session { term, session: self.sessions }, 0, &mut self.runs, env);
+                w.step(WorkerEvent::Session { term, session: self.sessions }, None, &mut self.runs, env);
                 events.push_back(Event::Connected(worker));
             }
             Action::Refuse(ticket, why, text) => {
@@ -374,7 +374,8 @@ impl ClusterWorld {
                 }
             }
             Action::Send(worker, envelope, message) => {
-                let version = manager.machine.coordinator().map_or(0, |c| c.table().version);
+                // A manager that has ended in the same step says no more what its table was.
+                let version = manager.machine.coordinator().map(|c| c.table().version);
                 let session = self.workers.iter_mut().find(|w| w.alive && w.number == worker && w.with(number));
                 if let Some(session) = session.and_then(|w| w.session.as_mut()) {
                     if matches!(message, ToWorker::Released(_)) {
@@ -537,7 +538,7 @@ impl ClusterWorld {
         }
         let Some((slot, report)) = run.deliver(n, burst, env) else { return };
         if let Some(worker) = self.workers.iter_mut().find(|w| w.has(term, slot)) {
-            worker.step(WorkerEvent::Report(term, slot, report), 0, &mut self.runs, env);
+            worker.step(WorkerEvent::Report(term, slot, report), None, &mut self.runs, env);
         }
     }
 
@@ -642,7 +643,7 @@ impl ClusterWorld {
             if let Some(since) = worker.away
                 && worker.task.leaving()
             {
-                worker.step(WorkerEvent::Away(time - since), 0, &mut self.runs, &mut self.env);
+                worker.step(WorkerEvent::Away(time - since), None, &mut self.runs, &mut self.env);
                 self.worker_ends(w);
                 continue;
             }

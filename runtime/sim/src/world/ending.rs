@@ -9,8 +9,8 @@ use std::sync::Arc;
 use watershed_runtime::protocol::manifest::{Manifest, SourceEntry};
 
 use super::cover::Cover;
-use super::plan::{Plan, Trigger};
 use super::env::SimEnv;
+use super::plan::{Plan, Trigger};
 use super::rng::Rng;
 use super::source::SimSource;
 use crate::jobs::input::Input;
@@ -106,9 +106,7 @@ pub(super) fn check_ending(manifest: &Manifest, env: &mut SimEnv) {
     let (epoch, now) = (manifest.epoch, read(manifest, &env.plan.env.inputs));
     match (&env.read, now) {
         (Some(before), now) if now.as_ref() != Some(before) => {
-            env.broken(|| {
-                format!("I15: manifest {epoch} says that rows were read after the barrier at which all reading ended")
-            });
+            env.broken(|| format!("I15: manifest {epoch} says that rows were read after the barrier at which all reading ended"));
         }
         (None, Some(now)) => {
             env.read = Some(now);
@@ -123,8 +121,7 @@ pub(super) fn check_ending(manifest: &Manifest, env: &mut SimEnv) {
     }
     env.finished = manifest.finished();
     if manifest.last && !env.finished {
-        env
-            .trace
+        env.trace
             .note(42, epoch, 0, || format!("manifest {epoch} is the last: {:?} {:?}", manifest.sources, manifest.watermarks));
     }
 }

@@ -164,7 +164,7 @@ impl ClusterWorld {
         let Some(worker) = self.workers.get_mut(w).filter(|w| w.alive) else { return };
         self.env.seen.see(Cover::LeaveAsked);
         worker.back = back;
-        worker.step(WorkerEvent::Leave, 0, &mut self.runs, &mut self.env);
+        worker.step(WorkerEvent::Leave, None, &mut self.runs, &mut self.env);
         self.worker_ends(w);
     }
 

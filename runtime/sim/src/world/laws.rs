@@ -7,10 +7,10 @@ use watershed_runtime::protocol::entry::{Body, Entry};
 use watershed_runtime::protocol::manifest::Manifest;
 
 use super::cover::Cover;
-use super::net::Net;
 use super::env::{SPACE, SimEnv};
-use super::slot::SimSlot;
+use super::net::Net;
 use super::sink::Staged;
+use super::slot::SimSlot;
 
 /// What a slot came across; how many rows were late in it.
 pub(super) fn look_at_slot(slot: &mut SimSlot, env: &mut SimEnv) -> u64 {

@@ -8,7 +8,7 @@ use watershed_cluster::{Envelope, ToCoordinator, ToWorker};
 #[derive(Debug)]
 pub(super) struct Down {
     pub(super) envelope: Envelope,
-    pub(super) version: u64,
+    pub(super) version: Option<u64>,
     pub(super) message: ToWorker,
 }
 

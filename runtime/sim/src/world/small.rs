@@ -112,8 +112,7 @@ impl Small {
             collect: i64::MAX / 4,
             ..Patience::default()
         };
-        let setting =
-            Setting { shared: false, each: 1, workers: 1, wishes: Vec::new(), faults: Vec::new(), patience, memory: 0 };
+        let setting = Setting { shared: false, each: 1, workers: 1, wishes: Vec::new(), faults: Vec::new(), patience, memory: 0 };
         let mut world = ClusterWorld::new(SimEnv::new(plan.clone(), rules, false), setting);
         world.env.clocks.clear();
         for w in 0..2 {
@@ -238,7 +237,7 @@ impl Small {
         if let Some((slot, report)) = run.deliver(n, 1, env)
             && let Some(worker) = self.world.workers.iter_mut().find(|w| w.has(term, slot))
         {
-            worker.step(WorkerEvent::Report(term, slot, report), 0, &mut self.world.runs, env);
+            worker.step(WorkerEvent::Report(term, slot, report), None, &mut self.world.runs, env);
         }
     }
 

@@ -169,7 +169,7 @@ impl SimWorker {
     }
 
     /// The task manager is told something. `version`: that of the manager's table, where a manager says it.
-    pub(super) fn step(&mut self, event: WorkerEvent, version: u64, runs: &mut ClusterRuns, env: &mut SimEnv) {
+    pub(super) fn step(&mut self, event: WorkerEvent, version: Option<u64>, runs: &mut ClusterRuns, env: &mut SimEnv) {
         for action in self.task.step(event) {
             match action {
                 WorkerAction::Send(envelope, message) => {
@@ -189,7 +189,7 @@ impl SimWorker {
                 WorkerAction::Begin(begin, mine) => self.begin(&begin, &mine, runs, env),
                 WorkerAction::Command(slot, command) => {
                     let Some(run) = runs.get_mut(&self.run) else { continue };
-                    if let Command::Barrier(b) = &command {
+                    if let (Command::Barrier(b), Some(version)) = (&command, version) {
                         env.barriers.entry((run.term, b.epoch)).or_insert(version);
                     }
                     run.command(slot, command, env);
@@ -252,7 +252,7 @@ impl SimWorker {
         match env.put(&file.name, &bytes) {
             // Its name is ours alone: whatever is there was put by us.
             Some(Put::Created | Put::Exists) => {
-                self.step(WorkerEvent::Uploaded { run, slot, epoch, file: Ok(file) }, 0, runs, env);
+                self.step(WorkerEvent::Uploaded { run, slot, epoch, file: Ok(file) }, None, runs, env);
             }
             Some(Put::Ambiguous) | None => self.uploads.push(Upload { run, slot, epoch, file, bytes }),
         }
