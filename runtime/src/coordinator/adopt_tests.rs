@@ -271,6 +271,31 @@ fn who_got_a_split_by_a_barrier_has_not_heard_which_splits_are_its_own() {
 }
 
 #[test]
+fn a_slot_that_has_not_heard_which_splits_are_its_own_does_not_leave_before_its_source_is_looked_through() {
+    let mut graph = Graph::default();
+    let node = graph.add("two", Role::Source { source: Arc::new(Two), event_time: None }, &[]);
+    let mut j = job_of(2, Arc::new(graph));
+    // Slot 1 owns nothing: nothing else keeps it.
+    let (table, members) = (Assignment::even(SPACE, 1), [SlotId(0), SlotId(1)]);
+    (j.start.manifest.table, j.start.table) = ((&table).into(), table.clone());
+    j.journal = WorkerJournal::new(Run { term: 1, epoch: 0 }, (0..8).map(SlotId).collect());
+    members.iter().for_each(|s| j.journal.begun(*s, &table, &members));
+    j.journal.note_command(&j.graph, SlotId(0), &Command::Splits(node, vec![("a".into(), Vec::new(), Time::MIN)]));
+    let (mut c, _) = j.adopt().unwrap();
+    let leaves = |effects: Vec<Effect>| {
+        let leaves = |b: &Barrier| b.members.as_ref().is_some_and(|m| *m == [SlotId(0)]);
+        effects.iter().any(|e| matches!(e, Effect::Send(_, Command::Barrier(b)) if leaves(b)))
+    };
+    let early = c.step(Input::Want([SlotId(0)].into()), 20).into_iter().chain(c.step(Input::Tick, 40)).collect();
+    assert!(!leaves(early), "I6: its event time is all that holds back the splits that nobody has found yet");
+    for slot in members {
+        let _aligned = c.step(Input::Slot(slot, Report::Aligned(1)), 41);
+    }
+    let found = c.step(Input::Discovered(node, Two.discover().unwrap()), 42);
+    assert!(leaves(found.into_iter().chain(c.step(Input::Tick, 60)).collect()), "it leaves at the next barrier");
+}
+
+#[test]
 fn splits_that_the_manifest_knows_are_dealt_when_their_source_was_looked_through_for_others() {
     let mut graph = Graph::default();
     let node = graph.add("two", Role::Source { source: Arc::new(Two), event_time: None }, &[]);

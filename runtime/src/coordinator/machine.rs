@@ -354,7 +354,10 @@ impl Coordinator {
                 out.extend(self.started.iter().map(|s| Effect::Send(*s, Command::EndOfSource(node))));
             }
         }
-        let effects = self.rescale.step(&mut self.turns, &self.epochs.needed())?;
+        // A slot that does not know yet which splits of a source are its own holds event time for those that nobody reads: without it they would be late
+        // when they are found (I6).
+        let stay = !self.awaiting_splits.is_empty() && self.rules.awaiting_slots_stay();
+        let effects = self.rescale.step(&mut self.turns, &self.epochs.needed(), stay)?;
         self.rescale_effects(effects, out);
         if let Some(effect) = self.epochs.tick(now, &mut self.turns)? {
             self.epoch_effects(vec![effect], out)?;

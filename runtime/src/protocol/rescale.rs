@@ -175,14 +175,16 @@ impl Rescale {
     }
 
     /// Everything that can be done now. `needed` are slots with a part in an unpublished epoch, or with sink handles that are not
-    /// committed (I8).
-    pub fn step(&mut self, turns: &mut Turns, needed: &BTreeSet<SlotId>) -> Result<Vec<RescaleEffect>> {
+    /// committed (I8). `stay`: no slot may leave now.
+    pub fn step(&mut self, turns: &mut Turns, needed: &BTreeSet<SlotId>, stay: bool) -> Result<Vec<RescaleEffect>> {
         let mut effects = Vec::new();
         self.provision(&mut effects);
         self.plan(turns);
         self.warm(turns, &mut effects);
         self.cut(turns, &mut effects)?;
-        self.leave(turns, &mut effects);
+        if !stay {
+            self.leave(turns, &mut effects);
+        }
         self.release(turns, needed, &mut effects);
         Ok(effects)
     }

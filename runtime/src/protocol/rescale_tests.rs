@@ -28,7 +28,7 @@ fn world(n: u16) -> World {
 
 impl World {
     fn step(&mut self) -> Vec<RescaleEffect> {
-        self.rescale.step(&mut self.turns, &self.uncommitted).unwrap()
+        self.rescale.step(&mut self.turns, &self.uncommitted, false).unwrap()
     }
 
     /// Runs warm-ups and cuts to their end; how many were cut.

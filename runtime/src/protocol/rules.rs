@@ -207,6 +207,8 @@ rules! {
     discovery_first => "I6: rows of a split that only its predecessor knew are late";
     /// Splits that nobody reads go to slots that hold event time for them.
     unread_hold_time => "I6: rows of a split that was to be read and is read later are late";
+    /// No slot leaves while one waits to hear which splits of a source are its own.
+    awaiting_slots_stay => "I6: it leaves with the event time that it held for splits that are found later";
     /// Splits that slots read are theirs.
     adopts_readers => "I2, I5: two slots read one split";
     // Who is let go.

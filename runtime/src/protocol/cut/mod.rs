@@ -89,10 +89,9 @@ impl From<Time> for Promise {
 }
 
 impl Promise {
-    /// What promises of several channels, each with its edge, come to: the least of those that speak. Where nobody does, of quiet edges the highest,
-    /// since whoever went quiet last may have heard all of them; a channel that has ended beside a quiet one of its edge counts with what it
-    /// had promised before, for others may have heard it when the quiet one no longer held them back. The end of time comes only with the end of
-    /// every channel. `None`: nothing new.
+    /// What promises of several channels, each with its edge, come to: the least of those that speak. Where none does, the highest of all, since
+    /// another slot may have heard the channels go quiet in an order in which that one spoke last; a channel that has ended counts with what it had
+    /// promised before, for the same reason, whatever its edge. The end of time comes only with the end of every channel. `None`: nothing new.
     #[must_use]
     pub fn together(all: impl Iterator<Item = (u32, Self)> + Clone) -> Option<Time> {
         let ended = |p: &Self| p.watermark == Time::MAX;
@@ -103,8 +102,7 @@ impl Promise {
         if all.clone().all(|(_, p)| ended(&p)) {
             return all.clone().any(|(_, p)| !p.quiet).then_some(Time::MAX);
         }
-        let quiet = |edge: u32| all.clone().any(|(e, p)| e == edge && !ended(&p));
-        all.clone().filter(|(e, p)| !ended(p) || quiet(*e)).map(|(_, p)| p.before).max()
+        all.map(|(_, p)| p.before).max()
     }
 }
 
@@ -157,5 +155,33 @@ impl FromIterator<(u32, Time)> for Frontiers {
             all.lower(stage, time);
         }
         all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each channel of two edges says its promise and then ends or goes quiet: in each order a stage comes to the same.
+    #[test]
+    fn a_stage_comes_to_the_same_time_in_whatever_order_its_channels_end_and_go_quiet() {
+        let last = |(edge, at): (u32, i64), ended: bool| {
+            let watermark = if ended { Time::MAX } else { Time(at) };
+            (edge, Promise { watermark, quiet: !ended, before: Time(at) })
+        };
+        for (first, second) in [(7, 5), (5, 7), (5, 5)] {
+            let spoken = [(0, Promise::from(Time(first))), (1, Promise::from(Time(second)))];
+            let over = [last((0, first), true), last((1, second), false)];
+            let come_to = |order: [usize; 2]| {
+                let mut now = spoken;
+                let mut own = Promise::together(now.into_iter()).unwrap();
+                for at in order {
+                    now[at] = over[at];
+                    own = own.max(Promise::together(now.into_iter()).unwrap_or(own));
+                }
+                own
+            };
+            assert_eq!(come_to([0, 1]), come_to([1, 0]), "I6: edge 0 at {first} ends, edge 1 at {second} goes quiet");
+        }
     }
 }

@@ -104,7 +104,7 @@ fn quiet_channels_alone_come_to_the_highest_promise_but_never_to_the_end() {
         (&[p(4, true), p(7, true)], Some(7)),
         (&[p(4, true), p(max, false)], Some(4)),
         (&[p(4, true), over(7, 9)], Some(9)),
-        (&[p(4, true), over(8, 9)], Some(4)),
+        (&[p(4, true), over(8, 9)], Some(9)),
         (&[p(4, false), over(7, 9)], Some(4)),
         (&[p(max, false), p(max, false)], Some(max)),
         (&[], None),
