@@ -14,8 +14,12 @@ pub(crate) fn removals(cluster: &ClusterState) -> Vec<Removal> {
     }
     for pod in cluster.pods.workers.iter().filter(|p| p.node_gone) {
         let fenced = match (cluster.coordinator.status(), pod.ordinal) {
-            // The run goes on, or has begun anew, without this worker.
-            (Some(status), Some(n)) => !status.connected(n),
+            // A run goes on, or has begun anew, without this worker; a coordinator with some workers and no run is about to adopt or begin
+            // one.
+            (Some(status), Some(n)) => {
+                let begins = cluster.job.has_run() && status.era.is_none() && status.workers.iter().any(|w| w.connected);
+                !status.connected(n) && !begins
+            }
             (None, _) => cluster.workloads.coordinator.as_ref().is_none_or(|c| c.replicas == 0),
             (Some(_), None) => false,
         };
