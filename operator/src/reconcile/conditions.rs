@@ -14,14 +14,14 @@ use super::pods::Problem;
 use super::rescale_step::RescaleStep;
 
 /// A condition without its times.
-struct Value {
+struct Draft {
     kind: &'static str,
     truth: Truth,
     reason: String,
     message: String,
 }
 
-impl Value {
+impl Draft {
     fn new(kind: &'static str, is: bool, reason: &str, message: &str) -> Self {
         let truth = if is { Truth::True } else { Truth::False };
         Self { kind, truth, reason: reason.to_owned(), message: message.to_owned() }
@@ -62,16 +62,16 @@ pub(super) fn summary(state: &State) -> (Truth, String, String) {
 }
 
 /// The condition `Available`: rows flow.
-fn available(state: &State, cluster: &ClusterState) -> Value {
+fn available(state: &State, cluster: &ClusterState) -> Draft {
     let flow = |phase: Phase| matches!(phase, Phase::Running | Phase::Rescaling | Phase::Draining);
     let coordinator = &cluster.coordinator;
     // Rows flow without their coordinator; only epochs wait.
     let away = matches!(state, State::Unreachable { .. }) || coordinator.is_silent() && matches!(state, State::Recovering { .. });
     if away {
-        Value::unknown("Available", "CoordinatorUnreachable")
+        Draft::unknown("Available", "CoordinatorUnreachable")
     } else {
         let flows = coordinator.phase().is_some_and(flow);
-        Value::new("Available", flows, if flows { "RowsFlow" } else { "NotRunning" }, "")
+        Draft::new("Available", flows, if flows { "RowsFlow" } else { "NotRunning" }, "")
     }
 }
 
@@ -91,30 +91,30 @@ fn degraded(state: &State) -> bool {
 }
 
 /// The condition `LastSnapshotSucceeded`, about the last stop that was to take a snapshot. A failure stays until another stop is asked for.
-fn last_snapshot(decision: &Decision, cluster: &ClusterState) -> Value {
+fn last_snapshot(decision: &Decision, cluster: &ClusterState) -> Draft {
     let job = &cluster.job;
-    let failed = |message: &str| Value::new(LAST_SNAPSHOT, false, SNAPSHOT_FAILED, message);
+    let failed = |message: &str| Draft::new(LAST_SNAPSHOT, false, SNAPSHOT_FAILED, message);
     let effect = "the job goes on from its latest epoch, and reads again what came after it";
     if let Some(fallback) = &decision.fallback {
         let purpose = fallback.purpose.word();
         return failed(&format!("no last snapshot was taken (purpose: {purpose}): {}; {effect}", fallback.why));
     }
     if matches!(decision.request, Some(Request::Stop(_))) {
-        return Value::unknown(LAST_SNAPSHOT, "InProgress");
+        return Draft::unknown(LAST_SNAPSHOT, "InProgress");
     }
     let fresh = decision.snapshot.as_ref().filter(|_| decision.snapshot != job.status.last_snapshot);
     match (fresh, job.snapshot_failed(), &decision.snapshot) {
-        (Some(snapshot), _, _) => Value::new(LAST_SNAPSHOT, true, &snapshot.trigger, ""),
+        (Some(snapshot), _, _) => Draft::new(LAST_SNAPSHOT, true, &snapshot.trigger, ""),
         (None, Some(before), _) => failed(&before.message),
         (None, None, _) if cluster.workloads.outcome() == SNAPSHOT_FAILED => {
             failed(&format!("no last snapshot was taken; {effect}"))
         }
-        (None, None, Some(last)) => Value::new(LAST_SNAPSHOT, true, &last.trigger, ""),
-        (None, None, None) => Value::unknown(LAST_SNAPSHOT, "NoneAskedFor"),
+        (None, None, Some(last)) => Draft::new(LAST_SNAPSHOT, true, &last.trigger, ""),
+        (None, None, None) => Draft::unknown(LAST_SNAPSHOT, "NoneAskedFor"),
     }
 }
 
-fn all(decision: &Decision, cluster: &ClusterState) -> Vec<Value> {
+fn all(decision: &Decision, cluster: &ClusterState) -> Vec<Draft> {
     let state = &decision.state;
     let (ready, reason, message) = summary(state);
     let (moves, degraded) = (progressing(state), degraded(state));
@@ -126,18 +126,18 @@ fn all(decision: &Decision, cluster: &ClusterState) -> Vec<Value> {
     };
     // The reason and message of `Ready` where the condition is true.
     let like_ready = |kind: &'static str, is: bool, otherwise: &str| {
-        if is { Value::new(kind, true, &reason, &message) } else { Value::new(kind, false, otherwise, "") }
+        if is { Draft::new(kind, true, &reason, &message) } else { Draft::new(kind, false, otherwise, "") }
     };
     let (suspended, paused) = (matches!(state, State::Suspended), matches!(state, State::Paused));
     vec![
-        Value { kind: "Ready", truth: ready, reason: reason.clone(), message: message.clone() },
+        Draft { kind: "Ready", truth: ready, reason: reason.clone(), message: message.clone() },
         available(state, cluster),
         like_ready("Progressing", moves, "AtRest"),
         like_ready("Degraded", degraded, "AsWanted"),
-        Value::new("Suspended", suspended, if suspended { "Suspended" } else { "NotSuspended" }, ""),
-        Value::new("Rescaling", rescaling, step, why),
+        Draft::new("Suspended", suspended, if suspended { "Suspended" } else { "NotSuspended" }, ""),
+        Draft::new("Rescaling", rescaling, step, why),
         last_snapshot(decision, cluster),
-        Value::new("ReconciliationPaused", paused, if paused { "Annotation" } else { "NotPaused" }, ""),
+        Draft::new("ReconciliationPaused", paused, if paused { "Annotation" } else { "NotPaused" }, ""),
         like_ready("Reconciling", moves, "AtRest"),
         like_ready("Stalled", stalled, "NotStalled"),
     ]
@@ -145,13 +145,13 @@ fn all(decision: &Decision, cluster: &ClusterState) -> Vec<Value> {
 
 /// The conditions of a job after a decision. A condition that has not changed keeps its time.
 pub(crate) fn conditions(decision: &Decision, cluster: &ClusterState, generation: Option<i64>, now: &str) -> Vec<Condition> {
-    let with_times = |value: Value| {
-        let before = cluster.job.condition(value.kind).filter(|c| c.status == value.truth);
+    let with_times = |draft: Draft| {
+        let before = cluster.job.condition(draft.kind).filter(|c| c.status == draft.truth);
         Condition {
-            kind: value.kind.to_owned(),
-            status: value.truth,
-            reason: value.reason,
-            message: value.message,
+            kind: draft.kind.to_owned(),
+            status: draft.truth,
+            reason: draft.reason,
+            message: draft.message,
             last_transition_time: before.map_or_else(|| now.to_owned(), |c| c.last_transition_time.clone()),
             observed_generation: generation,
         }

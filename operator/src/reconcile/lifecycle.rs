@@ -28,7 +28,7 @@ use super::plan::{Decision, Fallback, LATER, Plan, Request, SOON, State};
 use super::purpose::Purpose;
 use super::times::time;
 use super::validate::Validated;
-use super::workloads::{Scale, revision_map, start_map, workloads};
+use super::workloads::{Replicas, revision_map, start_map, workloads};
 
 /// The time that a deleted job waits for its last snapshot. The deletion never hangs.
 const LAST_SNAPSHOT: Duration = Duration::from_secs(60);
@@ -82,11 +82,11 @@ pub(crate) fn start(of: Input<'_>) -> Decision {
     let Some(parameters) = start_map(of, replicas) else {
         return Decision::new(starting("the coordinator's Service has no address yet"), SOON, of.cluster);
     };
-    let scale = Scale { revision: &of.validated.revision, coordinator: 1, workers: replicas, outcome: "" };
+    let pods = Replicas { revision: &of.validated.revision, coordinator: 1, workers: replicas, outcome: "" };
     let mut decision = Decision::new(starting("the coordinator and its workers are being started"), SOON, of.cluster);
     decision.objects.extend(revision_map(of));
     decision.objects.push(parameters);
-    decision.objects.extend(workloads(of, scale));
+    decision.objects.extend(workloads(of, pods));
     decision.rescale = None;
     decision
 }
@@ -196,7 +196,7 @@ fn down(of: Input<'_>, purpose: Purpose, snapshot: Option<LastSnapshot>, failed:
     let revision = held.revision().unwrap_or(&of.validated.revision);
     let state = State::Stopping { purpose, why: of.cluster.pods.left() };
     let mut decision = Decision::new(state, SOON, of.cluster);
-    decision.objects = workloads(of, Scale { revision, coordinator: 0, workers: 0, outcome });
+    decision.objects = workloads(of, Replicas { revision, coordinator: 0, workers: 0, outcome });
     decision.snapshot = snapshot.or(decision.snapshot);
     decision.fallback = failed.map(|why| Fallback { purpose, why });
     decision

@@ -23,7 +23,7 @@ use super::pods::Problem;
 use super::purpose::Purpose;
 use super::rescale_step::RescaleStep;
 use super::times::{seconds_of, time};
-use super::workloads::{Scale, revision_map, start_map, workloads};
+use super::workloads::{Replicas, revision_map, start_map, workloads};
 
 /// The part of a decision that is about the number of workers.
 struct Part {
@@ -68,8 +68,8 @@ pub(crate) fn keep_running(of: Input<'_>) -> Decision {
     decision.rescale = part.rescale.or(decision.rescale);
     decision.objects.extend(revision_map(of));
     decision.objects.extend(initial_workers(cluster, part.request, there).and_then(|workers| start_map(of, workers)));
-    let scale = Scale { revision: &of.validated.revision, coordinator: 1, workers: pods, outcome: "" };
-    decision.objects.extend(workloads(of, scale));
+    let pods = Replicas { revision: &of.validated.revision, coordinator: 1, workers: pods, outcome: "" };
+    decision.objects.extend(workloads(of, pods));
     decision
 }
 

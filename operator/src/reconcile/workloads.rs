@@ -7,7 +7,7 @@ use super::input::Input;
 
 /// The number of pods, and the revision they are of.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Scale<'a> {
+pub(crate) struct Replicas<'a> {
     /// The revision of the pods.
     pub(crate) revision: &'a str,
     /// The number of coordinators, 0 or 1.
@@ -19,8 +19,8 @@ pub(crate) struct Scale<'a> {
 }
 
 /// The Deployment and the StatefulSet with so many pods. The templates are those that the revision was made with.
-pub(crate) fn workloads(of: Input<'_>, scale: Scale<'_>) -> Vec<Value> {
-    let Scale { revision, coordinator, workers, outcome } = scale;
+pub(crate) fn workloads(of: Input<'_>, replicas: Replicas<'_>) -> Vec<Value> {
+    let Replicas { revision, coordinator, workers, outcome } = replicas;
     let made;
     let templates = match of.cluster.workloads.revisions.get(revision) {
         Some(stored) => stored,
