@@ -1,25 +1,26 @@
-//! What the types know and no cluster can do in this version. Nothing of it is silently without effect: each is refused with a sentence.
+//! Fields that the types know and no cluster can honour in this version. None is silently without effect: each is refused with a sentence.
 //!
-//! The types are those of the manifest, which is written for more than this version. Here stands what is missing of it in a cluster, once:
-//! as a rule for the API server (CEL), for whoever reads `kubectl explain`, and for the operator, which judges again what an API server with an
-//! older definition has let through. A field that is refused has no default either: the API server would fill in what it then refuses.
+//! The types are those of the manifest, which is written for more than this version. The list of what is missing in a cluster is here,
+//! once: as a rule for the API server (CEL), as a text of `kubectl explain`, and for the operator, which checks again what an API server
+//! with an older definition has let through. A refused field has no default either: the API server would fill in a value that it then
+//! refuses.
 
 use serde_json::{Value, json};
 use watershed_job::manifest::{DeletionPolicy, Health, RescaleStrategy, Retention, Rollback, Spec, UpdateMode};
 
-/// Something that is refused.
+/// A field, or a value of a field, that is refused.
 pub(crate) struct Absent {
-    /// The fields that may not be given, as paths below `spec`; none where only a value of a field is refused.
+    /// The fields that are refused, as paths below `spec`; none where only a value of a field is.
     fields: &'static [&'static str],
-    /// The rule of `spec` that holds where it is not given.
+    /// The rule of `spec` that holds where the field is absent.
     rule: &'static str,
-    /// What is missing, and what to do.
+    /// The sentence: the missing feature, and the way out.
     message: &'static str,
-    /// Whether a spec asks for it.
+    /// The test whether a spec asks for the feature.
     asked: fn(&Spec) -> bool,
 }
 
-/// All of it.
+/// All fields and values that are refused.
 pub(crate) const ABSENT: &[Absent] = &[
     Absent {
         fields: &["health"],
@@ -80,18 +81,18 @@ pub(crate) const ABSENT: &[Absent] = &[
     },
 ];
 
-/// What a spec asks for that does not exist in this version, in a sentence.
+/// The sentence about the first feature that a spec asks for and this version does not have.
 #[must_use]
 pub fn absent(spec: &Spec) -> Option<&'static str> {
     ABSENT.iter().find(|a| (a.asked)(spec)).map(|a| a.message)
 }
 
-/// Refuses it in the schema of a spec.
+/// Refuses the fields in the schema of a spec; gives the rules.
 pub(crate) fn refuse(spec: &mut Value) -> Value {
     for field in ABSENT.iter().flat_map(|a| a.fields) {
         let (parent, name) = field.rsplit_once('/').unwrap_or(("", field));
         let parent = if parent.is_empty() { String::new() } else { format!("/properties/{parent}") };
-        // What the API server would fill in, at the field and with all of its parent.
+        // Defaults are removed that the API server would fill in, at the field and at its parent.
         if let Some(filled) = spec.pointer_mut(&format!("{parent}/default")).and_then(Value::as_object_mut) {
             filled.remove(name);
         }
@@ -99,9 +100,9 @@ pub(crate) fn refuse(spec: &mut Value) -> Value {
             continue;
         };
         schema.remove("default");
-        let said = schema.get("description").and_then(Value::as_str).unwrap_or_default();
-        let said = format!("Not in this version: it is refused. {said}");
-        schema.insert("description".into(), json!(said));
+        let description = schema.get("description").and_then(Value::as_str).unwrap_or_default();
+        let description = format!("Not in this version: it is refused. {description}");
+        schema.insert("description".into(), json!(description));
     }
     ABSENT.iter().map(|a| json!({ "rule": a.rule, "message": a.message })).collect()
 }

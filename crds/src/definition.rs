@@ -1,9 +1,9 @@
-//! The resource definitions, as the API server is given them.
+//! The resource definitions for the API server.
 //!
-//! The schema is that of the types; the rest (names, columns, the scale subresource) is here. Four things are changed on the way, each
+//! The schema is that of the types; the rest (names, columns, the scale subresource) is here. Four details are changed on the way, each
 //! because a cluster is stricter than a file: storage is needed, since pods share no directory; the least of `replicas` is a rule with
-//! a sentence instead of a bound, so that `kubectl scale --replicas=0` says what to do; the name is judged, since other objects' names
-//! are made from it; and what has no effect in a cluster yet is refused ([`crate::absent`]).
+//! a sentence instead of a bound, so that `kubectl scale --replicas=0` says what to do; the name is checked, since other objects' names
+//! are made from it; and fields without an effect in a cluster are refused ([`crate::absent`]).
 
 use serde_json::{Map, Value, json};
 use watershed_job::manifest::Spec;
@@ -13,29 +13,13 @@ use crate::snapshot::{SnapshotSpec, SnapshotStatus};
 use crate::status::JobStatus;
 use crate::structural;
 
-/// Where each generated definition belongs, below the root of the repository, and what is in it.
-#[must_use]
-pub fn files() -> Vec<(&'static str, String)> {
-    vec![
-        ("charts/watershed-crds/templates/streamjobs.yaml", text(stream_job())),
-        ("charts/watershed-crds/templates/streamsnapshots.yaml", text(stream_snapshot())),
-        ("docs/kubernetes-reference.md", crate::reference::page()),
-    ]
-}
-
-/// What an API server would refuse in a schema; nothing, if all is well.
+/// The parts of a schema that an API server would refuse; none, if the schema is sound.
 #[must_use]
 pub fn leftovers(schema: &Value) -> Vec<String> {
     structural::leftovers(schema, "")
 }
 
-/// A definition as a template of the chart: kept when the chart goes, since deleting a definition deletes every job.
-fn text(definition: Value) -> String {
-    let yaml = crate::to_yaml(&definition);
-    format!("# Made by `cargo run -p watershed-crds`: change the types, not this.\n{yaml}")
-}
-
-/// What differs between the two kinds.
+/// The names of a kind.
 struct Names {
     kind: &'static str,
     singular: &'static str,
@@ -141,17 +125,17 @@ fn schema(names: &Names, spec: Value, status: Value) -> Value {
         "properties": {
             "apiVersion": {"type": "string", "description": format!("{GROUP}/{VERSION}")},
             "kind": {"type": "string", "description": names.kind},
-            // The API server knows what is in it, and takes no description.
+            // The API server knows the schema of metadata, and takes no description of it.
             "metadata": {"type": "object"},
-            "spec": of(spec, "What is wanted."),
-            "status": of(without_defaults(status), "What the operator reports; written by nobody else."),
+            "spec": of(spec, "The desired state."),
+            "status": of(without_defaults(status), "The observed state, written by the operator alone."),
         },
         "required": ["spec"],
     })
 }
 
-/// A status is written whole by the operator. Defaults in it would be checked against the bounds beside them, which an empty text does not meet;
-/// and what a list is keyed by is required instead.
+/// The schema of a status without defaults. The operator writes a status whole; defaults would be checked against the bounds beside them,
+/// which an empty text does not meet. The keys of a list are required instead.
 fn without_defaults(mut schema: Value) -> Value {
     if let Some(fields) = schema.as_object_mut() {
         fields.remove("default");

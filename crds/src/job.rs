@@ -17,13 +17,13 @@ pub struct StreamJob {
     /// `StreamJob`.
     #[serde(default = "kind")]
     pub kind: String,
-    /// Name, namespace and what the API server keeps.
+    /// The name, the namespace and the fields that the API server keeps.
     #[serde(default)]
     pub metadata: ObjectMeta,
-    /// What the job does and how it is kept.
+    /// The desired state.
     #[serde(default)]
     pub spec: Spec,
-    /// What the operator reports.
+    /// The observed state, written by the operator.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<JobStatus>,
 }
@@ -39,7 +39,7 @@ fn kind() -> String {
 }
 
 impl StreamJob {
-    /// The same job as a manifest, for those who judge manifests.
+    /// The job as a manifest, for the validation that the command line has.
     #[must_use]
     pub fn manifest(&self) -> manifest::StreamJob {
         let metadata = manifest::Metadata {

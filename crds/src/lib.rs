@@ -1,7 +1,7 @@
 //! `StreamJob` and `StreamSnapshot` as Kubernetes knows them: metadata, status, and the definitions an API server is given. No behaviour.
 //!
-//! What a job's author writes is typed in [`watershed_job::manifest`], for the command line and the cluster alike; here is what only a
-//! cluster adds. The definitions are made from those types ([`definition`]), so that a field, its default, its bounds and its
+//! The fields that a job's author writes are typed in [`watershed_job::manifest`], for the command line and the cluster alike; here are the
+//! additions of a cluster. The definitions are made from those types ([`definition`]), so that a field, its default, its bounds and its
 //! description are said once; so is the page of the manual ([`reference`]). Rules that the API server holds (CEL) stand beside the fields.
 //!
 //! The road not taken is kube's derive: it would put `CustomResource` on a type of a crate that must not know Kubernetes, and its schema
@@ -9,6 +9,7 @@
 
 mod absent;
 pub mod definition;
+mod files;
 mod job;
 pub mod reference;
 mod resource;
@@ -18,7 +19,8 @@ mod structural;
 mod yaml;
 
 pub use absent::absent;
-pub use definition::{files, stream_job, stream_snapshot};
+pub use definition::{stream_job, stream_snapshot};
+pub use files::files;
 pub use job::StreamJob;
 pub use resource::{CATEGORY, GROUP, VERSION};
 pub use snapshot::{SnapshotSpec, SnapshotStatus, StreamSnapshot};

@@ -1,4 +1,4 @@
-//! Writes what is generated from the types: the definitions of the chart and the reference page of the manual.
+//! The generator of files that follow from the types: the definitions of the chart and the reference page of the manual.
 //!
 //! `cargo run -p watershed-crds` from the root of the repository. A test holds that the files are fresh.
 

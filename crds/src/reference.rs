@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use serde_json::Value;
 
-/// The page.
+/// The text of the reference page.
 #[must_use]
 pub fn page() -> String {
     let mut out = String::from(
@@ -28,7 +28,7 @@ pub fn page() -> String {
 }
 
 fn line(out: &mut String, text: &str) {
-    // Writing into a String cannot fail.
+    // A write into a String cannot fail.
     let _written = writeln!(out, "{text}");
 }
 
@@ -37,7 +37,7 @@ fn rules(schema: &Value) -> Vec<String> {
     all.filter_map(|r| r.get("message").and_then(Value::as_str)).map(str::to_owned).collect()
 }
 
-/// A heading, a table, and the objects within.
+/// Writes an object: a heading, a table, and the objects within.
 fn object(title: &str, path: &str, schema: &Value, out: &mut String) {
     let Some(properties) = schema.get("properties").and_then(Value::as_object) else { return };
     line(out, &format!("\n## {title}\n"));
@@ -45,15 +45,15 @@ fn object(title: &str, path: &str, schema: &Value, out: &mut String) {
     let mut within = Vec::new();
     for (name, field) in properties {
         let text = |key: &str| field.get(key).and_then(Value::as_str).unwrap_or_default();
-        let mut said = cell(text("description"));
+        let mut notes = cell(text("description"));
         if let Some(limits) = limits(field) {
-            said.push_str(&format!(" {limits}."));
+            notes.push_str(&format!(" {limits}."));
         }
         for rule in rules(field) {
-            said.push_str(&format!(" Rule: {}.", cell(&rule)));
+            notes.push_str(&format!(" Rule: {}.", cell(&rule)));
         }
         let default = field.get("default").filter(|d| !d.is_object()).map(|d| format!("`{d}`")).unwrap_or_default();
-        line(out, &format!("| `{name}` | {} | {default} | {said} |", kind(field)));
+        line(out, &format!("| `{name}` | {} | {default} | {notes} |", kind(field)));
         within.push((format!("{path}.{name}"), field.get("items").unwrap_or(field)));
     }
     let rules = rules(schema);

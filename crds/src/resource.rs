@@ -1,13 +1,13 @@
-//! What makes a type a resource for kube: its group, version, kind and metadata.
+//! The resource trait of kube for our types: group, version, kind and metadata.
 
 /// The API group.
 pub const GROUP: &str = watershed_job::manifest::GROUP;
 /// The version.
 pub const VERSION: &str = "v1alpha1";
-/// What `kubectl get streaming` lists.
+/// The category: `kubectl get streaming` lists the resources of it.
 pub const CATEGORY: &str = "streaming";
 
-/// Says of a type with `metadata` which resource it is.
+/// Implements kube's resource trait for a type with `metadata`.
 macro_rules! resource {
     ($type:ty, $kind:literal, $plural:literal) => {
         impl kube::Resource for $type {

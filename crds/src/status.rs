@@ -1,27 +1,27 @@
-//! What the operator reports of a job. Everything here was answered by somebody: the API server or the coordinator.
+//! The status of a job. Every value comes from an answer of the API server or of the coordinator.
 //!
-//! Rates and lag are not here: they would be written all the time, and a job at rest writes nothing. They are metrics, and
-//! `watershed status`.
+//! Rates and lag are not here: they would be written all the time, and a job at rest writes nothing. Metrics and `watershed status` have
+//! them.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What the operator reports of a job.
+/// The status of a job.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct JobStatus {
-    /// The generation of the spec that all of this was said of.
+    /// The generation of the spec that this status is about.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// Workers there are, as pods.
+    /// The number of worker pods.
     pub replicas: i32,
-    /// Workers whose pod is ready.
+    /// The number of worker pods that are ready.
     pub ready_replicas: i32,
-    /// Workers of the newest revision.
+    /// The number of worker pods of the revision that the spec asks for.
     pub updated_replicas: i32,
     /// The label selector of the workers, for `kubectl scale` and autoscalers.
     pub selector: String,
-    /// The coordinator's fencing number; it grows with each run of the dataflow.
+    /// The coordinator's fencing number, which grows with each run of the dataflow.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub term: Option<i64>,
     /// The dataflow's generation within the term.
@@ -45,7 +45,7 @@ pub struct JobStatus {
     /// The rescale under way, or the last one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rescale: Option<RescaleStatus>,
-    /// What is the case.
+    /// The conditions of the job.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
@@ -55,18 +55,18 @@ pub struct JobStatus {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct LastSnapshot {
-    /// The epoch that it is.
+    /// The epoch of the snapshot.
     pub epoch: i64,
-    /// Where it is.
+    /// The location of the job's storage.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub location: Option<String>,
-    /// Why it was taken: Suspend, Update, Delete.
+    /// The purpose of the snapshot: Suspend, Update, Delete, Finish, Restart.
     pub trigger: String,
-    /// When it was complete.
+    /// The time at which the snapshot was complete.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("format" = "date-time"))]
     pub completion_time: Option<String>,
-    /// How many workers the job had.
+    /// The number of workers that the job had.
     pub replicas: i32,
 }
 
@@ -74,67 +74,68 @@ pub struct LastSnapshot {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct RescaleStatus {
-    /// Workers before.
+    /// The number of workers before.
     pub from_replicas: i32,
-    /// Workers after.
+    /// The number of workers after.
     pub to_replicas: i32,
-    /// How far it is: Provisioning, Moving, Releasing, Done, Failed.
+    /// The step of the rescale: Provisioning, Moving, Releasing, Done, Failed.
     pub step: String,
-    /// When it began.
+    /// The time at which the rescale began.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("format" = "date-time"))]
     pub start_time: Option<String>,
-    /// When it was done.
+    /// The time at which the rescale was complete.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("format" = "date-time"))]
     pub completion_time: Option<String>,
-    /// Key groups that the workers of the target own so far.
+    /// The number of key groups that have moved so far.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub moved_key_groups: Option<i64>,
-    /// Key groups that have to move.
+    /// The number of key groups that have to move.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub total_key_groups: Option<i64>,
-    /// How long it took.
+    /// The duration of the rescale.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_duration_milliseconds: Option<i64>,
-    /// For how long the longest batch of rows waited because its key groups moved; absent where nothing moved, or where nobody has counted.
+    /// The longest wait of a batch of rows whose key groups moved; absent where nothing moved, or where the operator has not seen the
+    /// rescale begin.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_pause_milliseconds: Option<i64>,
 }
 
-/// True, false, or not known.
+/// The status of a condition.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Truth {
-    /// It is the case.
+    /// The condition holds.
     True,
-    /// It is not.
+    /// The condition does not hold.
     False,
-    /// Nobody can say.
+    /// The operator does not know whether the condition holds.
     #[default]
     Unknown,
 }
 
-/// Something that is the case, or is not.
+/// A condition of a resource.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Condition {
-    /// What: Ready, Available, Progressing, Degraded, Suspended, Rescaling, …
+    /// The type of the condition: Ready, Available, Progressing, Degraded, Suspended, Rescaling, …
     #[serde(rename = "type")]
     #[schemars(required, length(min = 1, max = 316))]
     pub kind: String,
-    /// Whether it is the case.
+    /// The status of the condition.
     #[schemars(required)]
     pub status: Truth,
-    /// Why, in one word that a program can compare.
+    /// The reason in one word, for programs.
     #[schemars(required, length(min = 1, max = 1024))]
     pub reason: String,
-    /// Why, in a sentence, and what to do.
+    /// The reason in a sentence, and what to do.
     #[schemars(required, length(max = 32_768))]
     pub message: String,
-    /// When `status` changed last.
+    /// The time of the last change of `status`.
     #[schemars(required, extend("format" = "date-time"))]
     pub last_transition_time: String,
-    /// The generation of the spec that it was said of.
+    /// The generation of the spec that the condition is about.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
 }

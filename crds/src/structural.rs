@@ -1,4 +1,4 @@
-//! From the schema that schemars makes of our types to the *structural* schema that an API server takes.
+//! The *structural* schema that an API server takes, made from the schema that schemars makes of our types.
 //!
 //! Kubernetes wants one `type` a node and no references. Our types make few shapes, each with one rewriting:
 //!
@@ -26,7 +26,7 @@ pub(crate) fn schema<T: JsonSchema>() -> Value {
 
 fn rewrite(schema: &mut Value) {
     let Value::Object(fields) = schema else {
-        // `true`: anything.
+        // The schema `true` takes any value.
         *schema = json!({ "x-kubernetes-preserve-unknown-fields": true });
         return;
     };
@@ -42,7 +42,7 @@ fn rewrite(schema: &mut Value) {
     without_null(fields);
     variants(fields);
     if fields.get("format").and_then(Value::as_str).is_some_and(|f| f.starts_with("int") || f.starts_with("uint")) {
-        // 64 bits are what an integer has anyway.
+        // An integer of a schema has 64 bits anyway.
         fields.remove("format");
     }
     if fields.get("type") == Some(&json!("object")) && fields.get("additionalProperties") == Some(&Value::Bool(true)) {
@@ -82,14 +82,14 @@ fn without_null(fields: &mut Map<String, Value>) {
 fn variants(fields: &mut Map<String, Value>) {
     let Some(Value::Array(all)) = fields.get("oneOf").cloned() else { return };
     let mut names = Vec::new();
-    let mut said = String::new();
+    let mut descriptions = String::new();
     for variant in &all {
         let described = variant.get("description").and_then(Value::as_str);
         let mut these: Vec<Value> = variant.get("const").cloned().into_iter().collect();
         these.extend(variant.get("enum").and_then(Value::as_array).into_iter().flatten().cloned());
         for name in these {
             if let (Some(name), Some(described)) = (name.as_str(), described) {
-                said.push_str(&format!(" `{name}`: {described}"));
+                descriptions.push_str(&format!(" `{name}`: {described}"));
             }
             names.push(name);
         }
@@ -98,7 +98,7 @@ fn variants(fields: &mut Map<String, Value>) {
     fields.insert("type".into(), json!("string"));
     fields.insert("enum".into(), Value::Array(names));
     let before = fields.get("description").and_then(Value::as_str).unwrap_or_default();
-    let whole = format!("{before}{said}");
+    let whole = format!("{before}{descriptions}");
     fields.insert("description".into(), Value::String(whole.trim().to_owned()));
 }
 

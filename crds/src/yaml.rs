@@ -1,10 +1,11 @@
 //! JSON values as YAML that people can read: the generated definitions are reviewed like code.
 //!
-//! Only what JSON has; long texts are one quoted line, since YAML reads every JSON string. No dependency for sixty lines.
+//! The writer knows only the types of JSON; long texts are one quoted line, since YAML reads every JSON string. Sixty lines need no
+//! dependency.
 
 use serde_json::Value;
 
-/// A value as YAML.
+/// The YAML text of a value.
 #[must_use]
 pub fn to_yaml(value: &Value) -> String {
     let mut out = String::new();
@@ -44,7 +45,7 @@ fn write(value: &Value, depth: usize, out: &mut String) {
     }
 }
 
-/// The value of a field: in its line, or below it.
+/// Writes the value of a field, in its line or below it.
 fn nested(value: &Value, depth: usize, out: &mut String) {
     let block = match value {
         Value::Object(fields) => !fields.is_empty(),
@@ -71,7 +72,7 @@ fn indent(depth: usize, out: &mut String) {
     out.extend(std::iter::repeat_n("  ", depth));
 }
 
-/// A text as it is where nothing could be read into it, else quoted.
+/// The YAML of a text: plain where YAML reads nothing else into it, quoted elsewhere.
 fn scalar(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/' | '$');
     let word = text.starts_with(|c: char| c.is_ascii_alphabetic() || matches!(c, '$' | '.')) && text.chars().all(plain);

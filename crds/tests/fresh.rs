@@ -20,7 +20,7 @@ fn the_generated_files_are_fresh() {
     }
 }
 
-/// Chart and manual are templates and Markdown: nothing in a description may be taken for either.
+/// Descriptions end up in a chart's template and in Markdown: nothing in them may be taken for either.
 #[test]
 fn nothing_in_a_definition_is_taken_for_a_template() {
     for (path, text) in watershed_crds::files() {
@@ -69,7 +69,7 @@ fn a_job_of_a_newer_version_can_be_read() {
     assert_eq!(job.manifest().metadata.name, "a");
 }
 
-/// What is refused may not be filled in: every job would be refused.
+/// Defaults of refused fields may not be filled in: every job would be refused.
 #[test]
 fn what_has_no_effect_is_refused_and_has_no_default() {
     let definition = stream_job();
@@ -96,9 +96,9 @@ fn what_has_no_effect_is_refused_and_has_no_default() {
         (r#"{"snapshotNonce": 1}"#, "spec.snapshotNonce"),
         (r#"{"tls": {"secretName": "a"}}"#, "spec.tls"),
     ] {
-        let said = watershed_crds::absent(&of(text)).unwrap_or_else(|| panic!("{text} is let through"));
-        assert!(said.starts_with("spec.") && said.contains(part), "{text}: {said}");
-        assert!(rules.iter().any(|r| r["message"] == said), "the API server does not know: {said}");
+        let sentence = watershed_crds::absent(&of(text)).unwrap_or_else(|| panic!("{text} is let through"));
+        assert!(sentence.starts_with("spec.") && sentence.contains(part), "{text}: {sentence}");
+        assert!(rules.iter().any(|r| r["message"] == sentence), "the API server does not know: {sentence}");
     }
     assert_eq!(watershed_crds::absent(&of("{}")), None);
 }

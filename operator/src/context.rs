@@ -1,4 +1,4 @@
-//! What every look at a job needs: the client, connections to coordinators, what is remembered, what surrounds the operator.
+//! The context of reconciliations: the client, connections to coordinators, memory, metrics, and the settings of the operator.
 
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
@@ -8,29 +8,32 @@ use kube::runtime::events::Recorder;
 
 use crate::log::Log;
 use crate::metrics::Metrics;
-use crate::reconcile::ask::Coordinators;
+use crate::readiness::Readiness;
+use crate::reconcile::client::Coordinators;
 use crate::reconcile::memory::Memory;
-use crate::reconcile::{Keys, Surroundings};
+use crate::reconcile::{Environment, KeySet};
 use crate::settings::Settings;
 
-/// What every look at a job needs.
+/// The context of all reconciliations.
 pub(crate) struct Context {
-    /// The API server.
+    /// The client of the API server.
     pub(crate) client: Client,
-    /// What the operator was told.
+    /// The settings of the operator.
     pub(crate) settings: Settings,
     /// Connections to coordinators.
     pub(crate) coordinators: Coordinators,
-    /// What is remembered between two looks.
+    /// The memory between two reconciliations.
     pub(crate) memory: Memory,
-    /// Writes Events.
+    /// The writer of Events.
     pub(crate) recorder: Recorder,
-    /// Counts.
+    /// The metrics of the operator.
     pub(crate) metrics: Metrics,
-    /// Says.
+    /// The state of the leader election, for `/readyz`.
+    pub(crate) readiness: Readiness,
+    /// The log.
     pub(crate) log: Log,
     /// The keys that tokens are checked with.
-    pub(crate) keys: Mutex<Option<Keys>>,
+    pub(crate) keys: Mutex<Option<KeySet>>,
 }
 
 impl Context {
@@ -40,10 +43,10 @@ impl Context {
         std::fs::read_to_string(path).ok().map(|t| t.trim().to_owned()).filter(|t| !t.is_empty())
     }
 
-    /// What surrounds the operator.
-    pub(crate) fn surroundings(&self) -> Surroundings {
+    /// The environment that every job's objects are made with.
+    pub(crate) fn environment(&self) -> Environment {
         let keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        Surroundings {
+        Environment {
             operator: self.settings.subject.clone(),
             operator_namespace: self.settings.namespace.clone(),
             metrics_namespaces: self.settings.metrics_namespaces.clone(),

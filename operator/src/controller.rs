@@ -1,15 +1,15 @@
-//! What is watched, and what wakes what.
+//! The watches, and the reconciliations they cause.
 //!
 //! ```text
-//!   StreamJob ──────────────────────────► a look at it
-//!   Deployment, StatefulSet (metadata) ─► a look at their owner
-//!   StreamSnapshot ─────────────────────► a look at it
-//!   Pod with the label of a job (metadata) ─► a look at that job
-//!   a job that a look has asked for ────► after as long as it said
+//!   StreamJob ──────────────────────────────► its reconciliation
+//!   Deployment, StatefulSet (metadata) ─────► reconciliation of their owner
+//!   StreamSnapshot ─────────────────────────► its reconciliation
+//!   Pod with the label of a job (metadata) ─► reconciliation of that job
+//!   the time that the last one has named ───► the next reconciliation
 //! ```
 //!
-//! Watches are few and keep metadata only; each is renewed after some minutes, so that one that is dead without saying so does not live
-//! long. Each job is looked at again after a while anyway, whatever the watches say.
+//! Watches are few and keep metadata only; each is renewed after some minutes, so that a dead connection does not last long. Each job is
+//! reconciled again after a while anyway, whatever the watches say.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,16 +26,16 @@ use serde::de::DeserializeOwned;
 use watershed_crds::{StreamJob, StreamSnapshot};
 
 use crate::context::Context;
-use crate::error::Error;
+use crate::error::{Error, error_text};
 use crate::log::Level;
 use crate::reconcile;
 
-/// How long a watch lasts; less than the shortest silence after which load balancers forget a connection.
+/// The duration of a watch; less than the shortest silence after which load balancers forget a connection.
 const WATCH_SECONDS: u32 = 200;
 
 /// Waits until the API server knows our resources. Until then this process is alive and not ready.
 pub(crate) async fn definitions(context: &Context) {
-    let mut said = String::new();
+    let mut logged = String::new();
     loop {
         let namespace = context.settings.namespaces.first();
         let jobs = known::<StreamJob>(&context.client, namespace).await;
@@ -44,10 +44,10 @@ pub(crate) async fn definitions(context: &Context) {
             Err(e) => Err(e),
         };
         let Err(why) = missing else { return };
-        if why != said {
+        if why != logged {
             let help = "install the chart watershed-crds, or give the operator its rights";
-            context.log.say(Level::Warning, "waiting for the resource definitions", &[("error", &why), ("help", help)]);
-            said = why;
+            context.log.event(Level::Warning, "waiting for the resource definitions", &[("error", &why), ("help", help)]);
+            logged = why;
         }
         tokio::time::sleep(Duration::from_secs(2)).await;
     }
@@ -68,10 +68,10 @@ where
     K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope> + Clone + DeserializeOwned + std::fmt::Debug,
 {
     let listed = api::<K>(client, namespace).list_metadata(&ListParams::default().limit(1)).await;
-    listed.map(|_| ()).map_err(|e| crate::error_text(&e))
+    listed.map(|_| ()).map_err(|e| error_text(&e))
 }
 
-/// Looks after every job, until the process ends.
+/// Reconciles every job, until the process ends.
 pub(crate) async fn run(context: Arc<Context>) {
     let namespaces: Vec<Option<String>> = match context.settings.namespaces.as_slice() {
         [] => vec![None],
@@ -81,7 +81,7 @@ pub(crate) async fn run(context: Arc<Context>) {
     futures_util::future::join_all(all).await;
 }
 
-/// Looks after the jobs of a namespace, or of all.
+/// Reconciles the jobs of a namespace, or of all.
 async fn one(context: Arc<Context>, namespace: Option<String>) {
     let (client, ns) = (context.client.clone(), namespace.as_ref());
     let watch = || watcher::Config::default().timeout(WATCH_SECONDS);
@@ -91,31 +91,35 @@ async fn one(context: Arc<Context>, namespace: Option<String>) {
         let job = pod.labels().get(reconcile::JOB).cloned();
         job.zip(pod.namespace()).map(|(job, ns)| ObjectRef::<StreamJob>::new(&job).within(&ns))
     };
-    let snapshots = Controller::new(api::<StreamSnapshot>(&client, ns), watch()).run(snapshot, after_snapshot, context.clone());
+    let snapshots = Controller::new(api::<StreamSnapshot>(&client, ns), watch()).run(
+        reconcile_snapshot,
+        after_snapshot_error,
+        context.clone(),
+    );
     let of_snapshots = context.clone();
-    tokio::spawn(snapshots.for_each(move |look| {
-        if let Err(e @ (ControllerError::QueueError(_) | ControllerError::RunnerError(_))) = look {
-            watch_failed(&of_snapshots, &crate::error_text(&e));
+    tokio::spawn(snapshots.for_each(move |outcome| {
+        if let Err(e @ (ControllerError::QueueError(_) | ControllerError::RunnerError(_))) = outcome {
+            watch_failed(&of_snapshots, &error_text(&e));
         }
         std::future::ready(())
     }));
-    let looks = Controller::new(api::<StreamJob>(&client, ns), watch())
+    let outcomes = Controller::new(api::<StreamJob>(&client, ns), watch())
         .owns(api::<Deployment>(&client, ns), ours())
         .owns(api::<StatefulSet>(&client, ns), ours())
         .watches(pods, watch().labels(reconcile::JOB), of_job)
         .with_config(Config::default().concurrency(context.settings.concurrency))
-        .run(look, after_error, context.clone());
-    looks
-        .for_each(|look| {
-            match look {
-                // A failed look has been said.
+        .run(reconcile_job, after_error, context.clone());
+    outcomes
+        .for_each(|outcome| {
+            match outcome {
+                // A failed reconciliation has been logged.
                 Ok(_) | Err(ControllerError::ReconcilerFailed(..)) => {}
-                // A job that was deleted between its event and the look is no error.
+                // A job that was deleted between its event and the reconciliation is no error.
                 Err(ControllerError::ObjectNotFound(job)) => {
                     context.metrics.forget(job.namespace.as_deref().unwrap_or_default(), &job.name);
                 }
                 Err(e @ (ControllerError::QueueError(_) | ControllerError::RunnerError(_))) => {
-                    watch_failed(&context, &crate::error_text(&e));
+                    watch_failed(&context, &error_text(&e));
                 }
             }
             std::future::ready(())
@@ -124,36 +128,36 @@ async fn one(context: Arc<Context>, namespace: Option<String>) {
 }
 
 fn watch_failed(context: &Context, why: &str) {
-    context.log.say(Level::Warning, "watch", &[("error", why)]);
+    context.log.event(Level::Warning, "watch", &[("error", why)]);
 }
 
-async fn look(job: Arc<StreamJob>, context: Arc<Context>) -> Result<Action, Error> {
+async fn reconcile_job(job: Arc<StreamJob>, context: Arc<Context>) -> Result<Action, Error> {
     let ticket = context.metrics.begin();
     let deadline = context.settings.deadline;
-    let looked = tokio::time::timeout(deadline, Box::pin(reconcile::reconcile(&job, &context))).await;
-    let result = looked.unwrap_or_else(|_| Err(Error::Late(deadline.as_secs())));
+    let done = tokio::time::timeout(deadline, Box::pin(reconcile::reconcile(&job, &context))).await;
+    let result = done.unwrap_or_else(|_| Err(Error::Late(deadline.as_secs())));
     context.metrics.end(ticket, result.as_ref().err().map(Error::category));
     result.map(|again| Action::requeue(again.min(context.settings.resync)))
 }
 
-async fn snapshot(snapshot: Arc<StreamSnapshot>, context: Arc<Context>) -> Result<Action, Error> {
+async fn reconcile_snapshot(snapshot: Arc<StreamSnapshot>, context: Arc<Context>) -> Result<Action, Error> {
     let deadline = context.settings.deadline;
-    let looked = tokio::time::timeout(deadline, Box::pin(crate::snapshots::look(&snapshot, &context))).await;
-    let again = looked.unwrap_or_else(|_| Err(Error::Late(deadline.as_secs())))?;
+    let done = tokio::time::timeout(deadline, Box::pin(crate::snapshots::reconcile(&snapshot, &context))).await;
+    let again = done.unwrap_or_else(|_| Err(Error::Late(deadline.as_secs())))?;
     Ok(again.map_or_else(Action::await_change, Action::requeue))
 }
 
-fn after_snapshot(_: Arc<StreamSnapshot>, error: &Error, context: Arc<Context>) -> Action {
-    context.log.say(Level::Error, "look at a snapshot failed", &[("error", &crate::error_text(error))]);
+fn after_snapshot_error(_: Arc<StreamSnapshot>, error: &Error, context: Arc<Context>) -> Action {
+    context.log.event(Level::Error, "reconciliation of a snapshot failed", &[("error", &error_text(error))]);
     Action::requeue(Duration::from_secs(10))
 }
 
 fn after_error(job: Arc<StreamJob>, error: &Error, context: Arc<Context>) -> Action {
     let (name, namespace) = (job.name_any(), job.namespace().unwrap_or_default());
-    let said = [("job", name.as_str()), ("namespace", &namespace), ("error", &crate::error_text(error))];
-    context.log.say(Level::Error, "look failed", &said);
+    let fields = [("job", name.as_str()), ("namespace", &namespace), ("error", &error_text(error))];
+    context.log.event(Level::Error, "reconciliation failed", &fields);
     match error {
-        // Only another object or other rights can help.
+        // A retry helps only with another object or other rights.
         Error::Refused(_) | Error::Nameless(_) => Action::requeue(Duration::from_secs(10)),
         Error::Api { .. } | Error::Late(_) => Action::requeue(Duration::from_secs(2)),
     }

@@ -1,7 +1,8 @@
 //! `/healthz`, `/readyz` and `/metrics`: a few bytes of HTTP, answered one request a connection.
 //!
-//! Alive is not ready: alive as long as no look at a job hangs beyond every deadline, ready once the definitions of the resources are there
-//! (a pod that does not lead is ready too: it could lead at once).
+//! The operator is alive as long as no reconciliation hangs beyond every deadline. It is ready once the definitions of the resources are
+//! there, and as long as it can read and write the lease of the leader: a pod that does not lead is ready too, since it could lead at
+//! once, but one that can neither lead nor see a leader is not.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::context::Context;
 
-/// The most bytes of a request that are read.
+/// The greatest number of bytes of a request that are read.
 const LONGEST: usize = 4096;
 
 /// Serves until the process ends.
@@ -66,11 +67,14 @@ fn respond(path: &str, context: &Context) -> (&'static str, String) {
                 ("200 OK", "alive\n".into())
             }
         }
-        "/readyz" if metrics.definitions.load(Ordering::Relaxed) => ("200 OK", "ready\n".into()),
-        "/readyz" => (
+        "/readyz" if !metrics.definitions.load(Ordering::Relaxed) => (
             "503 Service Unavailable",
             "the definitions of StreamJob and StreamSnapshot are not there: install the chart watershed-crds\n".into(),
         ),
+        "/readyz" => match context.settings.lease.as_ref().and_then(|l| context.readiness.obstacle(l.renew_deadline)) {
+            Some(why) => ("503 Service Unavailable", format!("{why}\n")),
+            None => ("200 OK", "ready\n".into()),
+        },
         "/metrics" => ("200 OK", metrics.text()),
         _ => ("404 Not Found", "there are /healthz, /readyz and /metrics\n".into()),
     }

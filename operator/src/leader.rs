@@ -1,8 +1,8 @@
-//! One of several operators leads, by a Lease.
+//! The election of a leader among several operators, by a Lease.
 //!
-//! A lease that somebody else holds counts as given up when *this* process has seen it unchanged for its whole duration: clocks of other
-//! machines are not compared. Each write says which version it replaces, so of two that try at once one is refused. A leader that cannot
-//! renew in time ends its process: what it had begun is what any other would do, and jobs are fenced by their own terms, not by this.
+//! A lease that another process holds counts as given up when *this* process has seen it unchanged for its whole duration: clocks of other
+//! machines are not compared. Each write names the version it replaces, so of two concurrent writes one is refused. A leader that cannot
+//! renew in time ends its process: any other would have done what it had begun, and jobs are fenced by their own terms, not by this.
 
 use std::time::{Duration, Instant};
 
@@ -13,125 +13,134 @@ use kube::Client;
 use kube::api::{Api, ObjectMeta, PostParams};
 
 use crate::context::Context;
+use crate::error::error_text;
 use crate::log::Level;
 use crate::settings::LeaseSettings;
 
-/// Why an operator ended.
+/// The reason why an operator ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ended {
-    /// It was asked to.
-    Asked,
-    /// It cannot go on: the lead is lost.
+pub(crate) enum Exit {
+    /// A signal asked the process to end.
+    Requested,
+    /// The lead is lost, or the process cannot serve.
     Lost,
 }
 
-/// Takes part in the election.
+/// A candidate of the election.
 pub(crate) struct Elector {
     leases: Api<Lease>,
     settings: LeaseSettings,
     identity: String,
 }
 
-/// What was seen of a lease, and since when.
+/// A version of the lease, and the time since which it has been seen.
 #[derive(Clone, Debug, PartialEq)]
-struct Sight {
+struct SeenVersion {
     version: Option<String>,
     since: Instant,
 }
 
-/// What to do about a lease. Pure.
+/// The next action on a lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Move {
+enum Action {
     Create,
     Renew,
     Take,
     Wait,
 }
 
-fn next(lease: Option<&Lease>, me: &str, unchanged: Duration, duration: Duration) -> Move {
-    let Some(lease) = lease else { return Move::Create };
+/// The action that follows from a lease and the time for which it has not changed. Pure.
+fn next(lease: Option<&Lease>, me: &str, unchanged: Duration, duration: Duration) -> Action {
+    let Some(lease) = lease else { return Action::Create };
     let holder = lease.spec.as_ref().and_then(|s| s.holder_identity.as_deref()).unwrap_or_default();
     match holder {
-        holder if holder == me => Move::Renew,
-        "" => Move::Take,
-        _ if unchanged >= duration => Move::Take,
-        _ => Move::Wait,
+        holder if holder == me => Action::Renew,
+        "" => Action::Take,
+        _ if unchanged >= duration => Action::Take,
+        _ => Action::Wait,
     }
 }
 
 impl Elector {
-    /// For a lease, under a name of one's own.
+    /// A candidate for a lease, under its own name.
     pub(crate) fn new(client: Client, settings: LeaseSettings, identity: String) -> Self {
         Self { leases: Api::namespaced(client, &settings.namespace), settings, identity }
     }
 
-    /// Waits for the lead, works as long as it lasts, and gives it back at the end.
-    pub(crate) async fn lead(&self, context: &Context, work: impl Future<Output = ()>, asked: impl Future<Output = ()>) -> Ended {
+    /// Waits for the lead, works as long as it lasts, and gives the lease back at the end.
+    pub(crate) async fn lead(&self, context: &Context, work: impl Future<Output = ()>, asked: impl Future<Output = ()>) -> Exit {
         tokio::pin!(asked);
         tokio::select! {
             () = self.acquire(context) => {}
-            () = &mut asked => return Ended::Asked,
+            () = &mut asked => return Exit::Requested,
         }
         context.metrics.leader.store(true, std::sync::atomic::Ordering::Relaxed);
-        context.log.say(Level::Info, "leads", &[("identity", &self.identity)]);
+        context.log.event(Level::Info, "leads", &[("identity", &self.identity)]);
         let ended = tokio::select! {
-            () = work => Ended::Lost,
-            () = self.keep(context) => Ended::Lost,
-            () = &mut asked => Ended::Asked,
+            () = work => Exit::Lost,
+            () = self.keep(context) => Exit::Lost,
+            () = &mut asked => Exit::Requested,
         };
         context.metrics.leader.store(false, std::sync::atomic::Ordering::Relaxed);
-        if ended == Ended::Asked {
+        if ended == Exit::Requested {
             self.release().await;
         }
         ended
     }
 
     async fn acquire(&self, context: &Context) {
-        let mut sight: Option<Sight> = None;
+        let mut seen: Option<SeenVersion> = None;
         loop {
-            match self.attempt(&mut sight).await {
-                Ok(true) => return,
-                Ok(false) => {}
-                Err(e) => context.log.say(Level::Warning, "no lease", &[("error", &crate::error_text(&e))]),
+            match self.attempt(&mut seen).await {
+                Ok(true) => {
+                    context.readiness.lease_reached();
+                    return;
+                }
+                Ok(false) => context.readiness.lease_reached(),
+                Err(e) => {
+                    let why = error_text(&e);
+                    context.log.event(Level::Warning, "no lease", &[("error", &why)]);
+                    context.readiness.lease_failed(why);
+                }
             }
             tokio::time::sleep(self.settings.retry).await;
         }
     }
 
-    /// Ends when the lead is lost.
+    /// Renews the lease until the lead is lost.
     async fn keep(&self, context: &Context) {
         let mut renewed = Instant::now();
-        let mut sight = None;
+        let mut seen = None;
         while renewed.elapsed() < self.settings.renew_deadline {
             tokio::time::sleep(self.settings.retry).await;
-            match tokio::time::timeout(self.settings.renew_deadline, self.attempt(&mut sight)).await {
+            match tokio::time::timeout(self.settings.renew_deadline, self.attempt(&mut seen)).await {
                 Ok(Ok(true)) => renewed = Instant::now(),
                 Ok(Ok(false)) => break,
-                Ok(Err(e)) => context.log.say(Level::Warning, "lease not renewed", &[("error", &crate::error_text(&e))]),
-                Err(_) => context.log.say(Level::Warning, "lease not renewed", &[("error", "no answer")]),
+                Ok(Err(e)) => context.log.event(Level::Warning, "lease not renewed", &[("error", &error_text(&e))]),
+                Err(_) => context.log.event(Level::Warning, "lease not renewed", &[("error", "no answer")]),
             }
         }
-        context.log.say(Level::Error, "lost the lead", &[("identity", &self.identity)]);
+        context.log.event(Level::Error, "lost the lead", &[("identity", &self.identity)]);
     }
 
-    /// Whether this process holds the lease now.
-    async fn attempt(&self, sight: &mut Option<Sight>) -> Result<bool, kube::Error> {
+    /// Reads the lease and creates, renews or takes it where it may; true if this process holds it now.
+    async fn attempt(&self, seen: &mut Option<SeenVersion>) -> Result<bool, kube::Error> {
         let lease = self.leases.get_opt(&self.settings.name).await?;
         let version = lease.as_ref().and_then(|l| l.metadata.resource_version.clone());
-        if sight.as_ref().is_none_or(|s| s.version != version) {
-            *sight = Some(Sight { version, since: Instant::now() });
+        if seen.as_ref().is_none_or(|s| s.version != version) {
+            *seen = Some(SeenVersion { version, since: Instant::now() });
         }
-        let unchanged = sight.as_ref().map(|s| s.since.elapsed()).unwrap_or_default();
+        let unchanged = seen.as_ref().map(|s| s.since.elapsed()).unwrap_or_default();
         let written = match next(lease.as_ref(), &self.identity, unchanged, self.settings.duration) {
-            Move::Wait => return Ok(false),
-            Move::Create => self.leases.create(&PostParams::default(), &self.lease(None)).await,
-            Move::Renew | Move::Take => {
+            Action::Wait => return Ok(false),
+            Action::Create => self.leases.create(&PostParams::default(), &self.lease(None)).await,
+            Action::Renew | Action::Take => {
                 self.leases.replace(&self.settings.name, &PostParams::default(), &self.lease(lease)).await
             }
         };
         match written {
             Ok(_) => Ok(true),
-            // Somebody was quicker.
+            // Another process was quicker.
             Err(kube::Error::Api(status)) if status.code == 409 => Ok(false),
             Err(e) => Err(e),
         }
@@ -158,7 +167,7 @@ impl Elector {
         lease
     }
 
-    /// Another need not wait for the lease to run out. That it could not be said costs the others that wait.
+    /// Gives the lease back, so that another process need not wait until it runs out. An error only costs that wait.
     async fn release(&self) {
         let Ok(Some(mut lease)) = self.leases.get_opt(&self.settings.name).await else { return };
         if let Some(spec) = lease.spec.as_mut().filter(|s| s.holder_identity.as_deref() == Some(&self.identity)) {
@@ -180,10 +189,10 @@ mod tests {
     fn a_lease_is_taken_when_it_was_seen_unchanged_for_its_whole_duration() {
         let duration = Duration::from_secs(15);
         let after = |seconds: u64, lease: Option<&Lease>| next(lease, "me", Duration::from_secs(seconds), duration);
-        assert_eq!(after(0, None), Move::Create);
-        assert_eq!(after(14, Some(&held("other"))), Move::Wait);
-        assert_eq!(after(15, Some(&held("other"))), Move::Take);
-        assert_eq!(after(0, Some(&held("me"))), Move::Renew);
-        assert_eq!(after(0, Some(&held(""))), Move::Take);
+        assert_eq!(after(0, None), Action::Create);
+        assert_eq!(after(14, Some(&held("other"))), Action::Wait);
+        assert_eq!(after(15, Some(&held("other"))), Action::Take);
+        assert_eq!(after(0, Some(&held("me"))), Action::Renew);
+        assert_eq!(after(0, Some(&held(""))), Action::Take);
     }
 }

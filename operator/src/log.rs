@@ -1,29 +1,29 @@
-//! The operator's log: one JSON object a line, on standard error. Few lines: what was changed, what was asked, what went wrong.
+//! The operator's log: one JSON object a line, on standard error. Few lines: changes, requests, errors.
 
 use std::io::Write;
 
 use k8s_openapi::jiff::Timestamp;
 use serde_json::{Map, Value};
 
-/// How much it matters.
+/// The severity of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Level {
-    /// Worth knowing.
+    /// An event that is worth knowing.
     Info,
-    /// Something is not as it should be.
+    /// A state that is not as it should be.
     Warning,
-    /// Something could not be done.
+    /// An operation that failed.
     Error,
 }
 
-/// Writes lines.
+/// The log of the process.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Log;
 
 impl Log {
-    /// Says something.
-    pub(crate) fn say(self, level: Level, event: &str, fields: &[(&str, &str)]) {
-        // Nobody can be told that standard error is closed.
+    /// Writes an event with its fields.
+    pub(crate) fn event(self, level: Level, event: &str, fields: &[(&str, &str)]) {
+        // A closed standard error cannot be reported anywhere.
         let _closed = writeln!(std::io::stderr(), "{}", line(&Timestamp::now().to_string(), level, event, fields));
     }
 }
@@ -46,8 +46,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_is_one_object_whatever_is_said() {
-        let said = line("t", Level::Warning, "changed", &[("message", "a \"b\"\nc")]);
-        assert_eq!(said, r#"{"event":"changed","level":"warning","message":"a \"b\"\nc","time":"t"}"#);
+    fn a_line_is_one_object_whatever_its_fields_hold() {
+        let logged = line("t", Level::Warning, "changed", &[("message", "a \"b\"\nc")]);
+        assert_eq!(logged, r#"{"event":"changed","level":"warning","message":"a \"b\"\nc","time":"t"}"#);
     }
 }

@@ -1,4 +1,4 @@
-//! What is counted, in the text format of Prometheus. A handful of numbers need no library.
+//! The metrics of the operator, in the text format of Prometheus. A handful of numbers need no library.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -6,24 +6,41 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::reconcile::JobGauge;
-
-/// Upper bounds of the durations of a look, in milliseconds.
+/// Upper bounds of the durations of a reconciliation, in milliseconds.
 const BOUNDS: [u64; 7] = [10, 50, 100, 500, 1000, 5000, 30_000];
 
-/// What is counted.
+/// The gauges of a job.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct JobGauge {
+    /// The job is as its spec asks: it runs, is suspended or is finished.
+    pub(crate) ready: bool,
+    /// The number of workers that the coordinator wants.
+    pub(crate) wanted: u32,
+    /// The number of workers whose pod is ready.
+    pub(crate) pods_ready: u32,
+    /// The coordinator's term.
+    pub(crate) term: Option<u64>,
+    /// The last published epoch.
+    pub(crate) epoch: Option<u64>,
+    /// The duration of the last rescale.
+    pub(crate) rescale_seconds: Option<f64>,
+    /// The longest wait of a batch of rows in the last rescale.
+    pub(crate) pause_seconds: Option<f64>,
+}
+
+/// The metrics of the operator.
 #[derive(Debug, Default)]
 pub(crate) struct Metrics {
-    looks: AtomicU64,
+    reconciles: AtomicU64,
     millis: AtomicU64,
     buckets: [AtomicU64; BOUNDS.len()],
     errors: Mutex<BTreeMap<&'static str, u64>>,
     under_way: Mutex<BTreeMap<u64, Instant>>,
     next: AtomicU64,
     jobs: Mutex<BTreeMap<(String, String), JobGauge>>,
-    /// Whether this pod leads.
+    /// This pod leads.
     pub(crate) leader: AtomicBool,
-    /// Whether the definitions are there.
+    /// The resource definitions are there.
     pub(crate) definitions: AtomicBool,
 }
 
@@ -32,18 +49,18 @@ fn lock<T>(of: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 impl Metrics {
-    /// A look begins; the ticket is given back at its end.
+    /// Notes that a reconciliation begins; the ticket is given back at its end.
     pub(crate) fn begin(&self) -> u64 {
         let ticket = self.next.fetch_add(1, Ordering::Relaxed);
         lock(&self.under_way).insert(ticket, Instant::now());
         ticket
     }
 
-    /// A look is over, with an error of this category or without.
+    /// Notes that a reconciliation is over, with an error of this category or without.
     pub(crate) fn end(&self, ticket: u64, error: Option<&'static str>) {
         let took = lock(&self.under_way).remove(&ticket).map(|b| b.elapsed()).unwrap_or_default();
         let millis = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-        self.looks.fetch_add(1, Ordering::Relaxed);
+        self.reconciles.fetch_add(1, Ordering::Relaxed);
         self.millis.fetch_add(millis, Ordering::Relaxed);
         for (bound, count) in BOUNDS.iter().zip(&self.buckets) {
             if millis <= *bound {
@@ -55,27 +72,27 @@ impl Metrics {
         }
     }
 
-    /// For how long the oldest look under way has been.
+    /// The duration of the oldest reconciliation under way.
     pub(crate) fn oldest(&self) -> Duration {
         lock(&self.under_way).values().map(Instant::elapsed).max().unwrap_or_default()
     }
 
-    /// How a job is.
+    /// Sets the gauges of a job.
     pub(crate) fn gauge(&self, namespace: &str, job: &str, gauge: JobGauge) {
         lock(&self.jobs).insert((namespace.to_owned(), job.to_owned()), gauge);
     }
 
-    /// A job is gone.
+    /// Forgets a job that is gone.
     pub(crate) fn forget(&self, namespace: &str, job: &str) {
         lock(&self.jobs).remove(&(namespace.to_owned(), job.to_owned()));
     }
 
-    /// All of it as text.
+    /// The metrics as text.
     pub(crate) fn text(&self) -> String {
         let mut out = String::new();
         let flag = |b: &AtomicBool| u64::from(b.load(Ordering::Relaxed));
         let mut one = |name: &str, kind: &str, help: &str, value: String| {
-            // Writing into a String cannot fail.
+            // A write into a String cannot fail.
             let _written = writeln!(out, "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}");
         };
         one("watershed_operator_leader", "gauge", "Whether this pod leads.", flag(&self.leader).to_string());
@@ -99,7 +116,7 @@ impl Metrics {
 
     fn durations(&self, out: &mut String) {
         let name = "watershed_operator_reconcile_seconds";
-        let looks = self.looks.load(Ordering::Relaxed);
+        let reconciles = self.reconciles.load(Ordering::Relaxed);
         let mut line = |text: String| {
             let _written = writeln!(out, "{text}");
         };
@@ -107,9 +124,9 @@ impl Metrics {
         for (bound, count) in BOUNDS.iter().zip(&self.buckets) {
             line(format!("{name}_bucket{{le=\"{}\"}} {}", *bound as f64 / 1000.0, count.load(Ordering::Relaxed)));
         }
-        line(format!("{name}_bucket{{le=\"+Inf\"}} {looks}"));
+        line(format!("{name}_bucket{{le=\"+Inf\"}} {reconciles}"));
         line(format!("{name}_sum {}", self.millis.load(Ordering::Relaxed) as f64 / 1000.0));
-        line(format!("{name}_count {looks}"));
+        line(format!("{name}_count {reconciles}"));
         let errors = "watershed_operator_reconcile_errors_total";
         line(format!("# HELP {errors} Reconciles that failed.\n# TYPE {errors} counter"));
         for (category, count) in lock(&self.errors).iter() {
@@ -145,7 +162,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_look_under_way_is_seen_and_one_that_is_over_is_counted() {
+    fn a_reconciliation_under_way_is_seen_and_one_that_is_over_is_counted() {
         let metrics = Metrics::default();
         let ticket = metrics.begin();
         assert_eq!(lock(&metrics.under_way).len(), 1);

@@ -1,4 +1,4 @@
-//! What the operator is told: flags and variables, resolved once. Nothing below reads the environment.
+//! The settings of the operator: flags and variables, resolved once. No other file reads the process environment.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -11,46 +11,46 @@ use clap::{Arg, Command, value_parser};
 pub(crate) struct Settings {
     /// The image of jobs that name none.
     pub(crate) worker_image: String,
-    /// Namespaces whose jobs it looks after; none means all.
+    /// The namespaces whose jobs are reconciled; none means all.
     pub(crate) namespaces: Vec<String>,
-    /// Namespaces that the metrics of jobs may be collected from; none means all.
+    /// The namespaces that the metrics of jobs may be collected from; none means all.
     pub(crate) metrics_namespaces: Vec<String>,
-    /// Where health and metrics are served.
+    /// The address of health and metrics.
     pub(crate) listen: SocketAddr,
-    /// The token it shows to coordinators.
+    /// The file of the token for coordinators.
     pub(crate) token_file: Option<PathBuf>,
-    /// Who it is, for coordinators: `system:serviceaccount:NAMESPACE:NAME`.
+    /// The operator's account, as coordinators see it: `system:serviceaccount:NAMESPACE:NAME`.
     pub(crate) subject: Option<String>,
-    /// The namespace it is in.
+    /// The operator's own namespace.
     pub(crate) namespace: Option<String>,
-    /// Who it is among the operator's pods.
+    /// The name of this process among the operator's pods.
     pub(crate) identity: String,
-    /// The lease of the leader; none means that this is the only one.
+    /// The lease of the leader; none means that this is the only operator.
     pub(crate) lease: Option<LeaseSettings>,
-    /// How often each job is looked at although nothing has happened.
+    /// The interval at which each job is reconciled although nothing has happened.
     pub(crate) resync: Duration,
-    /// How long one reconcile may take.
+    /// The time that one reconciliation may take.
     pub(crate) deadline: Duration,
-    /// How many jobs are reconciled at a time.
+    /// The number of jobs that are reconciled at a time.
     pub(crate) concurrency: u16,
 }
 
 /// The lease of the leader.
 #[derive(Clone, Debug)]
 pub(crate) struct LeaseSettings {
-    /// Where it is.
+    /// The namespace of the lease.
     pub(crate) namespace: String,
-    /// What it is called.
+    /// The name of the lease.
     pub(crate) name: String,
-    /// After how long without renewal another may take it.
+    /// The time without renewal after which another process may take the lease.
     pub(crate) duration: Duration,
-    /// After how long without success the leader gives up.
+    /// The time without success after which the leader gives up.
     pub(crate) renew_deadline: Duration,
-    /// How often it is renewed.
+    /// The interval of renewals and attempts.
     pub(crate) retry: Duration,
 }
 
-/// The command line. Each flag may be given as a variable, `WATERSHED_` and its name in capitals.
+/// The command line. Each flag may be given as a variable: `WATERSHED_` and the flag's name in capitals.
 pub(crate) fn command() -> Command {
     let flag = |name: &'static str, shown: &'static str, default: &'static str, help: &'static str| {
         Arg::new(name).long(name).value_name(shown).default_value(default).help(help)
@@ -61,7 +61,7 @@ pub(crate) fn command() -> Command {
     Command::new("watershed-operator")
         .about("Keeps the pods of StreamJobs, and rescales jobs while they run")
         .arg(flag("worker-image", "IMAGE", "watershed:latest", "The image of jobs that name none"))
-        .arg(flag("watch-namespaces", "A,B", "", "Namespaces whose jobs it looks after [all]"))
+        .arg(flag("watch-namespaces", "A,B", "", "Namespaces whose jobs are reconciled [all]"))
         .arg(flag("metrics-namespaces", "A,B", "", "Namespaces that the metrics of jobs may be collected from [all]"))
         .arg(
             flag("listen", "ADDR", "0.0.0.0:8080", "Where /healthz, /readyz and /metrics are")
@@ -75,7 +75,7 @@ pub(crate) fn command() -> Command {
         .arg(seconds("lease-duration", "15", "After how long another may take the lease"))
         .arg(seconds("lease-renew-deadline", "10", "After how long without renewal the leader gives up"))
         .arg(seconds("lease-retry", "2", "How often the lease is renewed or tried"))
-        .arg(seconds("resync", "300", "How often each job is looked at although nothing has happened"))
+        .arg(seconds("resync", "300", "How often each job is reconciled although nothing has happened"))
         .arg(seconds("deadline", "30", "How long one reconcile may take"))
         .arg(
             flag("concurrency", "N", "8", "How many jobs are reconciled at a time")
@@ -83,7 +83,7 @@ pub(crate) fn command() -> Command {
         )
 }
 
-/// The arguments of the process, and for what was not typed the variables that are set.
+/// The arguments of the process, and for flags that were not typed the variables that are set.
 pub(crate) fn arguments(typed: impl IntoIterator<Item = String>, variable: impl Fn(&str) -> Option<String>) -> Vec<String> {
     let mut all: Vec<String> = typed.into_iter().collect();
     let given: Vec<String> =
@@ -98,7 +98,7 @@ pub(crate) fn arguments(typed: impl IntoIterator<Item = String>, variable: impl 
     all
 }
 
-/// The settings of what was typed.
+/// The settings that follow from the arguments.
 pub(crate) fn settings(arguments: Vec<String>) -> Result<Settings, clap::Error> {
     let typed = command().try_get_matches_from(arguments)?;
     let text = |name: &str| typed.get_one::<String>(name).cloned().filter(|t| !t.is_empty());
@@ -137,7 +137,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_typed_counts_more_than_a_variable() {
+    fn a_typed_flag_counts_more_than_a_variable() {
         let typed = ["o", "--worker-image=a:1"].map(str::to_owned);
         let variable = |name: &str| match name {
             "WATERSHED_WORKER_IMAGE" => Some("b:2".into()),

@@ -1,12 +1,14 @@
-//! StreamSnapshots: the job's coordinator is asked to name a snapshot of all that is read by now, and the object says what became of it.
+//! StreamSnapshots: the job's coordinator is asked to name a snapshot of all that is read by now, and the object's status tells the
+//! outcome.
 //!
 //! ```text
 //!   Progressing ──► Complete      the coordinator has named it: it is in storage, and stays
 //!        └────────► Failed        not within spec.timeoutSeconds, with what was in the way last
 //! ```
 //!
-//! Both ends are for good. What is stored is called after the object and its identity, so a question whose answer was lost may be asked again:
-//! that the name is taken then means that it was this one. Deleting the object leaves the snapshot: the operator has no right to any storage.
+//! Both ends are final. The stored snapshot is named after the object and its identity, so a request whose answer was lost may be
+//! repeated: the name is then taken, and by this very snapshot. Deleting the object leaves the snapshot: the operator has no right to any
+//! storage.
 
 use std::time::Duration;
 
@@ -19,36 +21,36 @@ use watershed_crds::{Condition, SnapshotStatus, StreamJob, StreamSnapshot, Truth
 
 use crate::context::Context;
 use crate::error::{Error, Result, Tried};
-use crate::reconcile::{Names, storage_of};
+use crate::reconcile::{MANAGER, Names, storage_of};
 
-/// How soon it is tried again.
+/// The time until the next attempt.
 const AGAIN: Duration = Duration::from_secs(2);
-/// How long one question may take: an epoch, and what its slots have to write.
+/// The time that one request may take: an epoch, and the files that its slots have to write.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// What came of a look.
+/// The outcome of an attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Outcome {
-    /// It is in storage; the epoch, unless the answer that said it was lost.
+    /// The snapshot is in storage; with its epoch, unless the answer that named it was lost.
     Taken(Option<u64>),
-    /// Something is in the way: one word, and a sentence.
+    /// An obstacle is in the way: its reason, one word, and a sentence.
     NotYet(&'static str, String),
 }
 
-/// Whether there is nothing more to do.
+/// A snapshot is over: it is complete or has failed, and nothing more is done.
 fn over(snapshot: &StreamSnapshot) -> bool {
     let conditions = snapshot.status.iter().flat_map(|s| &s.conditions);
     conditions.into_iter().any(|c| matches!(c.kind.as_str(), "Complete" | "Failed") && c.status == Truth::True)
 }
 
-/// What it is called in storage.
+/// The name of the snapshot in storage.
 fn stored_name(snapshot: &StreamSnapshot) -> String {
     let uid = snapshot.uid().unwrap_or_default();
     let identity: String = uid.chars().filter(char::is_ascii_alphanumeric).take(8).collect();
     format!("{}-{}", snapshot.name_any(), identity.to_ascii_lowercase())
 }
 
-/// The status that follows. Pure.
+/// The status that follows from an outcome. Pure.
 fn status(snapshot: &StreamSnapshot, outcome: &Outcome, late: bool, now: &str) -> SnapshotStatus {
     let before = snapshot.status.clone().unwrap_or_default();
     let seconds = snapshot.spec.timeout_seconds;
@@ -59,7 +61,7 @@ fn status(snapshot: &StreamSnapshot, outcome: &Outcome, late: bool, now: &str) -
         }
         Outcome::NotYet(word, why) => (false, false, *word, why.clone()),
     };
-    let said = |kind: &str, is: bool| {
+    let condition = |kind: &str, is: bool| {
         let status = if is { Truth::True } else { Truth::False };
         let known = before.conditions.iter().find(|c| c.kind == kind && c.status == status);
         Condition {
@@ -81,12 +83,12 @@ fn status(snapshot: &StreamSnapshot, outcome: &Outcome, late: bool, now: &str) -
         location: None,
         replicas: None,
         completion_time: taken.then(|| now.to_owned()),
-        conditions: vec![said("Complete", taken), said("Failed", failed), said("Progressing", !taken && !failed)],
+        conditions: vec![condition("Complete", taken), condition("Failed", failed), condition("Progressing", !taken && !failed)],
     }
 }
 
-/// Looks at a snapshot; when to look again, if at all.
-pub(crate) async fn look(snapshot: &StreamSnapshot, context: &Context) -> Result<Option<Duration>> {
+/// Reconciles a snapshot once; gives the time until the next attempt, if there is one.
+pub(crate) async fn reconcile(snapshot: &StreamSnapshot, context: &Context) -> Result<Option<Duration>> {
     if over(snapshot) {
         return Ok(None);
     }
@@ -104,7 +106,8 @@ pub(crate) async fn look(snapshot: &StreamSnapshot, context: &Context) -> Result
     if snapshot.status.as_ref() != Some(&now) {
         let snapshots: Api<StreamSnapshot> = Api::namespaced(context.client.clone(), &namespace);
         let name = snapshot.name_any();
-        let written = snapshots.patch_status(&name, &PatchParams::default(), &Patch::Merge(json!({ "status": now }))).await;
+        let as_operator = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
+        let written = snapshots.patch_status(&name, &as_operator, &Patch::Merge(json!({ "status": now }))).await;
         match written {
             Err(kube::Error::Api(status)) if status.code == 404 => return Ok(None),
             other => other.map(|_| ()).tried(|| format!("report the status of the snapshot {name}"))?,
@@ -113,7 +116,7 @@ pub(crate) async fn look(snapshot: &StreamSnapshot, context: &Context) -> Result
     Ok(now.conditions.iter().any(|c| c.kind == "Progressing" && c.status == Truth::True).then_some(AGAIN))
 }
 
-/// Asks the job's coordinator.
+/// Asks the job's coordinator for the snapshot.
 async fn take(snapshot: &StreamSnapshot, job: Option<&StreamJob>, namespace: &str, context: &Context) -> Result<Outcome> {
     let Some(job) = job else {
         let why = format!("there is no StreamJob `{}` in this namespace", snapshot.spec.job_name);
@@ -136,7 +139,7 @@ async fn take(snapshot: &StreamSnapshot, job: Option<&StreamJob>, namespace: &st
     })
 }
 
-/// What it means that the coordinator has not named it now.
+/// The outcome of a request that the coordinator has refused or not answered.
 fn refused(name: &str, why: &str) -> Outcome {
     if why.contains(&watershed_wire::name_taken(name)) {
         return Outcome::Taken(None);
@@ -144,7 +147,7 @@ fn refused(name: &str, why: &str) -> Outcome {
     Outcome::NotYet("CoordinatorUnreachable", format!("the coordinator has not named it: {why}"))
 }
 
-/// Where a named snapshot is. What stands behind `?` of a storage's address says how it is reached.
+/// The location of a named snapshot. The part behind `?` of a storage's address holds connection parameters.
 fn located(storage: &str, name: &str) -> String {
     let (place, how) = storage.split_once('?').map_or((storage, String::new()), |(place, how)| (place, format!("?{how}")));
     format!("{}/snapshot/{name}.json{how}", place.trim_end_matches('/'))
@@ -187,15 +190,15 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_is_taken_was_given_by_a_question_whose_answer_was_lost() {
-        let said = format!("{}\n  at storage s3://b/p", watershed_wire::name_taken("before-1a57f20d"));
-        assert_eq!(refused("before-1a57f20d", &said), Outcome::Taken(None));
-        assert!(matches!(refused("before-1a57f20", &said), Outcome::NotYet("CoordinatorUnreachable", _)), "another name");
+    fn a_name_that_is_taken_was_given_by_a_request_whose_answer_was_lost() {
+        let reply = format!("{}\n  at storage s3://b/p", watershed_wire::name_taken("before-1a57f20d"));
+        assert_eq!(refused("before-1a57f20d", &reply), Outcome::Taken(None));
+        assert!(matches!(refused("before-1a57f20", &reply), Outcome::NotYet("CoordinatorUnreachable", _)), "another name");
         assert!(matches!(refused("before-1a57f20d", "no bucket"), Outcome::NotYet("CoordinatorUnreachable", _)));
     }
 
     #[test]
-    fn what_is_stored_is_named_after_the_object_and_its_identity() {
+    fn a_stored_snapshot_is_named_after_the_object_and_its_identity() {
         assert_eq!(stored_name(&snapshot()), "before-1a57f20d");
         assert_eq!(located("s3://b/p?region=x", "a-1"), "s3://b/p/snapshot/a-1.json?region=x");
         assert_eq!(located("/var/lib/watershed/j", "a-1"), "/var/lib/watershed/j/snapshot/a-1.json");

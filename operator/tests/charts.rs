@@ -111,6 +111,8 @@ fn wrong_values_are_refused_by_name() {
         ("image.digest=abc", "digest"),
         ("podMonitor.interval=often", "interval"),
         ("podMonitor.enable=true", "enable"),
+        ("crds.instal=true", "instal"),
+        ("podDisruptionBudget.maxUnavailable=abc", "maxUnavailable"),
     ] {
         let output = render(&helm, &[value]);
         let said = String::from_utf8_lossy(&output.stderr).into_owned();

@@ -1,8 +1,9 @@
 //! The rules of the house, as tests.
 //!
-//! What reviewers would otherwise have to remember: which crate may depend on which (`tests/arrows.rs`), what a source file looks
-//! like (`tests/sources.rs`), and that the texts beside the code are true (`tests/texts.rs`). This library only finds the files;
-//! it is never published. Nothing here compiles another crate, so the rules are checked within seconds.
+//! The rules that reviewers would otherwise have to remember: which crate may depend on which (`tests/arrows.rs`), that files import each
+//! other in no circle (`tests/circles.rs`), what a source file looks like (`tests/sources.rs`), how comments are written
+//! (`tests/comments.rs`), and that the texts beside the code are true (`tests/texts.rs`). This library only finds the files; it is never
+//! published. Nothing here compiles another crate, so the rules are checked within seconds.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -20,13 +21,13 @@ pub struct File {
 }
 
 impl File {
-    /// Whether it lies in a folder.
+    /// The file lies in a folder.
     #[must_use]
     pub fn is_in(&self, folder: &str) -> bool {
         self.path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'))
     }
 
-    /// How its name ends, without the dot.
+    /// The extension of the file's name, without the dot.
     #[must_use]
     pub fn extension(&self) -> &str {
         self.path.rsplit('/').next().and_then(|name| name.rsplit_once('.')).map_or("", |(_, end)| end)
@@ -67,7 +68,7 @@ fn walk(root: &Path, folder: &Path, found: &mut Vec<File>) {
     }
 }
 
-/// What breaks a rule, line by line; a test compares it with nothing.
+/// The breaches of a rule, line by line; a test compares them with nothing.
 #[must_use]
 pub fn breaches(files: &[File], mut rule: impl FnMut(&File) -> Vec<(usize, String)>) -> Vec<String> {
     files

@@ -33,7 +33,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 /// Arrows the table does not have, for tests only: a test that joins two crates sits in one of them.
 const FOR_TESTS: &[(&str, &str)] = &[("watershed-sql", "watershed-connectors"), ("watershed-sql", "watershed")];
 
-/// What a crate must not reach, by any way, as its users build it. A trailing `*` stands for any ending.
+/// The crates that a crate must not reach, by any way, as its users build it. A trailing `*` stands for any ending.
 const ABSENCES: &[(&str, &[&str])] = &[
     (
         "watershed-runtime",

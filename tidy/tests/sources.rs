@@ -1,4 +1,4 @@
-//! What a source file looks like: it opens with what it is for, it is short, and it leaves nothing for later in silence.
+//! The form of a source file: it opens with its purpose, it is short, and it leaves nothing for later in silence.
 
 use watershed_tidy::{File, breaches, code, files, none};
 

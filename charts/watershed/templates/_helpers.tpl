@@ -88,4 +88,8 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 - apiGroups: [events.k8s.io]
   resources: [events]
   verbs: [create, patch]
+# Why a StatefulSet cannot create its pods is told by Events alone.
+- apiGroups: [""]
+  resources: [events]
+  verbs: [list]
 {{- end -}}

@@ -21,7 +21,7 @@ struct Click {
     user: Str,
 }
 
-/// What is remembered of a user: in every snapshot, and moved when the job is rescaled.
+/// The state of a user: it is in every snapshot, and moves when the job is rescaled.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Open {
     clicks: u64,
@@ -46,7 +46,7 @@ fn sessions(job: &Job) -> Result<()> {
         .event_time(|c| Time::from_millis(c.ts), Duration::from_secs(2));
     let (sessions, _) = clicks.key_by(|c| c.user.clone()).process::<Open, Session, _, _>(
         |_click, user| {
-            // Its session has been told already.
+            // The session has been reported already.
             if user.time <= user.watermark {
                 return;
             }

@@ -1,8 +1,8 @@
-//! Doing what was planned: the only writes of a look at a job, apart from its status.
+//! The writes of a reconciliation, apart from the job's status: requests to the coordinator, objects, removals, the finaliser.
 //!
 //! Objects are applied by the server (one field manager, by force: the resource is the truth), in the order of the plan. At rest nothing is
-//! written: an object is applied again only if something else is wanted than the last time, or if somebody has changed it since, which
-//! its generation tells. Objects without a generation (services, maps, accounts) are written by nobody else, and are applied once a process.
+//! written: an object is applied again only if another text is wanted than the last time, or if another client has changed it since, which
+//! its generation tells. Objects without a generation (services, maps, accounts) have no other writer, and are applied once a process.
 //!
 //! One object that is refused holds up nothing else: the rest is applied, and the first refusal is reported.
 
@@ -13,40 +13,34 @@ use serde_json::{Value, json};
 use watershed_crds::StreamJob;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::names::{FINALIZER, Names};
-use super::observe::Seen;
-use super::plan::{Ask, Plan, State};
+use super::names::{FINALIZER, MANAGER, Names};
+use super::observe::Observation;
+use super::plan::{Plan, Request, State};
 use crate::context::Context;
-use crate::error::{Error, Result, Tried};
+use crate::error::{Error, Refused, Result, Tried};
 use crate::log::Level;
 
-/// The one field manager.
-pub(crate) const MANAGER: &str = "watershed-operator";
-
-/// An object that the API server refuses.
-#[derive(Debug)]
-pub(crate) struct Refused {
-    /// Which.
-    pub(crate) object: String,
-    /// Why.
-    pub(crate) why: String,
-}
-
-/// Does what was planned.
-pub(crate) async fn apply(job: &StreamJob, names: &Names, plan: &Plan, seen: &Seen, context: &Context) -> Result<()> {
-    if let State::Stopping { purpose, .. } = &plan.state {
-        context.memory.stopping(&names.uid, purpose.word());
+/// Carries a plan out.
+pub(crate) async fn apply(
+    job: &StreamJob,
+    names: &Names,
+    plan: &Plan,
+    observation: &Observation,
+    context: &Context,
+) -> Result<()> {
+    if let State::Stopping { purpose, .. } = &plan.decision.state {
+        context.memory.stopping(&names.uid, *purpose);
     } else {
         context.memory.stopped(&names.uid);
     }
-    // Adding it comes before anything that it protects, removing it is the end.
+    // The finaliser is added before anything that it protects, and its removal is the end.
     if plan.finalizer == Some(true) && !finalizer(job, names, true, context).await? {
         return Ok(());
     }
-    ask(plan, names, seen, context).await;
+    request(plan, names, observation, context).await;
     let mut refused = None;
-    for object in &plan.objects {
-        match hold(object, names, seen, context).await {
+    for object in &plan.decision.objects {
+        match apply_object(object, names, observation, context).await {
             Ok(()) => {}
             Err(Error::Refused(why)) => {
                 refused.get_or_insert(why);
@@ -61,34 +55,38 @@ pub(crate) async fn apply(job: &StreamJob, names: &Names, plan: &Plan, seen: &Se
     refused.map_or(Ok(()), |why| Err(Error::Refused(why)))
 }
 
-/// Asks the coordinator. That it refuses or does not answer is seen at the next look.
-async fn ask(plan: &Plan, names: &Names, seen: &Seen, context: &Context) {
-    let (Some(ask), Some(address)) = (plan.ask, &seen.address) else { return };
+/// Sends the plan's request to the coordinator. A refusal or silence is seen in the next reconciliation.
+async fn request(plan: &Plan, names: &Names, observation: &Observation, context: &Context) {
+    let (Some(request), Some(address)) = (plan.decision.request, &observation.address) else { return };
     let token = context.token();
-    let (what, answer) = match ask {
-        Ask::Scale(replicas) => {
+    let (what, answer) = match request {
+        Request::Scale(replicas) => {
             (format!("scale to {replicas}"), context.coordinators.scale(address, token.as_deref(), replicas).await)
         }
-        Ask::Stop(purpose) => (format!("stop ({})", purpose.word()), context.coordinators.stop(address, token.as_deref()).await),
+        Request::Stop(purpose) => {
+            (format!("stop ({})", purpose.word()), context.coordinators.stop(address, token.as_deref()).await)
+        }
     };
     let (level, outcome) = match &answer {
         Ok(()) => (Level::Info, "accepted"),
         Err(why) => (Level::Warning, why.as_str()),
     };
-    context.log.say(level, "asked", &[("job", &names.job), ("namespace", &names.namespace), ("ask", &what), ("answer", outcome)]);
+    let fields = [("job", names.job.as_str()), ("namespace", &names.namespace), ("request", &what), ("answer", outcome)];
+    context.log.event(level, "requested", &fields);
 }
 
 fn text<'a>(object: &'a Value, path: &str) -> &'a str {
     object.pointer(path).and_then(Value::as_str).unwrap_or_default()
 }
 
-async fn hold(object: &Value, names: &Names, seen: &Seen, context: &Context) -> Result<()> {
+/// Applies an object, unless it is as it was applied last.
+async fn apply_object(object: &Value, names: &Names, observation: &Observation, context: &Context) -> Result<()> {
     let (kind, name) = (text(object, "/kind"), text(object, "/metadata/name"));
     let key = format!("{kind}/{name}");
     let hash = xxh3_64(object.to_string().as_bytes());
-    // Only these have a generation, and are read at each look; the others count as they were applied.
+    // Only these have a generation, and are read in each reconciliation; the others count as they were applied.
     let watched = matches!(kind, "Deployment" | "StatefulSet");
-    let generation = if watched { seen.generations.get(&key).copied() } else { Some(0) };
+    let generation = if watched { observation.generations.get(&key).copied() } else { Some(0) };
     if context.memory.is_applied(&names.uid, &key, hash, generation) {
         return Ok(());
     }
@@ -100,7 +98,7 @@ async fn hold(object: &Value, names: &Names, seen: &Seen, context: &Context) -> 
         Ok(made) => {
             let generation = if watched { made.metadata.generation.unwrap_or(0) } else { 0 };
             context.memory.applied(&names.uid, &key, hash, generation);
-            context.log.say(Level::Info, "applied", &[("job", &names.job), ("namespace", &names.namespace), ("object", &key)]);
+            context.log.event(Level::Info, "applied", &[("job", &names.job), ("namespace", &names.namespace), ("object", &key)]);
             Ok(())
         }
         Err(kube::Error::Api(status)) if matches!(status.code, 400 | 403 | 422) => {
@@ -110,32 +108,33 @@ async fn hold(object: &Value, names: &Names, seen: &Seen, context: &Context) -> 
     }
 }
 
+/// Deletes the pods and revisions of a plan.
 async fn remove(plan: &Plan, names: &Names, context: &Context) -> Result<()> {
     let pods: Api<Pod> = Api::namespaced(context.client.clone(), &names.namespace);
     for pod in &plan.removals {
         let only = Preconditions { uid: Some(pod.uid.clone()), resource_version: None };
         let at_once = DeleteParams::default().grace_period(0).preconditions(only);
-        gone(pods.delete(&pod.name, &at_once).await.map(|_| ()), || format!("remove the pod {}", pod.name))?;
-        let said = [("job", names.job.as_str()), ("namespace", &names.namespace), ("pod", &pod.name), ("why", &pod.why)];
-        context.log.say(Level::Warning, "removed", &said);
+        deleted(pods.delete(&pod.name, &at_once).await.map(|_| ()), || format!("remove the pod {}", pod.name))?;
+        let fields = [("job", names.job.as_str()), ("namespace", &names.namespace), ("pod", &pod.name), ("why", &pod.why)];
+        context.log.event(Level::Warning, "removed", &fields);
     }
     let maps: Api<ConfigMap> = Api::namespaced(context.client.clone(), &names.namespace);
     for revision in &plan.prune {
         let name = names.revision(revision);
-        gone(maps.delete(&name, &DeleteParams::default()).await.map(|_| ()), || format!("remove the revision {revision}"))?;
+        deleted(maps.delete(&name, &DeleteParams::default()).await.map(|_| ()), || format!("remove the revision {revision}"))?;
     }
     Ok(())
 }
 
-/// What is gone already, or has a successor, need not be removed.
-fn gone(answer: kube::Result<()>, what: impl FnOnce() -> String) -> Result<()> {
+/// The result of a deletion. An object that is gone already, or has a successor, counts as deleted.
+fn deleted(answer: kube::Result<()>, what: impl FnOnce() -> String) -> Result<()> {
     match answer {
         Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(()),
         other => other.tried(what),
     }
 }
 
-/// Puts our finaliser on the job, or takes it away. False if the job has changed meanwhile: the next look tries again with what it is then.
+/// Adds the operator's finaliser to the job, or removes it. False if the job has changed meanwhile: the next reconciliation tries again.
 async fn finalizer(job: &StreamJob, names: &Names, wanted: bool, context: &Context) -> Result<bool> {
     let jobs: Api<StreamJob> = Api::namespaced(context.client.clone(), &names.namespace);
     let mut all = job.metadata.finalizers.clone().unwrap_or_default();
@@ -143,7 +142,7 @@ async fn finalizer(job: &StreamJob, names: &Names, wanted: bool, context: &Conte
     if wanted {
         all.push(FINALIZER.to_owned());
     }
-    // The version says that nobody else has changed the list meanwhile.
+    // The resource version holds off concurrent changes of the list.
     let patch = json!({"metadata": {"finalizers": all, "resourceVersion": job.metadata.resource_version}});
     match jobs.patch(&names.job, &PatchParams::default(), &Patch::Merge(&patch)).await {
         Err(kube::Error::Api(status)) if status.code == 409 => Ok(false),

@@ -1,24 +1,24 @@
-//! What a rescale has cost the rows that moved: for how long the longest of them waited. Pure.
+//! The pause of a rescale: for how long the rows that moved waited at most. Pure.
 //!
-//! Workers count since their slots began, so a rescale's own figure is the difference between what they say after it and what they said before.
-//! A longest time has no difference: where it has not grown, the highest bucket that has says it, rounded up.
+//! Workers count since their slots began, so a rescale's own figure is the difference between the counts after it and those before.
+//! A maximum has no difference: where it has not grown, the highest bucket that has grown gives the figure, rounded up.
 
 use std::collections::BTreeMap;
 
 use watershed_wire::GATE_MILLIS;
 use watershed_wire::v1::Moves;
 
-/// What each worker has counted.
-pub(crate) type Counted = BTreeMap<u32, Moves>;
+/// The moved batches that each worker has counted, by the worker's number.
+pub(crate) type MoveCounts = BTreeMap<u32, Moves>;
 
-/// For how many milliseconds the longest batch of rows waited between two counts; none if nothing has moved.
-pub(crate) fn longest(before: &Counted, after: &Counted) -> Option<i64> {
+/// The milliseconds that the longest batch of rows waited between two counts; none if nothing has moved.
+pub(crate) fn longest(before: &MoveCounts, after: &MoveCounts) -> Option<i64> {
     after.iter().filter_map(|(worker, now)| one(before.get(worker), now)).max()
 }
 
 fn one(before: Option<&Moves>, now: &Moves) -> Option<i64> {
     let none = Moves::default();
-    // A process that was begun again counts from nothing.
+    // A worker process that was started again counts from zero.
     let before =
         before.filter(|b| b.batches_in <= now.batches_in && b.longest_gate_micros <= now.longest_gate_micros).unwrap_or(&none);
     let longest = i64::try_from(now.longest_gate_micros.div_ceil(1000)).unwrap_or(i64::MAX);
@@ -35,7 +35,7 @@ fn one(before: Option<&Moves>, now: &Moves) -> Option<i64> {
 mod tests {
     use super::*;
 
-    fn counted(worker: u32, gates: &[u32], longest_gate_micros: u64) -> Counted {
+    fn counted(worker: u32, gates: &[u32], longest_gate_micros: u64) -> MoveCounts {
         let batches_in = gates.iter().map(|n| u64::from(*n)).sum();
         BTreeMap::from([(worker, Moves { batches_in, gates: gates.to_vec(), longest_gate_micros, ..Moves::default() })])
     }
@@ -44,7 +44,7 @@ mod tests {
     fn the_pause_of_a_rescale_is_what_has_been_added_since_it_began() {
         let before = counted(0, &[3, 0, 0, 0, 0, 0, 1], 80_500);
         assert_eq!(longest(&before, &before), None, "nothing has moved");
-        assert_eq!(longest(&Counted::new(), &before), Some(81), "a worker that is new");
+        assert_eq!(longest(&MoveCounts::new(), &before), Some(81), "a worker that is new");
         assert_eq!(longest(&before, &counted(0, &[3, 0, 0, 0, 0, 0, 2, 1], 120_000)), Some(120), "longer than ever");
         assert_eq!(longest(&before, &counted(0, &[3, 0, 0, 1, 0, 0, 1], 80_500)), Some(10), "the highest bucket that has grown");
         assert_eq!(longest(&before, &counted(0, &[3, 0, 0, 0, 0, 0, 2], 80_500)), Some(81), "and never more than the longest");

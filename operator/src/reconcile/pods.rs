@@ -1,4 +1,4 @@
-//! What a pod is, and what is wrong with it: the words of Kubernetes become a reason and a sentence that says what to do.
+//! Pods and their problems: the words of Kubernetes become a reason and a sentence that says what to do. Pure.
 
 use k8s_openapi::api::core::v1::{ContainerState, ContainerStateTerminated, Pod};
 use kube::ResourceExt;
@@ -8,45 +8,45 @@ use super::names::REVISION;
 
 /// A pod as the plan needs it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct PodSeen {
-    /// Its name.
+pub(crate) struct PodState {
+    /// The pod's name.
     pub(crate) name: String,
-    /// Its identity: a successor of the same name has another.
+    /// The pod's identity: a successor of the same name has another.
     pub(crate) uid: String,
-    /// A worker's number.
+    /// The worker's number.
     pub(crate) ordinal: Option<u32>,
-    /// The revision it is of.
+    /// The revision of the pod.
     pub(crate) revision: String,
-    /// Whether it is ready.
+    /// The pod is ready.
     pub(crate) ready: bool,
-    /// Whether it is being deleted.
+    /// The pod is being deleted.
     pub(crate) deleting: bool,
-    /// Whether its node does not answer: it was evicted and nobody there can end it.
+    /// The pod's node does not answer: the pod was evicted, and no kubelet ends it.
     pub(crate) node_gone: bool,
-    /// The name of its node.
+    /// The name of the pod's node.
     pub(crate) node: Option<String>,
-    /// The address of its node, once that has taken it.
+    /// The address of the pod's node, once its kubelet has taken the pod.
     pub(crate) host: Option<String>,
-    /// What is wrong with it.
-    pub(crate) trouble: Option<Trouble>,
+    /// The problem of the pod.
+    pub(crate) problem: Option<Problem>,
 }
 
-/// What is wrong.
+/// A problem of a pod, or of a workload that cannot create one.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Trouble {
-    /// One word.
+pub(crate) struct Problem {
+    /// The reason, one word for conditions.
     pub(crate) reason: &'static str,
-    /// A sentence.
+    /// The message, a sentence.
     pub(crate) message: String,
-    /// Whether only a change of the job can help.
+    /// Only a change of the job can help.
     pub(crate) fatal: bool,
 }
 
-/// The most characters of a message.
+/// The greatest number of characters of a message.
 const LONGEST: usize = 1000;
 
-impl PodSeen {
-    /// Of a pod as the API server has it.
+impl PodState {
+    /// The state of a pod as the API server has it.
     pub(crate) fn of(pod: &Pod) -> Self {
         let status = pod.status.clone().unwrap_or_default();
         let conditions = status.conditions.unwrap_or_default();
@@ -63,18 +63,24 @@ impl PodSeen {
             node_gone: deleting && evicted,
             node: pod.spec.as_ref().and_then(|s| s.node_name.clone()),
             host: status.host_ip,
-            trouble: trouble(pod, &name),
+            problem: problem(pod, &name),
             name,
         }
     }
 }
 
-fn trouble(pod: &Pod, name: &str) -> Option<Trouble> {
+/// The problem of a workload whose controller cannot create a pod: `why` is the API server's own sentence.
+pub(crate) fn pods_refused(workload: &str, why: &str) -> Problem {
+    let message = short(&format!("the API server refuses the pods of {workload}: {why}"));
+    Problem { reason: "PodsRefused", message, fatal: false }
+}
+
+fn problem(pod: &Pod, name: &str) -> Option<Problem> {
     let status = pod.status.as_ref()?;
     let unscheduled = status.conditions.iter().flatten().find(|c| c.type_ == "PodScheduled" && c.status == "False");
     if let Some(condition) = unscheduled {
         let why = condition.message.as_deref().unwrap_or("no node fits");
-        return Some(Trouble {
+        return Some(Problem {
             reason: "Unschedulable",
             message: short(&format!("pod {name} finds no node: {why}")),
             fatal: false,
@@ -86,44 +92,46 @@ fn trouble(pod: &Pod, name: &str) -> Option<Trouble> {
         .find_map(|c| waiting(c.state.as_ref(), name).or_else(|| ended(c.state.as_ref(), c.last_state.as_ref(), name)))
 }
 
-/// A container that cannot be started.
-fn waiting(state: Option<&ContainerState>, pod: &str) -> Option<Trouble> {
+/// The problem of a container that cannot be started.
+fn waiting(state: Option<&ContainerState>, pod: &str) -> Option<Problem> {
     let waiting = state?.waiting.as_ref()?;
-    let said = waiting.message.as_deref().unwrap_or_default();
+    let detail = waiting.message.as_deref().unwrap_or_default();
     let (reason, message, fatal) = match waiting.reason.as_deref()? {
         "ErrImagePull" | "ImagePullBackOff" | "InvalidImageName" | "ErrImageNeverPull" | "RegistryUnavailable" => (
             "ImageUnavailable",
-            format!("pod {pod} cannot get its image: {said}; check spec.image and spec.imagePullSecrets"),
+            format!("pod {pod} cannot get its image: {detail}; check spec.image and spec.imagePullSecrets"),
             false,
         ),
         "CreateContainerConfigError" => (
             "ConfigMissing",
-            format!("pod {pod} lacks something it is configured with: {said}; check spec.env, spec.envFrom and spec.podTemplate"),
+            format!(
+                "pod {pod} lacks something it is configured with: {detail}; check spec.env, spec.envFrom and spec.podTemplate"
+            ),
             false,
         ),
         "CreateContainerError" | "RunContainerError" | "PreCreateHookError" => {
-            ("ContainerBroken", format!("pod {pod} cannot start its container: {said}"), false)
+            ("ContainerBroken", format!("pod {pod} cannot start its container: {detail}"), false)
         }
         _ => return None,
     };
-    Some(Trouble { reason, message: short(&message), fatal })
+    Some(Problem { reason, message: short(&message), fatal })
 }
 
-/// A container that has ended with an error, and has not recovered yet.
-fn ended(state: Option<&ContainerState>, last: Option<&ContainerState>, pod: &str) -> Option<Trouble> {
+/// The problem of a container that has ended with an error, and has not recovered yet.
+fn ended(state: Option<&ContainerState>, last: Option<&ContainerState>, pod: &str) -> Option<Problem> {
     let end = state.and_then(|s| s.terminated.as_ref()).or_else(|| last.and_then(|s| s.terminated.as_ref()))?;
     if end.exit_code == 0 {
         return None;
     }
     if end.reason.as_deref() == Some("OOMKilled") {
         let message = format!("pod {pod} had more memory than it may have and was killed; raise spec.resources.limits.memory");
-        return Some(Trouble { reason: "OutOfMemory", message, fatal: false });
+        return Some(Problem { reason: "OutOfMemory", message, fatal: false });
     }
     let (reason, fatal) = meaning(end.exit_code);
-    Some(Trouble { reason, message: short(&format!("pod {pod} ended with code {}: {}", end.exit_code, last_words(end))), fatal })
+    Some(Problem { reason, message: short(&format!("pod {pod} ended with code {}: {}", end.exit_code, last_words(end))), fatal })
 }
 
-/// What an exit code of `watershed` means; see docs/cli.md.
+/// The meaning of an exit code of `watershed` (docs/cli.md): a reason, and whether only a change of the job can help.
 pub(super) fn meaning(code: i32) -> (&'static str, bool) {
     match code {
         1 => ("JobFailed", false),
@@ -138,7 +146,7 @@ pub(super) fn meaning(code: i32) -> (&'static str, bool) {
     }
 }
 
-/// What a process said last: the text of its `failed` event if the log is of such, else the end of the log.
+/// The last words of a process: the text of its `failed` event if the log has events, else the end of the log.
 fn last_words(end: &ContainerStateTerminated) -> String {
     let text = end.message.as_deref().unwrap_or_default();
     for line in text.lines().rev() {
@@ -149,12 +157,12 @@ fn last_words(end: &ContainerStateTerminated) -> String {
         {
             let causes: Vec<&str> =
                 event.get("causes").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
-            let mut said = message.to_owned();
-            causes.iter().for_each(|c| said.push_str(&format!(": {c}")));
+            let mut text = message.to_owned();
+            causes.iter().for_each(|c| text.push_str(&format!(": {c}")));
             if let Some(help) = field("help") {
-                said.push_str(&format!("; {help}"));
+                text.push_str(&format!("; {help}"));
             }
-            return said;
+            return text;
         }
     }
     let lines: Vec<&str> = text.lines().map(str::trim).filter(|l| !l.is_empty()).collect();
@@ -179,12 +187,12 @@ mod tests {
 
     use super::*;
 
-    fn pod(status: &Value) -> PodSeen {
+    fn pod(status: &Value) -> PodState {
         let pod: Pod = serde_json::from_value(json!({
             "metadata": {"name": "clicks-worker-3", "labels": {"watershed.dev/revision": "abc"}}, "status": status
         }))
         .unwrap();
-        PodSeen::of(&pod)
+        PodState::of(&pod)
     }
 
     fn container(state: &Value, last: &Value) -> Value {
@@ -195,11 +203,11 @@ mod tests {
     #[test]
     fn a_worker_s_number_is_that_of_its_name() {
         let seen = pod(&json!({"conditions": [{"type": "Ready", "status": "True"}]}));
-        assert_eq!((seen.ordinal, seen.ready, seen.revision.as_str(), seen.trouble), (Some(3), true, "abc", None));
+        assert_eq!((seen.ordinal, seen.ready, seen.revision.as_str(), seen.problem), (Some(3), true, "abc", None));
     }
 
     #[test]
-    fn each_trouble_has_a_reason_and_says_what_to_do() {
+    fn each_problem_has_a_reason_and_says_what_to_do() {
         let back_off = json!({"waiting": {"reason": "CrashLoopBackOff"}});
         let exit = |code: i32, message: &str| json!({"terminated": {"exitCode": code, "message": message}});
         let image = json!({"waiting": {"reason": "ImagePullBackOff", "message": "not found"}});
@@ -229,12 +237,12 @@ mod tests {
                 false,
             ),
         ] {
-            let trouble = pod(&status).trouble.unwrap();
-            assert_eq!((trouble.reason, trouble.fatal), (reason, fatal));
-            assert!(trouble.message.contains(part), "{}", trouble.message);
+            let problem = pod(&status).problem.unwrap();
+            assert_eq!((problem.reason, problem.fatal), (reason, fatal));
+            assert!(problem.message.contains(part), "{}", problem.message);
         }
-        assert_eq!(pod(&container(&json!({"waiting": {"reason": "ContainerCreating"}}), &json!({}))).trouble, None);
-        assert_eq!(pod(&container(&json!({"running": {}}), &exit(0, ""))).trouble, None);
+        assert_eq!(pod(&container(&json!({"waiting": {"reason": "ContainerCreating"}}), &json!({}))).problem, None);
+        assert_eq!(pod(&container(&json!({"running": {}}), &exit(0, ""))).problem, None);
     }
 
     #[test]
@@ -244,6 +252,6 @@ mod tests {
             "status": {"conditions": [{"type": "DisruptionTarget", "status": "True", "reason": "DeletionByTaintManager"}]}
         }))
         .unwrap();
-        assert!(PodSeen::of(&pod).node_gone);
+        assert!(PodState::of(&pod).node_gone);
     }
 }

@@ -1,10 +1,12 @@
-//! The resource becomes a judged job: what runs, its revision, where its state is. Pure.
+//! Validation: the resource becomes a validated job with its revision and its storage. Pure.
 //!
-//! The API server has judged the resource by the rules of the definition; here the whole judgement of the command line is repeated, since a
-//! definition of another version may have let something else through. What this operator cannot do yet is refused by name, never ignored.
+//! The API server has checked the resource by the rules of the definition; here all checks of the command line are repeated, since a
+//! definition of another version may have let something else through. Fields that this operator cannot honour yet are refused by name,
+//! never ignored.
 //!
-//! A *revision* is what cannot change while the job runs: the program and what its pods are made of. Its name is a hash, so the same spec
-//! is the same revision whoever computes it. Not in it: the number of workers, the image of the stock worker, the version of the operator.
+//! A *revision* is the part of a spec that cannot change while the job runs: the program and everything its pods are made of. Its name is
+//! a hash, so the same spec gives the same revision in every operator. Not in it: the number of workers, the image of the stock worker,
+//! the version of the operator.
 
 use serde_json::{Value, json};
 use watershed_crds::StreamJob;
@@ -15,45 +17,45 @@ use xxhash_rust::xxh3::xxh3_64;
 
 /// A job that can be run.
 #[derive(Clone, Debug)]
-pub(crate) struct Judged {
-    /// The job.
+pub(crate) struct Validated {
+    /// The job as the command line validates it.
     pub(crate) job: Job,
-    /// As it was written.
+    /// The spec as it was written.
     pub(crate) spec: Spec,
-    /// The name of its revision.
+    /// The name of the job's revision.
     pub(crate) revision: String,
     /// The manifest that coordinator and workers read, for jobs in SQL.
     pub(crate) manifest: String,
-    /// The image of its pods, where the revision is new.
+    /// The image of the pods, where the revision is new.
     pub(crate) image: String,
-    /// The address of its storage, as pods reach it.
+    /// The address of the storage, as pods reach it.
     pub(crate) storage: String,
-    /// The volume that the storage is in, if it is one.
+    /// The claim of the volume that the storage is in, if it is in one.
     pub(crate) claim: Option<String>,
 }
 
-/// Why a job cannot be run.
+/// The reason why a job cannot be run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Invalid {
-    /// One word.
+    /// The reason, one word for conditions.
     pub(crate) reason: &'static str,
-    /// What is wrong, where, and what to do.
+    /// The message: the fault, the field, and the way out.
     pub(crate) message: String,
 }
 
-/// Where a volume of storage is mounted.
+/// The path at which a volume of storage is mounted.
 pub(crate) const CLAIM_MOUNT: &str = "/var/lib/watershed";
 
-impl Judged {
-    /// Whether SQL says what it does.
+impl Validated {
+    /// The job's program is SQL.
     pub(crate) fn is_sql(&self) -> bool {
         matches!(self.job.program, Program::Sql { .. })
     }
 }
 
-/// Judges a job. `stock` is the image of jobs that name none. A newer one restarts nothing: a revision keeps the templates it was made with.
-pub(crate) fn validate(job: &StreamJob, stock: &str) -> Result<Judged, Invalid> {
-    let judged = Job::from_manifest(job.manifest()).map_err(|faults| {
+/// Validates a job. `stock` is the image of jobs that name none. A newer stock image restarts nothing: a revision keeps its templates.
+pub(crate) fn validate(job: &StreamJob, stock: &str) -> Result<Validated, Invalid> {
+    let validated = Job::from_manifest(job.manifest()).map_err(|faults| {
         let all: Vec<String> = faults
             .iter()
             .map(|f| match &f.why.advice {
@@ -66,7 +68,7 @@ pub(crate) fn validate(job: &StreamJob, stock: &str) -> Result<Judged, Invalid> 
     if let Some(missing) = watershed_crds::absent(&job.spec) {
         return Err(Invalid { reason: "NotSupportedYet", message: missing.to_owned() });
     }
-    let Some((url, claim)) = storage(&judged) else {
+    let Some((url, claim)) = storage(&validated) else {
         return Err(Invalid {
             reason: "StorageMissing",
             message:
@@ -75,24 +77,24 @@ pub(crate) fn validate(job: &StreamJob, stock: &str) -> Result<Judged, Invalid> 
         });
     };
     let spec = &job.spec;
-    Ok(Judged {
+    Ok(Validated {
         revision: revision(spec),
-        manifest: manifest_text(judged.name.as_str(), spec),
+        manifest: manifest_text(validated.name.as_str(), spec),
         image: spec.image.clone().unwrap_or_else(|| stock.to_owned()),
         storage: url,
         claim,
         spec: spec.clone(),
-        job: judged,
+        job: validated,
     })
 }
 
-/// The address of a job's storage as its pods reach it, and the claim of the volume that it is in, if it is one.
-fn storage(judged: &Job) -> Option<(String, Option<String>)> {
-    let storage = judged.snapshots.storage.as_ref()?;
+/// The address of a job's storage as its pods reach it, and the claim of the volume that it is in, if it is in one.
+fn storage(validated: &Job) -> Option<(String, Option<String>)> {
+    let storage = validated.snapshots.storage.as_ref()?;
     Some(match storage {
         Storage::Claim { name, prefix } => {
             let prefix = match prefix.as_str() {
-                "" => judged.name.as_str(),
+                "" => validated.name.as_str(),
                 prefix => prefix,
             };
             (format!("{CLAIM_MOUNT}/{prefix}"), Some(name.clone()))
@@ -101,15 +103,15 @@ fn storage(judged: &Job) -> Option<(String, Option<String>)> {
     })
 }
 
-/// The address of a job's storage, if the job can be judged.
+/// The address of a job's storage, if the job is valid.
 pub(crate) fn storage_of(job: &StreamJob) -> Option<String> {
-    let judged = Job::from_manifest(job.manifest()).ok()?;
-    storage(&judged).map(|(url, _)| url)
+    let validated = Job::from_manifest(job.manifest()).ok()?;
+    storage(&validated).map(|(url, _)| url)
 }
 
 /// The parts of a spec that the pods of a revision are made of.
 fn parts(spec: &Spec) -> Value {
-    // Field by field, so that a new one is thought about: it is either here or below.
+    // Each field is named, so that a new field does not compile before it is put here or below.
     let Spec {
         sql,
         image,
@@ -129,7 +131,7 @@ fn parts(spec: &Spec) -> Value {
         restore_nonce,
         unmatched_state,
         tls,
-        // What changes while the job runs.
+        // Fields that change while the job runs.
         replicas: _,
         suspend: _,
         update: _,
@@ -155,7 +157,7 @@ fn revision(spec: &Spec) -> String {
     format!("{:016x}", xxh3_64(text.as_bytes())).chars().take(10).collect()
 }
 
-/// A value as text with its fields in order, however this build keeps maps: the name of a revision must never change.
+/// The text of a value with its fields in order, however this build keeps maps: the name of a revision must never change.
 fn canonical(value: &Value, out: &mut String) {
     match value {
         Value::Object(fields) => {
@@ -182,7 +184,7 @@ fn canonical(value: &Value, out: &mut String) {
     }
 }
 
-/// The manifest that the processes of the job read: only what they act on, so that it is the same for the same revision.
+/// The manifest that the processes of the job read: only the fields they act on, so that it is the same for the same revision.
 fn manifest_text(name: &str, spec: &Spec) -> String {
     let snapshots = manifest::Snapshots {
         storage: spec.snapshots.storage.clone(),
@@ -204,7 +206,8 @@ fn manifest_text(name: &str, spec: &Spec) -> String {
     readable(&whole, spec.sql.as_deref())
 }
 
-/// The manifest as YAML whose SQL stands as it was written: messages name a line and column of it, and `kubectl describe configmap` shows it.
+/// The manifest as YAML whose SQL stands as it was written: messages name a line and column of it, and `kubectl describe configmap` shows
+/// it.
 fn readable(whole: &Value, sql: Option<&str>) -> String {
     let mut head = whole.clone();
     let Some(sql) = sql.filter(|s| !s.chars().any(|c| c.is_control() && c != '\n') && !s.starts_with([' ', '\n'])) else {

@@ -1,39 +1,45 @@
-//! The coordinator: a Deployment of one, and the Service it is found by.
+//! The coordinator: a Deployment of one pod, and the Service that has its address.
 //!
-//! Strategy `Recreate`: two at a time would only fence each other. The number of workers is read from a ConfigMap when the process starts, so
-//! that a job that was scaled and whose coordinator then dies begins with the right number, while the template stays what it is.
+//! The strategy is `Recreate`, since two coordinators at a time would only fence each other. The number of workers is read from a
+//! ConfigMap when the process starts, so that a job that was scaled and whose coordinator then dies begins with the right number, while
+//! the template stays as it is.
 
 use serde_json::{Value, json};
 
-use super::Surroundings;
+use super::environment::Environment;
 use super::pod::{Role, template as pod};
 use crate::reconcile::names::{COORDINATOR, COORDINATOR_PORT, Names, OUTCOME, REVISION};
-use crate::reconcile::validate::Judged;
+use crate::reconcile::validate::Validated;
 
-/// The template of its pod.
-pub(super) fn template(judged: &Judged, names: &Names, around: &Surroundings) -> Value {
+/// The template of the coordinator's pod.
+pub(super) fn template(validated: &Validated, names: &Names, environment: &Environment) -> Value {
     let mut args = vec!["coordinator".to_owned()];
-    if judged.is_sql() {
+    if validated.is_sql() {
         args.push("/etc/watershed/job/job.yaml".into());
     } else {
         args.push("--epoch".into());
-        args.push(format!("{}ms", judged.job.snapshots.epoch_period.get().as_millis()));
+        args.push(format!("{}ms", validated.job.snapshots.epoch_period.get().as_millis()));
     }
     args.extend(["--log-format".into(), "json".into()]);
-    args.extend(judged.spec.args.iter().cloned());
+    args.extend(validated.spec.args.iter().cloned());
     let from_map = json!({"configMapKeyRef": {"name": names.coordinator(), "key": "replicas"}});
     let env = vec![
         json!({"name": "WATERSHED_LISTEN", "value": format!("0.0.0.0:{COORDINATOR_PORT}")}),
-        json!({"name": "WATERSHED_STORAGE", "value": judged.storage}),
+        json!({"name": "WATERSHED_STORAGE", "value": validated.storage}),
         json!({"name": "WATERSHED_REPLICAS", "valueFrom": from_map}),
-        json!({"name": "WATERSHED_KEY_GROUPS", "value": judged.job.key_groups.get().to_string()}),
+        json!({"name": "WATERSHED_KEY_GROUPS", "value": validated.job.key_groups.get().to_string()}),
         json!({"name": "WATERSHED_SUPERVISED", "value": "true"}),
     ];
     let resources = json!({"requests": {"cpu": "50m", "memory": "64Mi"}});
-    pod(judged, names, around, Role { component: COORDINATOR, args, env, port: COORDINATOR_PORT, grace_seconds: 10, resources })
+    pod(
+        validated,
+        names,
+        environment,
+        Role { component: COORDINATOR, args, env, port: COORDINATOR_PORT, grace_seconds: 10, resources },
+    )
 }
 
-/// The Deployment.
+/// The coordinator's Deployment.
 pub(crate) fn deployment(names: &Names, revision: &str, template: &Value, replicas: u32, outcome: &str) -> Value {
     let mut metadata = names.metadata(&names.coordinator(), Some(COORDINATOR));
     if let Some(fields) = metadata.as_object_mut() {
@@ -53,9 +59,10 @@ pub(crate) fn deployment(names: &Names, revision: &str, template: &Value, replic
     })
 }
 
-/// The Service. Addresses of pods that are not ready are published too. There is one coordinator at a time (`Recreate`), so nobody is led to
-/// the wrong one: before it listens a caller is refused at once, as without an address, and when it does nobody waits for a probe, which
-/// would cost each new coordinator two or three seconds. A Service that somebody deleted comes back with the address that workers were told.
+/// The coordinator's Service. Addresses of pods that are not ready are published too. There is one coordinator at a time (`Recreate`), so
+/// no client reaches the wrong one: before it listens a client is refused at once, as without an address, and when it does no client waits
+/// for a probe, which would cost each new coordinator two or three seconds. A Service that was deleted by hand comes back with the address
+/// that workers were given.
 pub(crate) fn coordinator_service(names: &Names, address: Option<&str>) -> Value {
     let mut service = json!({
         "apiVersion": "v1",

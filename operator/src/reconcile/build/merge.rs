@@ -1,8 +1,8 @@
-//! Merging what a job's author writes of a pod with what the operator sets: objects field by field, lists of named things by their names.
+//! The merge of a job's `podTemplate` with the fields that the operator sets: objects field by field, lists of named items by their names.
 
 use serde_json::{Map, Value};
 
-/// `over` laid over `base`.
+/// The value of `base` with the fields of `over` laid over it.
 pub(super) fn merge(base: Value, over: Value) -> Value {
     match (base, over) {
         (Value::Object(base), Value::Object(over)) => Value::Object(objects(base, over)),
@@ -60,7 +60,7 @@ mod tests {
         );
     }
 
-    /// A variable with a value laid over one from a secret may not have both.
+    /// A variable may not have both a value and a source, so it is replaced as a whole.
     #[test]
     fn a_variable_is_replaced_as_a_whole_only_where_it_is_said() {
         let merged = merge(json!({"env": [{"name": "A", "value": "1"}]}), json!({"env": [{"name": "A", "value": "2"}]}));

@@ -1,61 +1,61 @@
-//! The pod that coordinator and worker have in common: restricted, with a read-only root, and under it what the job's author wrote.
+//! The pod template that coordinator and worker share: restricted, with a read-only root file system.
 //!
-//! Three layers: defaults (which an author may replace), the author's `podTemplate`, and what the operator must have its way with. Both
-//! pods have one container of ours, called `watershed`.
+//! The template has three layers: defaults, which an author may replace, then the author's `podTemplate`, then the fields that the operator
+//! must control. Both pods have one container of ours, called `watershed`.
 
 use serde_json::{Map, Value, json};
 
+use super::environment::{Environment, account};
 use super::merge::merge;
-use super::{Surroundings, account};
 use crate::reconcile::names::{HTTP_PORT, Names, REVISION};
-use crate::reconcile::validate::{CLAIM_MOUNT, Judged};
+use crate::reconcile::validate::{CLAIM_MOUNT, Validated};
 
 /// The user that the stock images run as.
 const USER: u32 = 65_532;
-/// For how long a pod stays bound to a node that does not answer (Kubernetes' default is five minutes).
+/// The time for which a pod stays bound to a node that does not answer (Kubernetes' default is five minutes).
 const UNREACHABLE_SECONDS: u32 = 5;
 /// The name of our container.
 pub(super) const CONTAINER: &str = "watershed";
-/// Who a token of the job is for.
+/// The audience of a job's tokens.
 pub(super) const AUDIENCE: &str = "watershed";
 
-/// What differs between a coordinator's pod and a worker's.
+/// The difference between a coordinator's pod and a worker's.
 pub(super) struct Role {
-    /// The component.
+    /// The component of the pod.
     pub(super) component: &'static str,
     /// The arguments of the container.
     pub(super) args: Vec<String>,
-    /// Its variables.
+    /// The container's environment variables.
     pub(super) env: Vec<Value>,
-    /// The port it listens at.
+    /// The port at which the process listens.
     pub(super) port: u16,
-    /// How long it may take to end.
+    /// The termination grace period.
     pub(super) grace_seconds: u64,
-    /// What it may use of its node.
+    /// The container's resource requests and limits.
     pub(super) resources: Value,
 }
 
 /// The template of a pod.
-pub(super) fn template(judged: &Judged, names: &Names, around: &Surroundings, role: Role) -> Value {
-    let author = Value::Object(judged.job.pod.template.clone());
+pub(super) fn template(validated: &Validated, names: &Names, environment: &Environment, role: Role) -> Value {
+    let author = Value::Object(validated.job.pod.template.clone());
     let component = role.component;
     let mut labels = names.labels(Some(component));
     if let Some(fields) = labels.as_object_mut() {
-        fields.insert(REVISION.into(), json!(judged.revision));
+        fields.insert(REVISION.into(), json!(validated.revision));
     }
     let ours = json!({
         "metadata": {"labels": labels},
-        "spec": ours(judged, names, around, &role),
+        "spec": ours(validated, names, environment, &role),
     });
     let mut whole = merge(merge(defaults(names, &role), author), ours);
-    // Which container is ours is known by its place, too: it is the first one.
+    // Our container is also known by its place: it is the first one.
     if let Some(containers) = whole.pointer_mut("/spec/containers").and_then(Value::as_array_mut) {
         containers.sort_by_key(|c| c.get("name").and_then(Value::as_str) != Some(CONTAINER));
     }
     whole
 }
 
-/// What the author may replace.
+/// The defaults, which the author may replace.
 fn defaults(names: &Names, role: &Role) -> Value {
     let leaves =
         |key: &str| json!({"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": UNREACHABLE_SECONDS});
@@ -79,9 +79,9 @@ fn defaults(names: &Names, role: &Role) -> Value {
                 "securityContext": {
                     "allowPrivilegeEscalation": false, "readOnlyRootFilesystem": true, "capabilities": {"drop": ["ALL"]},
                 },
-                // Alive: its loop turns. One that hangs is given longer than storage is asked again and again (three minutes): a process that
-                // waits for its storage says why and goes on, and killing it would help nobody. Ready: a coordinator answers, a worker has a
-                // session. Asked often, since whoever waits for a job waits for this.
+                // A process is alive while its loop turns. A process that hangs is given longer than storage is retried (three minutes):
+                // one that waits for its storage reports why and goes on, and killing it would not help. A coordinator is ready when it
+                // answers, a worker when it has a session. Probes are frequent, since a client that waits for a job waits for them.
                 "startupProbe": {"httpGet": asked("/healthz"), "periodSeconds": 1, "timeoutSeconds": 5, "failureThreshold": 60},
                 "readinessProbe": {"httpGet": asked("/readyz"), "periodSeconds": 2, "timeoutSeconds": 2, "failureThreshold": 3},
                 "livenessProbe": {"httpGet": asked("/healthz"), "periodSeconds": 10, "timeoutSeconds": 5, "failureThreshold": 15},
@@ -90,35 +90,35 @@ fn defaults(names: &Names, role: &Role) -> Value {
     })
 }
 
-/// What nobody may replace.
-fn ours(judged: &Judged, names: &Names, around: &Surroundings, role: &Role) -> Value {
+/// The fields that the author cannot replace.
+fn ours(validated: &Validated, names: &Names, environment: &Environment, role: &Role) -> Value {
     let mut volumes = vec![json!({"name": "tmp", "emptyDir": {}})];
     let mut mounts = vec![json!({"name": "tmp", "mountPath": "/tmp"})];
     let mut env = role.env.clone();
     env.push(json!({"name": "WATERSHED_HTTP", "value": format!("0.0.0.0:{HTTP_PORT}")}));
-    if judged.is_sql() {
+    if validated.is_sql() {
         let only = json!([{"key": "job.yaml", "path": "job.yaml"}]);
-        volumes.push(json!({"name": "job", "configMap": {"name": names.revision(&judged.revision), "items": only}}));
+        volumes.push(json!({"name": "job", "configMap": {"name": names.revision(&validated.revision), "items": only}}));
         mounts.push(json!({"name": "job", "mountPath": "/etc/watershed/job", "readOnly": true}));
     }
-    if let Some(claim) = &judged.claim {
+    if let Some(claim) = &validated.claim {
         volumes.push(json!({"name": "storage", "persistentVolumeClaim": {"claimName": claim}}));
         mounts.push(json!({"name": "storage", "mountPath": CLAIM_MOUNT}));
     }
-    if around.keys.is_some() {
+    if environment.keys.is_some() {
         let (volume, mount, variables) = token(names);
         volumes.extend(volume);
         mounts.extend(mount);
         env.extend(variables);
     }
-    let spec = &judged.spec;
-    // The author's variables come first: ours of the same name count more.
+    let spec = &validated.spec;
+    // The author's variables come first: variables of ours replace those of the same name.
     let mut variables: Vec<Value> =
         spec.env.iter().map(|v| json!(v)).filter(|v| !env.iter().any(|e| e.get("name") == v.get("name"))).collect();
     variables.extend(env);
     let mut container = json!({
         "name": CONTAINER,
-        "image": judged.image,
+        "image": validated.image,
         "args": role.args,
         "env": variables,
         "ports": [
@@ -130,7 +130,7 @@ fn ours(judged: &Judged, names: &Names, around: &Surroundings, role: &Role) -> V
         "terminationMessagePolicy": "FallbackToLogsOnError",
     });
     let mut pod = json!({
-        "serviceAccountName": account(judged, names),
+        "serviceAccountName": account(validated, names),
         "restartPolicy": "Always",
         "volumes": volumes,
     });
@@ -151,8 +151,8 @@ fn some<T: serde::Serialize>(fields: &mut Map<String, Value>, name: &str, list: 
     }
 }
 
-/// The token that the job's processes show one another, and what they check it with. Nothing of it is secret to the API server: the
-/// kubelet writes the token, and the keys are public.
+/// The volumes, mounts and variables for the token that the job's processes show one another, and for the keys they check it with. Nothing
+/// of it is secret to the API server: the kubelet writes the token, and the keys are public.
 fn token(names: &Names) -> (Vec<Value>, Vec<Value>, Vec<Value>) {
     let source = json!({"serviceAccountToken": {"audience": AUDIENCE, "expirationSeconds": 3600, "path": "token"}});
     let volumes = vec![

@@ -1,42 +1,41 @@
 //! The workers: a StatefulSet, and the headless Service that it needs.
 //!
-//! `Parallel`, since workers do not wait for each other, and `OnDelete`, since the operator orders the roll: one change is one stop and one
-//! start, not as many as there are workers. A worker says its pod's address to the others and not its DNS name, which would be known to
-//! the resolvers only seconds after a pod came back.
+//! The pod management policy is `Parallel`, since workers do not wait for each other, and the update strategy `OnDelete`, since the
+//! operator orders the roll: one change is one stop and one start, not as many as there are workers. A worker advertises its pod's address
+//! and not its DNS name, which resolvers would know only seconds after a pod came back.
 
 use serde_json::{Value, json};
 
-use super::Surroundings;
-use super::configs::TOLD_ADDRESS;
+use super::environment::Environment;
 use super::pod::{Role, template as pod};
-use crate::reconcile::names::{Names, REVISION, WORKER, WORKER_PORT};
-use crate::reconcile::validate::Judged;
+use crate::reconcile::names::{COORDINATOR_ADDRESS, Names, REVISION, WORKER, WORKER_PORT};
+use crate::reconcile::validate::Validated;
 
 /// The template of a worker's pod.
-pub(super) fn template(judged: &Judged, names: &Names, around: &Surroundings) -> Value {
+pub(super) fn template(validated: &Validated, names: &Names, environment: &Environment) -> Value {
     let mut args = vec!["worker".to_owned()];
-    if judged.is_sql() {
+    if validated.is_sql() {
         args.push("/etc/watershed/job/job.yaml".into());
     }
     args.extend(["--log-format".into(), "json".into()]);
-    args.extend(judged.spec.args.iter().cloned());
+    args.extend(validated.spec.args.iter().cloned());
     let field = |path: &str| json!({"fieldRef": {"apiVersion": "v1", "fieldPath": path}});
     let env = vec![
         json!({"name": "POD_IP", "valueFrom": field("status.podIP")}),
         json!({"name": "WATERSHED_NAME", "valueFrom": field("metadata.name")}),
-        json!({"name": "WATERSHED_COORDINATOR", "valueFrom": {"configMapKeyRef": {"name": names.coordinator(), "key": TOLD_ADDRESS}}}),
+        json!({"name": "WATERSHED_COORDINATOR", "valueFrom": {"configMapKeyRef": {"name": names.coordinator(), "key": COORDINATOR_ADDRESS}}}),
         json!({"name": "WATERSHED_LISTEN", "value": format!("0.0.0.0:{WORKER_PORT}")}),
         json!({"name": "WATERSHED_ADVERTISE", "value": format!("$(POD_IP):{WORKER_PORT}")}),
-        json!({"name": "WATERSHED_SLOTS", "value": judged.job.threads_per_worker.get().to_string()}),
+        json!({"name": "WATERSHED_SLOTS", "value": validated.job.threads_per_worker.get().to_string()}),
         json!({"name": "WATERSHED_SUPERVISED", "value": "true"}),
     ];
-    // Long enough for what it has to go elsewhere.
-    let grace_seconds = judged.job.rescale.deadline.as_secs() + 30;
-    let resources = json!(judged.job.pod.resources);
-    pod(judged, names, around, Role { component: WORKER, args, env, port: WORKER_PORT, grace_seconds, resources })
+    // A worker that ends hands its key groups over first, which may take as long as a rescale.
+    let grace_seconds = validated.job.rescale.deadline.as_secs() + 30;
+    let resources = json!(validated.job.pod.resources);
+    pod(validated, names, environment, Role { component: WORKER, args, env, port: WORKER_PORT, grace_seconds, resources })
 }
 
-/// The StatefulSet.
+/// The workers' StatefulSet.
 pub(crate) fn stateful_set(names: &Names, revision: &str, template: &Value, replicas: u32) -> Value {
     let mut metadata = names.metadata(&names.worker(), Some(WORKER));
     if let Some(fields) = metadata.as_object_mut() {
@@ -58,7 +57,7 @@ pub(crate) fn stateful_set(names: &Names, revision: &str, template: &Value, repl
     })
 }
 
-/// The headless Service.
+/// The workers' headless Service.
 pub(crate) fn workers_service(names: &Names) -> Value {
     json!({
         "apiVersion": "v1",

@@ -1,18 +1,18 @@
-//! Each object as a cluster gets it. A change here is a change of what runs: of the first one it says that every job is restarted.
+//! Each object as a cluster gets it. A changed object changes running jobs; a changed template restarts only jobs of a new revision.
 
 use serde_json::{Value, json};
 
-use super::{judged, names};
-use crate::reconcile::build::{self, Surroundings};
-use crate::reconcile::keys::Keys;
-use crate::reconcile::validate::Judged;
+use super::{names, validated};
+use crate::reconcile::build::{self, Environment};
+use crate::reconcile::key_set::KeySet;
+use crate::reconcile::validate::Validated;
 
-fn around() -> Surroundings {
-    Surroundings {
+fn environment() -> Environment {
+    Environment {
         operator: Some("system:serviceaccount:watershed:watershed-operator".into()),
         operator_namespace: Some("watershed".into()),
         metrics_namespaces: vec!["monitoring".into()],
-        keys: Keys::of(r#"{"keys":[{"kid":"a"}]}"#).ok(),
+        keys: KeySet::parse(r#"{"keys":[{"kid":"a"}]}"#).ok(),
     }
 }
 
@@ -20,8 +20,8 @@ fn yaml(object: &Value) -> String {
     watershed_crds::to_yaml(object)
 }
 
-fn of(more: &Value) -> Judged {
-    judged(more).unwrap()
+fn of(more: &Value) -> Validated {
+    validated(more).unwrap()
 }
 
 /// A newer operator must not restart jobs: revisions are named by the spec alone, and their name may never change.
@@ -39,10 +39,10 @@ fn the_name_of_a_revision_follows_from_the_spec_alone() {
 #[test]
 fn the_manifest_of_a_revision_is_read_by_the_processes_as_it_was_written() {
     for sql in ["SELECT 1;\n", "a\n  b\n\nc", "x\n\n\n", "  led by blanks", "tab\there", "- {not: yaml}\n# 'no comment'"] {
-        let judged = of(&json!({"sql": sql, "threadsPerWorker": 2, "replicas": 9}));
-        let document = watershed_job::parse_manifest("job.yaml", &judged.manifest).unwrap();
+        let validated = of(&json!({"sql": sql, "threadsPerWorker": 2, "replicas": 9}));
+        let document = watershed_job::parse_manifest("job.yaml", &validated.manifest).unwrap();
         let watershed_job::job::Program::Sql { text, .. } = &document.job.program else { panic!("{sql}") };
-        assert_eq!(text.as_str(), sql, "{}", judged.manifest);
+        assert_eq!(text.as_str(), sql, "{}", validated.manifest);
         assert_eq!((document.job.name.as_str(), document.job.threads_per_worker.get()), ("clicks", 2));
         assert_eq!(document.job.replicas.get(), 1, "the number of workers is no part of a revision");
     }
@@ -62,8 +62,8 @@ fn objects_are_what_they_were() {
             },
         },
     }));
-    let (names, around) = (names(), around());
-    let templates = build::templates(&job, &names, &around);
+    let (names, environment) = (names(), environment());
+    let templates = build::templates(&job, &names, &environment);
     insta::assert_snapshot!("deployment", yaml(&build::deployment(&names, "rev", &templates["coordinator"], 1, "")));
     insta::assert_snapshot!("statefulset", yaml(&build::stateful_set(&names, "rev", &templates["worker"], 3)));
     let rest: Vec<String> = [
@@ -71,8 +71,8 @@ fn objects_are_what_they_were() {
         build::coordinator_service(&names, None),
         build::workers_service(&names),
         build::budget(&job, &names),
-        build::policy(&job, &names, &around).unwrap(),
-        build::told_map(&job, &names, build::Told { replicas: 3, address: "10.96.0.7" }, &around),
+        build::policy(&job, &names, &environment).unwrap(),
+        build::start_map(&job, &names, build::StartParameters { replicas: 3, address: "10.96.0.7" }, &environment),
     ]
     .iter()
     .map(yaml)
@@ -83,13 +83,13 @@ fn objects_are_what_they_were() {
 #[test]
 fn a_volume_of_snapshots_is_mounted_and_a_program_of_one_s_own_gets_no_manifest() {
     let claim = json!({"snapshots": {"storage": {"persistentVolumeClaim": {"claimName": "c"}}}});
-    let template = build::templates(&of(&claim), &names(), &Surroundings::default());
+    let template = build::templates(&of(&claim), &names(), &Environment::default());
     let mounts = template.pointer("/worker/spec/containers/0/volumeMounts").unwrap().to_string();
     assert!(mounts.contains("/var/lib/watershed"), "{mounts}");
     let env = template.pointer("/coordinator/spec/containers/0/env").unwrap().to_string();
     assert!(env.contains(r#"{"name":"WATERSHED_STORAGE","value":"/var/lib/watershed/clicks"}"#), "{env}");
     let own = of(&json!({"sql": null, "image": "mine:1", "args": ["--flag"]}));
-    let template = build::templates(&own, &names(), &Surroundings::default());
+    let template = build::templates(&own, &names(), &Environment::default());
     let args = template.pointer("/worker/spec/containers/0/args").unwrap();
     assert_eq!(args, &json!(["worker", "--log-format", "json", "--flag"]));
 }
@@ -102,9 +102,9 @@ fn what_this_operator_cannot_do_is_refused_by_name() {
         (json!({"restoreFrom": {"location": "s3://x"}}), "spec.restoreFrom"),
         (json!({"tls": {"secretName": "x"}}), "spec.tls"),
     ] {
-        let refused = judged(&spec).unwrap_err();
+        let refused = validated(&spec).unwrap_err();
         assert_eq!(refused.reason, "NotSupportedYet");
         assert!(refused.message.starts_with(part), "{}", refused.message);
     }
-    assert_eq!(judged(&json!({"snapshots": {}})).unwrap_err().reason, "StorageMissing");
+    assert_eq!(validated(&json!({"snapshots": {}})).unwrap_err().reason, "StorageMissing");
 }

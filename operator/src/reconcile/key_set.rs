@@ -2,13 +2,13 @@
 
 use serde_json::{Value, json};
 
-/// Keys that tokens are checked with.
+/// A JSON Web Key Set in canonical form: the public keys that tokens are checked with.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Keys(String);
+pub(crate) struct KeySet(String);
 
-impl Keys {
-    /// Of a JSON Web Key Set.
-    pub(crate) fn of(text: &str) -> Result<Self, String> {
+impl KeySet {
+    /// A key set is parsed and its keys are sorted by their identifiers.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let set: Value = serde_json::from_str(text).map_err(|e| format!("the keys are no JSON: {e}"))?;
         let mut keys: Vec<Value> = set.get("keys").and_then(Value::as_array).cloned().unwrap_or_default();
         if keys.is_empty() {
@@ -18,7 +18,7 @@ impl Keys {
         Ok(Self(json!({ "keys": keys }).to_string()))
     }
 
-    /// As text.
+    /// The key set as JSON text.
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
