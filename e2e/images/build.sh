@@ -19,10 +19,9 @@ mkdir -p "$IMAGES"
 declare -A package=([worker]=watershed-cli [operator]=watershed-operator [suite]=watershed-e2e)
 declare -A program=([worker]=watershed [operator]=watershed-operator [suite]=watershed-e2e [rust-job]=sessions)
 declare -A file=([worker]=Dockerfile [operator]=Dockerfile [suite]=e2e/Dockerfile [rust-job]=examples/rust-job/Dockerfile)
-# One after the other: features of dependencies would depend on what else is asked for, and everything be compiled again.
-for image in "${wanted[@]}"; do
-  [ -z "${package[$image]:-}" ] || ${HEAVY:-} cargo build --locked --profile "$PROFILE" -p "${package[$image]}"
-done
+packages=()
+for image in "${wanted[@]}"; do [ -z "${package[$image]:-}" ] || packages+=(-p "${package[$image]}"); done
+[ ${#packages[@]} = 0 ] || ${HEAVY:-} cargo build --locked --profile "$PROFILE" "${packages[@]}"
 for image in "${wanted[@]}"; do
   from=$TARGET_DIR
   if [ "$image" = rust-job ]; then

@@ -124,6 +124,8 @@ impl Store {
         let at = Address::of(url)?;
         let (scheme, bucket, prefix) = (at.scheme.as_str(), at.bucket.as_str(), at.prefix.as_str());
         let invalid = |e: StoreError| Error::new(Kind::Invalid, format!("storage `{url}` cannot be opened")).because(e);
+        // The HTTP client takes its cryptography from the process. One that the program has installed before stays: that is the only error.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let inner: Arc<dyn ObjectStore> = match scheme {
             #[cfg(feature = "s3")]
             "s3" => {
@@ -290,6 +292,14 @@ mod tests {
         store.create_own("state/delta/1-1-a", b"x".to_vec()).unwrap();
         store.create_own("state/delta/1-1-b", b"y".to_vec()).unwrap();
         assert_eq!(store.get("state/delta/1-1-b").unwrap().unwrap(), b"y");
+    }
+
+    /// The HTTP client of a cloud store ends the process where it finds no cryptography.
+    #[cfg(feature = "s3")]
+    #[test]
+    fn storage_over_tls_brings_its_cryptography() {
+        Store::open("s3://bucket/jobs?region=eu-west-3&endpoint=https://127.0.0.1:1").unwrap();
+        assert!(rustls::crypto::CryptoProvider::get_default().is_some());
     }
 
     #[test]
