@@ -4,12 +4,14 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .ONESHELL:
-.PHONY: help build test test-quick lint fmt fmt-check tidy unit bench bench-rescale cluster-up cluster-down images e2e e2e-smoke sim sim-short model fuzz doc deny run-example chaos chaos-tools ci
+.PHONY: help build test test-quick lint fmt fmt-check tidy unit bench bench-rescale cluster-up cluster-down images e2e e2e-smoke sim sim-short sim-fresh model fuzz doc deny run-example chaos chaos-tools ci
 
 CARGO ?= cargo
 # Seeds of a simulation: SEEDS=FROM..TO. `make test` takes few, `make sim` many.
 SEEDS ?= 0..100000
 SHORT_SEEDS ?= 0..500
+# How many seeds `make sim-fresh` draws for each of the two kinds of job.
+FRESH ?= 5000
 # Minutes under fire, and the seed (none: another one each time).
 MINUTES ?= 5
 SEED ?=
@@ -59,8 +61,13 @@ tidy: ## The house rules alone: arrows between crates, sizes, texts.
 sim: ## Many seeded runs of whole jobs under crashes, delays and lying storage: SEEDS=FROM..TO.
 	$(CARGO) run --locked --release -p watershed-sim -- --seeds $(SEEDS)
 
-sim-short: ## A few of those runs: SHORT_SEEDS=FROM..TO.
+sim-short: ## A few of those runs, of one process and of many: SHORT_SEEDS=FROM..TO.
 	$(CARGO) run --locked --release -p watershed-sim -- --seeds $(SHORT_SEEDS)
+	$(CARGO) run --locked --release -p watershed-sim -- --cluster --seeds $(SHORT_SEEDS)
+
+sim-fresh: ## Seeds that nobody has run before, from a number drawn anew and printed: FRESH=n of one process and as many of many.
+	$(CARGO) run --locked --release -p watershed-sim -- --fresh $(FRESH)
+	$(CARGO) run --locked --release -p watershed-sim -- --cluster --fresh $(FRESH)
 
 model: ## The exhaustive models (cut-over, log, adoption, release, recovery), over the production step functions.
 	$(CARGO) test --locked --release -p watershed-sim --test model -- --nocapture
