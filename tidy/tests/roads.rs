@@ -13,7 +13,11 @@ const ROADS: &[(&str, &str, &[&str])] = &[
     ("FileInfo {", "a state file: call `protocol::state_file::{delta, merged}`", &["runtime/src/", "fuzz/"]),
     ("object(\"state/", "the name of a state file: call `protocol::state_file`", &["runtime/src/"]),
     // The model of the log steps its reader and its writer one by one.
-    ("LogReader::new(", "a scan of the log: call `protocol::claim::LogScan`", &["runtime/src/", "runtime/sim/src/model/log.rs", "fuzz/"]),
+    (
+        "LogReader::new(",
+        "a scan of the log: call `protocol::claim::LogScan`",
+        &["runtime/src/", "runtime/sim/src/model/log.rs", "fuzz/"],
+    ),
     ("LogWriter::new(", "a claim: call `protocol::claim::Claim`", &["runtime/src/", "runtime/sim/src/model/log.rs"]),
     ("Coordinator::adopt(", "a take-over: step a `JobManager`", &["runtime/src/", "runtime/cluster/src/"]),
     ("Coordinator::new(", "a run: step a `JobManager`", &["runtime/src/", "runtime/cluster/src/"]),

@@ -25,11 +25,13 @@
 //! | `manager` | the manager; a file for each phase |
 //! | `savepoints` | snapshots that are to get a name |
 //! | `task_manager` | the worker's side |
+//! | `link` | a session's lossless link over connections that drop |
 //! | `status` | the one model of how a job is |
 //! | `patience` | how long each wait is |
 
 mod capacity;
 mod dataflow;
+pub mod link;
 pub mod manager;
 pub mod membership;
 pub mod messages;

@@ -11,6 +11,7 @@ use futures_util::{Stream, StreamExt, future, stream};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 use tonic::Streaming;
+use watershed_cluster::link::Message;
 use watershed_runtime::error::Result;
 use watershed_wire::frame::{Era, MAX_FRAME};
 use watershed_wire::tonic;
@@ -20,7 +21,6 @@ use watershed_wire::v1::{
 };
 
 use super::line::{Health, Line, Notice};
-use super::link::Message;
 use super::peers::said;
 use super::pump::{Connection, Inbound, Work, outbound, redial};
 use super::socket::{Network, dial};

@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc::{Sender, UnboundedSender};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinHandle;
+use watershed_cluster::link::Link;
 use watershed_runtime::error::Error;
 use watershed_wire::frame::Era;
 
-use super::link::Link;
 use super::pump::{Connection, Pump, Work};
 
 /// What is new about a link.

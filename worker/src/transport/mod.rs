@@ -16,7 +16,7 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `link` | the pure machine: numbers, acknowledgements, resends, eras |
+//! | [`link`](watershed_cluster::link) | the pure machine, in `runtime/cluster`: numbers, acknowledgements, resends, eras |
 //! | `pump`, `line` | drives one link over one connection after the other; a running link and how it is |
 //! | `events` | a slot's events as bytes |
 //! | `peers` | the links to all other workers: what a worker's host calls |
@@ -31,7 +31,6 @@ mod events;
 mod items;
 mod jwt;
 mod line;
-pub mod link;
 mod peers;
 mod pump;
 mod server;

@@ -12,6 +12,7 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{mpsc, watch};
 use tonic::{Request, Response, Status, Streaming};
+use watershed_cluster::link::Message;
 use watershed_runtime::error::Result;
 use watershed_runtime::graph::Graph;
 use watershed_runtime::key::SlotId;
@@ -23,7 +24,6 @@ use watershed_wire::v1::data_server::Data;
 
 use super::events::{decode_event, encode_event};
 use super::line::{Health, Line, Notice};
-use super::link::Message;
 use super::pump::{Connection, Inbound, Work, outbound, redial};
 use super::socket::{Network, dial};
 

@@ -15,11 +15,11 @@ use futures_util::{Stream, StreamExt};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::Instant;
+use watershed_cluster::link::{Link, Message, Received, Wrong};
 use watershed_runtime::error::{Error, Kind, Result};
 use watershed_wire::frame::Era;
 
 use super::Notice;
-use super::link::{Link, Message, Received, Wrong};
 
 /// Messages under way between a link and its connection: enough to keep both busy, few enough that control is soon sent.
 const DEPTH: usize = 4;
@@ -62,7 +62,7 @@ pub(super) trait Work<P>: Send + 'static {
 
 /// A link, its queue, and where its connections come from.
 pub(super) struct Pump<P, W: Work<P>> {
-    pub(super) link: Link<P>,
+    pub(super) link: Link<Era, P>,
     pub(super) work: W,
     pub(super) queue: mpsc::UnboundedReceiver<W::Queued>,
     pub(super) eras: watch::Receiver<Era>,

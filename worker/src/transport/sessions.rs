@@ -11,6 +11,7 @@ use futures_util::{StreamExt, future, stream};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
 use tonic::{Request, Response, Status, Streaming};
+use watershed_cluster::link::Message;
 use watershed_runtime::error::Result;
 use watershed_wire::frame::Era;
 use watershed_wire::v1::control_server::Control;
@@ -20,7 +21,6 @@ use watershed_wire::v1::{
 use watershed_wire::{PROTOCOL, tonic};
 
 use super::line::{Health, Line, Notice};
-use super::link::Message;
 use super::peers::said;
 use super::pump::{Connection, Inbound, Work, outbound};
 

@@ -34,6 +34,8 @@ const MAX_STEPS: u64 = 600_000;
 const MAX_IDLE: u32 = 8000;
 /// A worker gives a sign of life every so many steps.
 const HEARTBEAT: u64 = 16;
+/// A connection drops in one of so many steps.
+const FLAP: usize = 3000;
 /// A user looks every so many steps whether the job waits for memory.
 const MEMORY: u64 = 20_000;
 /// Tickets of registrations that nobody stands behind.
@@ -381,7 +383,7 @@ impl ClusterWorld {
                     if matches!(message, ToWorker::Released(_)) {
                         env.seen.see(Cover::Released);
                     }
-                    session.down.push_back(Down { envelope, version, message });
+                    session.tell(Down { envelope, version, message });
                 }
             }
             Action::Io(id, io) => {
@@ -436,9 +438,9 @@ impl ClusterWorld {
             let there = |s: &Session| self.managers.iter().any(|m| m.number == s.manager && !m.over());
             match &worker.session {
                 Some(session) => {
-                    let there = there(session);
-                    turns.extend((!session.down.is_empty()).then_some(Turn::Down(w)));
-                    turns.extend((there && !session.up.is_empty()).then_some(Turn::Up(w)));
+                    let (there, (down, up)) = (there(session), session.under_way());
+                    turns.extend(down.then_some(Turn::Down(w)));
+                    turns.extend((there && up).then_some(Turn::Up(w)));
                     turns.extend((!there && self.may_register(w)).then_some(Turn::Register(w)));
                 }
                 None => turns.extend(self.may_register(w).then_some(Turn::Register(w))),
@@ -488,19 +490,7 @@ impl ClusterWorld {
                 }
                 self.worker_ends(w);
             }
-            Turn::Up(w) => {
-                let Some(worker) = workers.get_mut(w) else { return };
-                let number = worker.number;
-                let Some((manager, (envelope, message))) =
-                    worker.session.as_mut().and_then(|s| Some((s.manager, s.up.pop_front()?)))
-                else {
-                    return;
-                };
-                env.trace.note(23, manager, u64::from(number), || format!("m{manager} hears w{number}"));
-                if let Some(m) = self.managers.iter().position(|m| m.number == manager) {
-                    self.tell(m, Event::Message(number, envelope, message));
-                }
-            }
+            Turn::Up(w) => self.up(w),
             Turn::Upload(w) => {
                 if let Some(worker) = workers.get_mut(w)
                     && env.trace.steps() >= env.down
@@ -525,6 +515,23 @@ impl ClusterWorld {
                 self.look_at_gates();
             }
             Turn::Register(w) => self.register(w),
+        }
+    }
+
+    /// A manager hears a worker.
+    fn up(&mut self, w: usize) {
+        let Some(worker) = self.workers.get_mut(w) else { return };
+        let (number, Some(session)) = (worker.number, worker.session.as_mut()) else { return };
+        let manager = session.manager;
+        match session.next_up() {
+            Ok(Some((envelope, message))) => {
+                self.env.trace.note(23, manager, u64::from(number), || format!("m{manager} hears w{number}"));
+                if let Some(m) = self.managers.iter().position(|m| m.number == manager) {
+                    self.tell(m, Event::Message(number, envelope, message));
+                }
+            }
+            Ok(None) => {}
+            Err(wrong) => self.env.broken(|| format!("a session is not what it was: {wrong}")),
         }
     }
 
@@ -647,8 +654,21 @@ impl ClusterWorld {
                 self.worker_ends(w);
                 continue;
             }
+            if there && whole && self.env.rng.chance(1, FLAP) {
+                // The connection drops and is there again before the manager has noticed.
+                self.env.seen.see(Cover::Flap);
+                worker.session.iter_mut().filter(|s| s.connected).for_each(|s| {
+                    s.drop_connection();
+                    s.connect();
+                });
+            }
             let Some(session) = worker.session.as_mut().filter(|s| s.connected != whole && (whole || !silent)) else { continue };
             session.connected = whole;
+            if whole {
+                session.connect()
+            } else {
+                session.drop_connection()
+            }
             let manager = session.manager;
             if let Some(m) = self.managers.iter().position(|m| m.number == manager) {
                 self.tell(m, if whole { Event::Connected(number) } else { Event::Disconnected(number) });

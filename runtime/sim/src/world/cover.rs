@@ -110,6 +110,7 @@ covers! {
     LeaveAsked => "a worker is told to end";
     Released => "a worker that leaves is released";
     Left => "a worker that was told to end has ended";
+    Flap => "a connection drops and comes back, and what was on its way is sent again";
     Silent => "a worker says nothing for a while, and its connection seems to stand";
     GhostRefused => "a process that was replaced registers again, and is refused";
     StoreAway => "a question to the store fails, and is not asked again";

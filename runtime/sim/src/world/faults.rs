@@ -219,12 +219,10 @@ impl ClusterWorld {
                 continue;
             }
             if let Some(session) = worker.session.as_mut().filter(|s| s.manager == n) {
-                let kept = self.env.rng.range(0, session.down.len());
-                if kept < session.down.len() {
+                let kept = self.env.rng.range(0, session.downs());
+                if session.manager_dies(kept) {
                     self.env.seen.see(Cover::OrdersLost);
-                    session.down.truncate(kept);
                 }
-                session.up.clear();
             }
         }
     }

@@ -126,10 +126,10 @@ impl SimWorker {
     /// Its session is over: what was under way in it is lost, and what its manager still says is not for this one.
     pub(super) fn hang_up(&mut self, env: &mut SimEnv) {
         let Some(session) = self.session.take() else { return };
-        if !session.down.is_empty() {
+        if session.downs() > 0 {
             env.seen.see(Cover::OrdersLost);
         }
-        self.strays.extend(session.down.into_iter().map(|down| (session.number, down)));
+        self.strays.extend(session.over());
     }
 
     /// Its slots end; what they keep.
@@ -154,8 +154,12 @@ impl SimWorker {
 
     /// Hears the next message of its session.
     pub(super) fn hear(&mut self, runs: &mut ClusterRuns, env: &mut SimEnv) {
-        if let Some((session, down)) = self.session.as_mut().and_then(|s| Some((s.number, s.down.pop_front()?))) {
-            self.message(session, down, runs, env);
+        let Some(session) = &mut self.session else { return };
+        let number = session.number;
+        match session.next_down() {
+            Ok(Some(down)) => self.message(number, down, runs, env),
+            Ok(None) => {}
+            Err(wrong) => env.broken(|| format!("a session is not what it was: {wrong}")),
         }
     }
 
@@ -183,7 +187,7 @@ impl SimWorker {
                         }
                     }
                     if let Some(session) = &mut self.session {
-                        session.up.push_back((envelope, message));
+                        session.report((envelope, message));
                     }
                 }
                 WorkerAction::Begin(begin, mine) => self.begin(&begin, &mine, runs, env),

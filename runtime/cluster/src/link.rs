@@ -21,7 +21,10 @@
 
 use std::collections::VecDeque;
 
-use watershed_wire::frame::Era;
+/// What tells the items of one beginning from those of another: grows.
+pub trait Era: Copy + Ord + std::fmt::Display + std::fmt::Debug {}
+
+impl<E: Copy + Ord + std::fmt::Display + std::fmt::Debug> Era for E {}
 
 /// Bytes received and not acknowledged after which the acknowledgement no longer waits for a quiet moment.
 const OWED: usize = 1 << 20;
@@ -43,15 +46,15 @@ pub enum Message<P> {
 
 /// What came of a received message.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Received<P> {
+pub enum Received<E, P> {
     /// The next item.
     Deliver(P),
     /// Nothing to do for the link's owner.
     Nothing,
     /// The peer is in a newer era (L5): ask the coordinator.
-    Behind(Era),
+    Behind(E),
     /// The peer refuses this end's era: it has been replaced.
-    Refused(Era, String),
+    Refused(E, String),
 }
 
 /// A peer that is not what it was (L6).
@@ -60,8 +63,8 @@ pub struct Wrong(pub String);
 
 /// One end of a link.
 #[derive(Debug)]
-pub struct Link<P> {
-    era: Era,
+pub struct Link<E, P> {
+    era: E,
     limit: usize,
     connected: bool,
     buffer: VecDeque<(usize, P)>,
@@ -82,10 +85,10 @@ pub struct Link<P> {
     told_behind: bool,
 }
 
-impl<P: Clone> Link<P> {
+impl<E: Era, P: Clone> Link<E, P> {
     /// A link in an era that keeps at most about `limit` bytes until they are acknowledged.
     #[must_use]
-    pub fn new(era: Era, limit: usize) -> Self {
+    pub fn new(era: E, limit: usize) -> Self {
         Self {
             era,
             limit,
@@ -107,7 +110,7 @@ impl<P: Clone> Link<P> {
 
     /// The era.
     #[must_use]
-    pub fn era(&self) -> Era {
+    pub fn era(&self) -> E {
         self.era
     }
 
@@ -136,7 +139,7 @@ impl<P: Clone> Link<P> {
     }
 
     /// Goes on in a newer era: numbers begin at 0, what was kept is gone. An older one, or the same, changes nothing.
-    pub fn enter(&mut self, era: Era) -> bool {
+    pub fn enter(&mut self, era: E) -> bool {
         if era <= self.era {
             return false;
         }
@@ -212,7 +215,7 @@ impl<P: Clone> Link<P> {
     }
 
     /// Takes a message of the peer's from the present connection.
-    pub fn receive(&mut self, era: Era, message: Message<P>, bytes: usize) -> Result<Received<P>, Wrong> {
+    pub fn receive(&mut self, era: E, message: Message<P>, bytes: usize) -> Result<Received<E, P>, Wrong> {
         if let Message::Refuse(why) = message {
             // Only a newer era can refuse; anything else crossed with our own way there.
             return Ok(if era > self.era { Received::Refused(era, why) } else { Received::Nothing });
@@ -245,7 +248,7 @@ impl<P: Clone> Link<P> {
         }
     }
 
-    fn take(&mut self, sequence: u64, item: P, bytes: usize) -> Received<P> {
+    fn take(&mut self, sequence: u64, item: P, bytes: usize) -> Received<E, P> {
         if sequence != self.expected {
             // Below: it has arrived already, and that has been or will be said. Above: sent before this end entered the era and asked
             // for the beginning (L5), which comes.
