@@ -13,8 +13,6 @@ const MOD_RS_WITH_TYPES: &[&str] = &[
     "runtime/src/slot/mod.rs",
     "runtime/src/stream/mod.rs",
     "worker/connectors/src/columns/mod.rs",
-    "worker/connectors/src/fs/mod.rs",
-    "worker/connectors/src/io/mod.rs",
     "worker/connectors/src/json/columns/mod.rs",
     "worker/connectors/src/nexmark/mod.rs",
     "worker/connectors/src/tables/mod.rs",

@@ -30,7 +30,7 @@ pub(super) fn source(options: &mut Reader<'_>, projected: &SchemaRef) -> Result<
 pub(super) fn sink(options: &mut Reader<'_>, input: &SchemaRef) -> Result<(Arc<dyn Sink>, Accepts), Error> {
     let path = options.required("path")?;
     let (lines, accepts) = lines(options, input)?;
-    let path = crate::fs::local_path(path)?;
+    let path = crate::fs::paths::local(path)?;
     let mut sink = FileSink::new(path, lines);
     if let Some(bytes) = options.bytes("sink.rolling-policy.file-size")? {
         sink = sink.roll_at(bytes);
