@@ -12,14 +12,6 @@ const MOD_RS_WITH_TYPES: &[&str] = &[
     "runtime/src/protocol/cut/mod.rs",
     "runtime/src/slot/mod.rs",
     "runtime/src/stream/mod.rs",
-    "worker/connectors/src/columns/mod.rs",
-    "worker/connectors/src/fs/mod.rs",
-    "worker/connectors/src/io/mod.rs",
-    "worker/connectors/src/json/columns/mod.rs",
-    "worker/connectors/src/nexmark/mod.rs",
-    "worker/connectors/src/tables/mod.rs",
-    "worker/sql/src/functions/mod.rs",
-    "worker/sql/src/plan/mod.rs",
     "worker/sql/src/tests/mod.rs",
 ];
 

@@ -47,7 +47,7 @@ fn alone(columns: &[&str], rows: u64) -> Result<f64, Failure> {
     };
     let schema = Arc::new(Schema::new(columns.iter().map(|c| Field::new(*c, kind(c), true)).collect::<Vec<_>>()));
     let options = Options::new().with("connector", "nexmark").with("event-type", "bid").with("number-of-rows", rows.to_string());
-    let table = TableSpec { name: "bid".into(), schema: schema.clone(), options, primary_key: Vec::new() };
+    let table = TableSpec::new("bid", schema.clone(), options);
     let source = source(&table, &schema)?;
     let begin = Instant::now();
     let mut seen = 0;

@@ -12,7 +12,7 @@ use watershed::{Result, explain as explain_error};
 use crate::flags::{FILE, JOB, command};
 use crate::job::{self, JobFile};
 
-/// Does what was typed.
+/// Runs the command that was typed.
 pub(crate) fn run(typed: &ArgMatches) -> ExitCode {
     match typed.subcommand() {
         Some(("run", typed)) => run_job(typed),
@@ -80,10 +80,10 @@ fn with_file(typed: &ArgMatches, file: Result<JobFile>, then: impl FnOnce(Graph,
     }
 }
 
-/// What is worth saying but stops nothing.
+/// Notes that stop nothing, on standard error.
 fn complain(lines: &[String]) {
     for line in lines {
-        // Nobody can be told that standard error is closed.
+        // There is no place left to report that standard error is closed.
         let _closed = writeln!(std::io::stderr(), "{line}");
     }
 }
@@ -125,7 +125,7 @@ fn validate(typed: &ArgMatches) -> ExitCode {
         match checked {
             Ok(file) => {
                 complain(&file.notes());
-                // That nobody reads on (`| head`) is fine.
+                // A reader that has gone (`| head`) is fine.
                 let _closed = writeln!(std::io::stdout(), "{name}: the job `{}` is valid", file.name());
             }
             Err(e) => {
@@ -141,7 +141,7 @@ fn explain(typed: &ArgMatches) -> Result<Printed> {
     let file = JobFile::read(text(typed, FILE))?;
     let planned = file.plan()?;
     let text = if typed.get_flag("dot") { dot(&file.name(), &planned.graph()?) } else { planned.text() };
-    // That nobody reads on (`| head`) is fine.
+    // A reader that has gone (`| head`) is fine.
     let _closed = std::io::stdout().write_all(text.as_bytes());
     Ok(Printed)
 }

@@ -1,4 +1,4 @@
-//! What may be typed.
+//! The flags and arguments of the command line.
 
 use clap::{Arg, ArgAction, Command};
 use watershed::cli::{cluster, flags as shared};

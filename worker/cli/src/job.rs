@@ -1,6 +1,6 @@
-//! A file becomes a job: read and judged by `watershed-job`, planned by `watershed-sql`, with the connectors of `tables`.
+//! A file becomes a job: read and judged by `watershed-job`, planned by `watershed-sql`, with its connectors.
 //!
-//! What the manifest asks for and a run on this machine cannot give is refused or noted, never ignored in silence.
+//! A field of the manifest that a run on this machine cannot honour is refused or noted, never ignored in silence.
 
 use std::path::Path;
 
@@ -11,10 +11,10 @@ use watershed::{Error, Kind, Result};
 use watershed_job::job::{Program, SqlText, Storage};
 use watershed_job::manifest::UnmatchedState;
 use watershed_job::{Document, read};
-use watershed_sql::plan::{Kind as NodeKind, Plan};
+use watershed_sql::StandardConnectors;
+use watershed_sql::plan::{NodeKind, Plan};
 
 use crate::places;
-use crate::tables::Tables;
 
 /// A job and the file it came from.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ pub(crate) struct JobFile {
     document: Document,
 }
 
-/// Whether what was typed for a job is a file rather than a name.
+/// True if the argument for a job is a file rather than a name.
 pub(crate) fn is_file(typed: &str) -> bool {
     let known = |end: &std::ffi::OsStr| ["yaml", "yml", "json", "sql"].iter().any(|e| end.eq_ignore_ascii_case(e));
     typed.contains('/') || Path::new(typed).extension().is_some_and(known)
@@ -56,17 +56,17 @@ impl JobFile {
         self.document.job.name.to_string()
     }
 
-    /// Where its snapshots are, if the manifest says so and this machine can reach it.
+    /// The place of its snapshots, if the manifest says so and this machine can reach it.
     pub(crate) fn storage(&self) -> Option<String> {
         self.document.job.snapshots.storage.as_ref().and_then(Storage::url)
     }
 
-    /// Whether SQL says what it does.
+    /// True if the job is SQL.
     pub(crate) fn has_sql(&self) -> bool {
         matches!(self.document.job.program, Program::Sql { .. })
     }
 
-    /// What is worth knowing about the file, a line each.
+    /// Notes about the file, a line each.
     pub(crate) fn notes(&self) -> Vec<String> {
         let d = &self.document;
         d.notices.iter().chain(&d.kubernetes_only).map(|p| format!("note: {}:{p}", self.file)).collect()
@@ -95,11 +95,11 @@ impl JobFile {
                 .at(self.file.clone())
                 .advise("run the program itself: it takes the same flags"));
         };
-        let job = watershed_sql::compile(text.as_str(), &Tables).map_err(|e| places::in_file(e, &self.file, text))?;
+        let job = watershed_sql::compile(text.as_str(), &StandardConnectors).map_err(|e| places::in_file(e, &self.file, text))?;
         Ok(Planned { file: self, sql: text, plan: job.plan, explanations: job.explanations })
     }
 
-    /// What the manifest says about a run.
+    /// The settings of a run, as the manifest has them.
     pub(crate) fn settings(&self, planned: &Planned<'_>) -> Settings {
         let job = &self.document.job;
         let mut settings = Settings::new(self.name());
@@ -135,7 +135,7 @@ impl Planned<'_> {
                 .at(self.file.file.clone())
                 .advise("use `watershed explain`, or take the word EXPLAIN out"));
         };
-        watershed_sql::build(plan, &Tables).map_err(|e| places::in_file(e, &self.file.file, self.sql))
+        watershed_sql::build(plan, &StandardConnectors).map_err(|e| places::in_file(e, &self.file.file, self.sql))
     }
 
     /// The text of EXPLAIN.
@@ -144,7 +144,7 @@ impl Planned<'_> {
         self.explanations.iter().cloned().chain(plan).collect::<Vec<_>>().join("\n")
     }
 
-    /// Whether rows go to standard output.
+    /// True if rows go to standard output.
     fn prints(&self) -> bool {
         self.plan.iter().flat_map(|p| &p.nodes).any(|n| {
             let NodeKind::Sink(s) = &n.kind else { return false };

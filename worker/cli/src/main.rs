@@ -2,11 +2,10 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `flags` | what may be typed |
+//! | `flags` | the flags and arguments |
 //! | `commands` | one function a command |
 //! | `job` | a file becomes a job, its graph and its settings |
 //! | `places` | from a place in SQL to the place in the file |
-//! | `tables` | from a table of SQL to a connector |
 //!
 //! Everything that a Rust job's binary does too (running, signals, metrics, exit codes) is in [`watershed::cli`].
 
@@ -14,7 +13,6 @@ mod commands;
 mod flags;
 mod job;
 mod places;
-mod tables;
 
 use std::process::ExitCode;
 

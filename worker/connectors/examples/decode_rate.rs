@@ -1,4 +1,4 @@
-//! How fast lines become rows: nanoseconds a row, against the loop a programmer would write by hand.
+//! The cost of decoding lines: nanoseconds a row, against the loop a programmer would write by hand.
 //!
 //! `decode_rate DIR`: `DIR/words/part-*.jsonl` and `DIR/events/part-*.jsonl`, read from memory so that only decoding is measured.
 #![allow(clippy::print_stdout, clippy::unwrap_used, clippy::indexing_slicing, reason = "a measuring program, not a library")]

@@ -1,4 +1,4 @@
-//! How fast whole sources are: nanoseconds a row on the slot's thread, file reading by the I/O threads included.
+//! The cost of whole sources: nanoseconds a row on the slot's thread, file reading by the I/O threads included.
 //!
 //! `source_rate DIR`: `DIR/words/part-0.jsonl` and `DIR/events/part-0.jsonl`, and generated tables.
 #![allow(clippy::print_stdout, clippy::unwrap_used, clippy::indexing_slicing, reason = "a measuring program, not a library")]
@@ -76,7 +76,7 @@ fn best(name: &str, rows: usize, make: impl Fn() -> Arc<dyn Source>) {
 fn table(columns: &[(&str, DataType)], options: &[(&str, &str)]) -> TableSpec {
     let fields = columns.iter().map(|(n, t)| Field::new(*n, t.clone(), true)).collect::<Vec<_>>();
     let options = options.iter().fold(Options::new(), |o, (k, v)| o.with(*k, *v));
-    TableSpec { name: "t".into(), schema: Arc::new(Schema::new(fields)), options, primary_key: Vec::new() }
+    TableSpec::new("t", Arc::new(Schema::new(fields)), options)
 }
 
 fn main() {

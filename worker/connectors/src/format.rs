@@ -8,7 +8,7 @@ use std::fmt::Debug;
 use watershed_runtime::container::Batch;
 use watershed_runtime::error::Error;
 
-/// How the lines of a source become rows.
+/// A format of a source: lines become rows.
 pub trait LineFormat: Send + Sync + Debug {
     /// A decoder for one split.
     fn decoder(&self) -> Box<dyn LineDecoder>;
@@ -19,9 +19,9 @@ pub trait LineDecoder: Send + Debug {
     /// Decodes whole lines from the front of `text` until `max_rows` rows wait to be taken, the text ends or a row is malformed.
     /// The end of the text ends its last line. Blank lines are no rows.
     fn decode(&mut self, text: &str, max_rows: usize) -> Decoded;
-    /// How many rows wait.
+    /// The number of rows that wait.
     fn len(&self) -> usize;
-    /// Whether no row waits.
+    /// True if no row waits.
     fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -29,16 +29,16 @@ pub trait LineDecoder: Send + Debug {
     fn take(&mut self) -> Result<Batch, Error>;
 }
 
-/// How far a call of [`LineDecoder::decode`] came.
+/// The outcome of a call of [`LineDecoder::decode`].
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Decoded {
     /// Bytes of whole lines that are done with: what follows is the start of a line.
     pub consumed: usize,
-    /// Why the line at `consumed` is no row, if that is what stopped the call.
+    /// The reason why the line at `consumed` is no row, if that is what stopped the call.
     pub malformed: Option<String>,
 }
 
-/// How the rows of a sink become lines.
+/// A format of a sink: rows become lines.
 pub trait SinkFormat: Send + Sync + Debug {
     /// An encoder for one slot.
     fn encoder(&self) -> Box<dyn LineEncoder>;

@@ -22,9 +22,9 @@ pub trait RowMaker: Send + Sync + fmt::Debug {
     fn make(&self, rows: Range<u64>) -> Result<Batch, Error>;
 }
 
-/// How many splits an unbounded generator has.
+/// The number of splits of an unbounded generator.
 const SPLITS: u64 = 16;
-/// How many rows a block has, unless a rate asks for shorter ones.
+/// The number of rows of a block, unless a rate asks for shorter ones.
 const BLOCK: u64 = 4096;
 /// Slots are not woken more often than this for the sake of a rate.
 const NAP: Duration = Duration::from_millis(1);
@@ -69,7 +69,7 @@ impl Generator {
     }
 }
 
-/// How rows are dealt to splits.
+/// The distribution of rows over splits.
 #[derive(Clone, Copy, Debug)]
 struct Deal {
     block: u64,
@@ -83,7 +83,7 @@ impl Deal {
         ((i / self.block).saturating_mul(self.splits).saturating_add(k)).saturating_mul(self.block).saturating_add(i % self.block)
     }
 
-    /// How many rows split `k` has.
+    /// The number of rows of split `k`.
     fn total(self, k: u64) -> u64 {
         let Some(rows) = self.rows else { return u64::MAX };
         let round = self.block * self.splits;
@@ -149,7 +149,7 @@ struct Reader {
 }
 
 impl Reader {
-    /// How many of the `n` rows from `first` on are due; if none is, when the first will be.
+    /// The number of rows that are due of the `n` from `first` on; if none is, when the first will be.
     fn due(&mut self, first: u64, n: u64) -> Result<u64, Instant> {
         let Some(rate) = self.rate else { return Ok(n) };
         let now = Instant::now();

@@ -3,7 +3,7 @@
 //! A connector is a [`Source`](watershed_runtime::env::Source) or a [`Sink`](watershed_runtime::env::Sink) and knows no rows; a
 //! [`format`] knows rows and no files. A slot never blocks on either: bytes move on a few I/O threads.
 //!
-//! What a Rust job needs is lean: files ([`fs`]), JSON ([`json`]), standard input and output ([`stdio`]), numbered rows
+//! The part for Rust jobs is lean: files ([`fs`]), JSON ([`json`]), standard input and output ([`stdio`]), numbered rows
 //! ([`generate`]). The feature `columnar` adds the tables of SQL: Arrow batches in and out of JSON, `datagen`, `nexmark`, and the
 //! registry of `tables` from connector names to both. This crate refuses to know SQL: a table comes as names, an Arrow schema and
 //! options.

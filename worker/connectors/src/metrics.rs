@@ -1,6 +1,6 @@
-//! What a source counts while it reads.
+//! Counters of a source.
 //!
-//! Relaxed atomics, added to once a read and not once a row: nobody orders anything by them.
+//! Relaxed atomics, added to once a read and not once a row: no other memory is ordered by them.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

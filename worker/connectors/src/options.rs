@@ -55,10 +55,10 @@ impl Options {
         self.entries.iter().find(|e| e.key == key).map(|e| e.value.as_str())
     }
 
-    /// A reader for the table `owner` (a name for messages).
+    /// A reader for the table `owner` (a name for messages), which is defined at `place`.
     #[must_use]
-    pub fn reader<'a>(&'a self, owner: &'a str) -> Reader<'a> {
-        Reader { options: self, owner, asked: Vec::new() }
+    pub fn reader<'a>(&'a self, owner: &'a str, place: Option<&'a str>) -> Reader<'a> {
+        Reader { options: self, owner, place, asked: Vec::new() }
     }
 }
 
@@ -75,6 +75,7 @@ fn placed(entry: &Entry, what: String) -> Error {
 pub struct Reader<'a> {
     options: &'a Options,
     owner: &'a str,
+    place: Option<&'a str>,
     asked: Vec<String>,
 }
 
@@ -91,12 +92,10 @@ impl<'a> Reader<'a> {
 
     /// Text that must be set.
     pub fn required(&mut self, key: &str) -> Result<&'a str, Error> {
-        let owner = self.owner;
-        self.text(key).filter(|v| !v.is_empty()).ok_or_else(|| {
-            Error::new(Kind::Invalid, format!("option '{key}' is missing"))
-                .at(owner)
-                .advise(format!("add '{key}' = '…' to the options of {owner}"))
-        })
+        match self.text(key) {
+            Some(value) if !value.is_empty() => Ok(value),
+            _ => Err(self.missing(key)),
+        }
     }
 
     /// A value in the form that `parse` reads; `allowed` says which values there are.
@@ -104,8 +103,8 @@ impl<'a> Reader<'a> {
         let Some(entry) = self.entry(key) else { return Ok(None) };
         match parse(entry.value.trim()) {
             Some(value) => Ok(Some(value)),
-            None => Err(placed(entry, format!("option '{key}' has the bad value '{}'", entry.value))
-                .at(self.owner)
+            None => Err(self
+                .about(entry, format!("option '{key}' has the bad value '{}'", entry.value))
                 .advise(format!("allowed: {allowed}"))),
         }
     }
@@ -138,10 +137,23 @@ impl<'a> Reader<'a> {
         self.parsed(key, "a size like '64 mb', '512 kb', '1 gb', '4096'", units::bytes)
     }
 
-    /// One of some words.
-    pub fn choice(&mut self, key: &str, words: &[&'static str]) -> Result<Option<&'static str>, Error> {
-        let allowed = words.iter().map(|w| format!("'{w}'")).collect::<Vec<_>>().join(", ");
-        self.parsed(key, &allowed, |v| words.iter().find(|w| w.eq_ignore_ascii_case(v)).copied())
+    /// The value that stands beside one of some words.
+    pub fn choice<T: Clone>(&mut self, key: &str, words: &[(&'static str, T)]) -> Result<Option<T>, Error> {
+        let allowed = words.iter().map(|(w, _)| format!("'{w}'")).collect::<Vec<_>>().join(", ");
+        self.parsed(key, &allowed, |v| words.iter().find(|(w, _)| w.eq_ignore_ascii_case(v)).map(|(_, value)| value.clone()))
+    }
+
+    /// The same of an option that must be set.
+    pub fn required_choice<T: Clone>(&mut self, key: &str, words: &[(&'static str, T)]) -> Result<T, Error> {
+        self.required(key)?;
+        self.choice(key, words)?.ok_or_else(|| self.missing(key))
+    }
+
+    fn missing(&self, key: &str) -> Error {
+        self.at_table(
+            Error::new(Kind::Invalid, format!("option '{key}' is missing"))
+                .advise(format!("add '{key}' = '…' to the options of {}", self.owner)),
+        )
     }
 
     /// An error about a key that was asked for, at its place.
@@ -149,15 +161,30 @@ impl<'a> Reader<'a> {
     pub fn refuse(&self, key: &str, what: impl Into<String>) -> Error {
         let what = what.into();
         match self.options.entries.iter().find(|e| e.key == key) {
-            Some(entry) => placed(entry, what).at(self.owner),
-            None => Error::new(Kind::Invalid, what).at(self.owner),
+            Some(entry) => self.about(entry, what),
+            None => self.at_table(Error::new(Kind::Invalid, what)),
         }
     }
 
-    /// Refuses every key nobody asked for.
+    fn about(&self, entry: &Entry, what: String) -> Error {
+        let error = placed(entry, what);
+        if entry.place.is_some() { error.at(self.owner) } else { self.at_table(error) }
+    }
+
+    /// An error about no option in particular, at the table.
+    #[must_use]
+    pub fn at_table(&self, error: Error) -> Error {
+        let error = error.at(self.owner);
+        match self.place {
+            Some(place) => error.at(place),
+            None => error,
+        }
+    }
+
+    /// Refuses every key that was not asked for.
     pub fn finish(self) -> Result<(), Error> {
         let Some(stray) = self.options.entries.iter().find(|e| !self.asked.contains(&e.key)) else { return Ok(()) };
-        let error = placed(stray, format!("there is no option '{}'", stray.key)).at(self.owner);
+        let error = self.about(stray, format!("there is no option '{}'", stray.key));
         Err(match nearest(&stray.key, self.asked.iter().map(String::as_str)) {
             Some(near) => error.advise(format!("did you mean '{near}'?")),
             None => {
@@ -186,7 +213,7 @@ mod tests {
     fn an_unknown_key_names_the_nearest_and_its_place() {
         let mut options = Options::new().with("path", "x");
         options.set("source.monitor-intervall", "1 s", Some("line 3, column 5".into())).unwrap();
-        let mut r = options.reader("table t");
+        let mut r = options.reader("table t", None);
         assert_eq!(r.required("path").unwrap(), "x");
         assert_eq!(r.duration("source.monitor-interval").unwrap(), None);
         let e = r.finish().unwrap_err();
@@ -197,10 +224,10 @@ mod tests {
     #[test]
     fn a_bad_value_says_what_is_allowed() {
         let options = Options::new().with("n", "ten").with("b", "yes").with("d", "10 parsecs").with("c", "x");
-        let mut r = options.reader("t");
+        let mut r = options.reader("t", None);
         assert_eq!(r.integer("n", 1, 9).unwrap_err().advice(), Some("allowed: a whole number from 1 to 9"));
         assert!(r.boolean("b").is_err() && r.duration("d").is_err());
-        assert_eq!(r.choice("c", &["json", "csv"]).unwrap_err().advice(), Some("allowed: 'json', 'csv'"));
+        assert_eq!(r.choice("c", &[("json", 1), ("csv", 2)]).unwrap_err().advice(), Some("allowed: 'json', 'csv'"));
     }
 
     #[test]
@@ -209,6 +236,8 @@ mod tests {
         options.set("a", "1", Some("line 1".into())).unwrap();
         let e = options.set("a", "2", Some("line 2".into())).unwrap_err();
         assert_eq!(e.to_string(), "line 2: option 'a' is set twice (the first is at line 1)");
-        assert_eq!(options.reader("t").required("path").unwrap_err().to_string(), "t: option 'path' is missing");
+        assert_eq!(options.reader("t", None).required("path").unwrap_err().to_string(), "t: option 'path' is missing");
+        let placed = options.reader("t", Some("line 7")).required_choice("path", &[("x", ())]).unwrap_err();
+        assert_eq!(placed.to_string(), "line 7: t: option 'path' is missing");
     }
 }

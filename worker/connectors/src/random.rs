@@ -1,8 +1,8 @@
-//! Chance that can be repeated: a number from (seed, column, row), with nothing remembered between rows.
+//! Random numbers that can be repeated: a number from (seed, column, row), with nothing remembered between rows.
 
 /// The random numbers of one column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Column(u64);
+pub(crate) struct RandomColumn(u64);
 
 const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 
@@ -14,7 +14,7 @@ pub(crate) fn mix(mut z: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-impl Column {
+impl RandomColumn {
     /// The column with this name's hash under a seed.
     pub(crate) fn new(seed: u64, column: u64) -> Self {
         Self(mix(mix(seed.wrapping_add(GOLDEN)) ^ column.wrapping_mul(GOLDEN)))

@@ -1,4 +1,4 @@
-//! What planning a text and sending one row through filter and projection costs:
+//! The cost of planning a text, and of sending one row through filter and projection:
 //! `cargo run --release -p watershed-sql --example row_rate`.
 
 #![allow(clippy::disallowed_methods, reason = "it measures")]

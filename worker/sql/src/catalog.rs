@@ -9,17 +9,18 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+pub use watershed_connectors::tables::{Accepts, SinkTraits, SourceTraits};
 use watershed_runtime::env::{Sink, Source};
-use watershed_runtime::error::{Error, Result};
+use watershed_runtime::error::Result;
 
-use crate::position::{Position, did_you_mean, invalid};
+use crate::position::{Position, invalid};
 
 /// A table, checked: names are unique, the watermark's and the key's columns exist.
 #[derive(Clone, Debug)]
 pub struct TableDef {
     /// The name, as written.
     pub name: String,
-    /// Where the name stands.
+    /// The position of the name.
     pub at: Position,
     /// Every column, in order.
     pub columns: Vec<ColumnDef>,
@@ -36,13 +37,13 @@ pub struct TableDef {
 pub struct ColumnDef {
     /// The name, as written.
     pub name: String,
-    /// Where it stands.
+    /// The position in the text.
     pub at: Position,
     /// The type.
     pub data_type: DataType,
-    /// Whether it may be NULL.
+    /// True if the column may be NULL.
     pub nullable: bool,
-    /// Whether it is `AS expression`: not stored, so unknown to the connector.
+    /// True for a column `AS expression`: not stored, so unknown to the connector.
     pub computed: bool,
 }
 
@@ -51,9 +52,9 @@ pub struct ColumnDef {
 pub struct WatermarkDef {
     /// The event-time column.
     pub column: String,
-    /// How far rows may be out of order, in microseconds.
+    /// The bound on disorder, in microseconds.
     pub delay_micros: i64,
-    /// Where it stands.
+    /// The position in the text.
     pub at: Position,
 }
 
@@ -81,48 +82,9 @@ impl TableDef {
             )
         })
     }
-
-    /// The error for an option that nobody knows: names the nearest right one.
-    #[must_use]
-    pub fn unknown_option<'a>(&self, key: &str, known: impl IntoIterator<Item = &'a str>) -> Error {
-        let at = self.options.get(key).map_or(self.at, |(_, at)| *at);
-        invalid(at, format!("table '{}' has no option '{key}'", self.name), did_you_mean(key, known))
-    }
-
-    /// The error for an option with a wrong value.
-    #[must_use]
-    pub fn wrong_option(&self, key: &str, why: impl Into<String>, advice: impl Into<String>) -> Error {
-        let at = self.options.get(key).map_or(self.at, |(_, at)| *at);
-        invalid(at, why, advice).at(format!("option '{key}'"))
-    }
 }
 
-/// What a table can do as a source.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SourceTraits {
-    /// Whether it ends by itself; `batch` needs that.
-    pub bounded: bool,
-}
-
-/// Which changes a sink takes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Accepts {
-    /// New rows only.
-    Append,
-    /// New rows, and the newest row of a primary key; deletions by key.
-    Upsert,
-    /// Every change, with the row as it was before.
-    Retract,
-}
-
-/// What a table can do as a sink.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SinkTraits {
-    /// Which changes it takes.
-    pub accepts: Accepts,
-}
-
-/// What the caller supplies: the tables' real ends.
+/// The connectors as the planner sees them: what tables can do, and their real ends.
 pub trait Connectors: Debug {
     /// Judges the options of a table that is read. Called while planning; touches nothing outside.
     fn describe_source(&self, table: &TableDef) -> Result<SourceTraits>;

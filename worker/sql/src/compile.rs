@@ -9,21 +9,22 @@ use std::sync::Arc;
 use datafusion_expr::LogicalPlan;
 use datafusion_sql::planner::SqlToRel;
 use sqlparser::ast::{Expr as Sql, GroupByExpr, Ident, Query, Select, SelectItem, SetExpr, Value};
-use watershed_runtime::error::{Error, Kind as ErrorKind, Result};
+use watershed_runtime::error::{Error, Kind, Result};
 
 use crate::catalog::{Connectors, SinkTraits, TableDef};
 use crate::plan::{Builder, InsertPlace, Plan, coerce, lower, sink};
 use crate::planner::{Clause, Provider, analyse, define_table, define_view, optimise, parser_options, translate};
 use crate::position::{Position, did_you_mean, invalid};
+use crate::scalar::Scalar;
 use crate::text::{InsertText, Statement, parse};
 
 /// The stack of the planning thread; touched pages only are ever used.
 const STACK: usize = 512 << 20;
 
-/// What a text says.
+/// A text, planned.
 #[derive(Clone, Debug)]
-pub struct Job {
-    /// The job of its INSERTs; `None` if the text only explains.
+pub struct Compiled {
+    /// The plan of its INSERTs; `None` if the text only explains.
     pub plan: Option<Plan>,
     /// The texts of its EXPLAINs, in order.
     pub explanations: Vec<String>,
@@ -32,11 +33,11 @@ pub struct Job {
 }
 
 /// Plans a text. Nothing outside is touched; the connectors only judge options.
-pub fn compile<C: Connectors + Sync + ?Sized>(sql: &str, connectors: &C) -> Result<Job> {
+pub fn compile<C: Connectors + Sync + ?Sized>(sql: &str, connectors: &C) -> Result<Compiled> {
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().name("sql".into()).stack_size(STACK);
         let running = thread.spawn_scoped(scope, || Compiler::new(connectors).run(sql));
-        let running = running.map_err(|e| Error::new(ErrorKind::Unavailable, "no thread for the planner").because(e))?;
+        let running = running.map_err(|e| Error::new(Kind::Unavailable, "no thread for the planner").because(e))?;
         running.join().unwrap_or_else(|_| Err(Error::broken("planner", "the planner failed on this text")))
     })
 }
@@ -45,7 +46,7 @@ struct Compiler<'a, C: ?Sized> {
     connectors: &'a C,
     provider: Provider,
     tables: BTreeMap<String, Arc<TableDef>>,
-    event_times: HashMap<String, crate::plan::Scalar>,
+    event_times: HashMap<String, Scalar>,
     defined: BTreeMap<String, Position>,
     batch: Option<bool>,
 }
@@ -62,7 +63,7 @@ impl<'a, C: Connectors + ?Sized> Compiler<'a, C> {
         }
     }
 
-    fn run(mut self, sql: &str) -> Result<Job> {
+    fn run(mut self, sql: &str) -> Result<Compiled> {
         let mut inserts = Vec::new();
         let mut explained = Vec::new();
         for statement in parse(sql)? {
@@ -99,7 +100,7 @@ impl<'a, C: Connectors + ?Sized> Compiler<'a, C> {
             return Err(invalid(Position { line: 1, column: 1 }, "the text has no INSERT INTO", advice));
         }
         let plan = if inserts.is_empty() { None } else { Some(self.plan(&inserts)?) };
-        Ok(Job { plan, explanations, tables: self.tables })
+        Ok(Compiled { plan, explanations, tables: self.tables })
     }
 
     fn name_is_free(&mut self, name: &str, at: Position) -> Result<()> {

@@ -8,7 +8,7 @@ use watershed_runtime::error::{Error, Kind, Result};
 
 use crate::{Accepts, Connectors, SinkTraits, SourceTraits, TableDef, compile};
 
-/// What the text may read and write besides its own tables.
+/// Tables that the text may read and write besides its own.
 const TABLES: &str = "CREATE TABLE words (word STRING, n INT) WITH ('connector' = 'files');
 CREATE TABLE clicks (ts BIGINT, `key` STRING, v DOUBLE, at AS TO_TIMESTAMP_LTZ(ts, 3), WATERMARK FOR at AS at - INTERVAL '2' SECOND) WITH ('connector' = 'files');
 CREATE TABLE o (a STRING, b BIGINT) WITH ('connector' = 'append');
@@ -16,7 +16,7 @@ CREATE TABLE c (a STRING, b BIGINT) WITH ('connector' = 'print');
 CREATE TABLE u (a STRING, b BIGINT, PRIMARY KEY (a) NOT ENFORCED) WITH ('connector' = 'upsert');
 ";
 
-/// Plans only.
+/// Connectors for planning only.
 #[derive(Debug)]
 struct Nothing;
 
@@ -60,7 +60,7 @@ fn one(text: &str) -> Result<(), String> {
     if inside(&e.to_string(), text) { Ok(()) } else { Err(format!("{e} has no place in {text:?}")) }
 }
 
-/// Whether a message begins with a line and a column of the text; one behind the end of a line is in it.
+/// True if a message begins with a line and a column of the text; one behind the end of a line is in it.
 fn inside(message: &str, text: &str) -> bool {
     let place = message.strip_prefix("line ").and_then(|m| m.split_once(':')).and_then(|(m, _)| m.split_once(", column "));
     let Some((Ok(line), Ok(column))) = place.map(|(l, c)| (l.parse::<usize>(), c.parse::<usize>())) else { return false };

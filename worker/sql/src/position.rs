@@ -1,4 +1,4 @@
-//! Where something stands in the SQL text, and errors that say so.
+//! Positions in the SQL text, and errors that have one.
 //!
 //! Every refusal of this crate names a line and a column. Positions come from the tokeniser; where DataFusion reports an error without
 //! one, the smallest enclosing clause that we can blame is used instead, never nothing.

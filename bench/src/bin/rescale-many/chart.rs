@@ -3,8 +3,15 @@
 
 use std::fmt::Write as _;
 
-use super::drive::Span;
 use super::trace::Record;
+
+/// A time of the run with its name: what happened in it.
+#[derive(Clone, Debug)]
+pub(crate) struct Span {
+    pub(crate) name: &'static str,
+    pub(crate) from: u64,
+    pub(crate) to: u64,
+}
 
 const WIDTH: f64 = 1200.0;
 const HEIGHT: f64 = 360.0;

@@ -8,7 +8,7 @@ use watershed::runtime::key::{Key as _, KeySpace};
 use watershed::runtime::slot::GATE_MILLIS;
 use watershed::transport::wire::v1::{KeyRange, Phase, StatusReply};
 
-use super::chart;
+use super::chart::{self, Span};
 use super::paced::{Pace, clock, rush};
 use super::people::People;
 use super::trace::{Record, Traces, latency, silence};
@@ -18,14 +18,6 @@ use super::{Failure, SHAM, env, keys};
 /// How long nothing is done between two changes.
 const PAUSE: Duration = Duration::from_secs(6);
 const PATIENCE: Duration = Duration::from_secs(900);
-
-/// A time of the run with its name: what happened in it.
-#[derive(Clone, Debug)]
-pub(crate) struct Span {
-    pub(crate) name: &'static str,
-    pub(crate) from: u64,
-    pub(crate) to: u64,
-}
 
 struct Drive {
     dir: PathBuf,
@@ -64,7 +56,7 @@ fn running(status: &StatusReply, workers: usize) -> bool {
 impl Drive {
     fn say(&mut self, name: impl Into<String>, value: f64) {
         let name = name.into();
-        // Progress for whoever looks on.
+        // Progress, for people.
         let _closed = writeln!(std::io::stderr(), "{name}: {value:.3}");
         self.numbers.insert(name, serde_json::json!(value));
     }

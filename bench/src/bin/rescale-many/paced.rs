@@ -2,7 +2,7 @@
 //! they are taken, and then rows of random keys at the rate that a file names, from the moment that it names.
 //!
 //! Each row is a function of its split and number, and due at a time that follows from both; so a split that is read again, or by another
-//! process, gives the same rows, and what became due while nobody read comes at once and says when it was due.
+//! process, gives the same rows, and what became due while no slot read comes at once and says when it was due.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};

@@ -87,7 +87,7 @@ impl People {
         self.client = None;
     }
 
-    /// The job stops with a snapshot, and everybody ends.
+    /// The job stops with a snapshot, and all of its processes end.
     pub(crate) fn stop(&mut self) -> Result<(), Failure> {
         self.client()?.stop()?;
         for mut child in self.coordinator.take().into_iter().chain(std::mem::take(&mut self.workers).into_values()) {

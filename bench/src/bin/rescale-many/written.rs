@@ -1,4 +1,5 @@
-//! What snapshots write: every state file that shows up in the storage, with its size. Files live for seconds, so looking often misses none.
+//! Bytes that snapshots write: every state file that shows up in the storage, with its size. Files live for seconds, so looking often
+//! misses none.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

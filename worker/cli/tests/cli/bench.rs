@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// What does not come within this time does not come.
+/// The longest wait for anything.
 const DEADLINE: Duration = Duration::from_secs(60);
 
 pub(crate) struct Bench {
     dir: tempfile::TempDir,
 }
 
-/// What a run of the binary gave.
+/// The outcome of a run of the binary.
 #[derive(Debug)]
 pub(crate) struct Said {
     pub(crate) code: i32,
@@ -20,7 +20,7 @@ pub(crate) struct Said {
     pub(crate) err: String,
 }
 
-/// Everything that comes; little enough here that reading one stream after the other blocks nobody.
+/// Everything that comes; little enough here that reading one stream after the other does not block the program.
 fn all_of(from: Option<&mut impl Read>) -> String {
     let mut text = String::new();
     from.expect("the stream is piped").read_to_string(&mut text).expect("what is said is UTF-8");

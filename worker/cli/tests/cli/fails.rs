@@ -1,4 +1,4 @@
-//! What bad input gets: a code, and a message that says what, where and what to do.
+//! Bad input: a code, and a message that says what, where and what to do.
 
 use std::os::unix::fs::PermissionsExt;
 
@@ -109,6 +109,6 @@ fn a_wrong_flag_is_a_usage_error() {
 }
 
 #[test]
-fn nobody_is_scaled_where_nothing_runs() {
+fn a_job_that_does_not_run_is_not_scaled() {
     Bench::new().run(&["scale", "j", "--slots", "2"]).fails(3, &["the job `j` does not run here", ".watershed/j", "--storage"]);
 }

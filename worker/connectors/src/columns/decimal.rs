@@ -18,7 +18,7 @@ pub(crate) fn parse(text: &str, precision: u8, scale: i8) -> Option<i128> {
     if whole.is_empty() && fraction.is_empty() {
         return None;
     }
-    // How many of the written digits count: the point, moved by the exponent, plus the scale.
+    // The number of written digits that count: the point, moved by the exponent, plus the scale.
     let keep = whole.len() as i64 + i64::from(exponent) + i64::from(scale);
     let mut value: i128 = 0;
     let mut round = false;

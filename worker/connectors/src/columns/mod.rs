@@ -1,25 +1,7 @@
 //! Arrow's side of the connectors: the batch of SQL, and the texts of its types.
 //!
-//! Sources make Arrow's own [`RecordBatch`] and [`wrap`] it; sinks take the engine's [`Columns`] with their operations.
+//! Sources make Arrow's own record batches and [`wrap`](batch::wrap) them; sinks take the engine's columns with their operations.
 
+pub(crate) mod batch;
 pub(crate) mod decimal;
 pub(crate) mod times;
-
-use arrow::array::RecordBatch;
-use arrow::datatypes::DataType;
-use watershed_columnar::Columns;
-use watershed_runtime::container::Batch;
-
-/// Columns as a batch of the engine: every row is new.
-pub(crate) fn wrap(columns: RecordBatch) -> Batch {
-    Box::new(Columns::from(columns))
-}
-
-/// Whether the connectors can read and write a type.
-pub(crate) fn supported(data_type: &DataType) -> bool {
-    use DataType::{Binary, Boolean, Date32, Decimal128, Float32, Float64, Int8, Int16, Int32, Int64, Timestamp, Utf8};
-    matches!(
-        data_type,
-        Boolean | Int8 | Int16 | Int32 | Int64 | Float32 | Float64 | Decimal128(..) | Utf8 | Binary | Date32 | Timestamp(..)
-    )
-}

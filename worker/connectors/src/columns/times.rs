@@ -4,7 +4,7 @@ use std::io::Write;
 
 use arrow::datatypes::TimeUnit;
 
-/// Which separator is written between date and time.
+/// The separator between date and time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Style {
     Sql,

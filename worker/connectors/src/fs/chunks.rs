@@ -13,15 +13,16 @@ use std::task::Waker;
 use watershed_runtime::error::{Error, Kind};
 
 use super::cutter::{Chunk, Cutter, Text};
-use super::io_error;
-use crate::io::{lock, pool};
+use super::error::io_error;
+use crate::io::mutex::lock;
+use crate::io::pool;
 
-/// How many chunks are read ahead of the slot.
+/// The number of chunks that are read ahead of the slot.
 const AHEAD: usize = 2;
 /// The default size of a chunk.
 pub(crate) const CHUNK: usize = 128 << 10;
 
-/// What the next poll found.
+/// The result of a poll.
 #[derive(Debug)]
 pub(crate) enum Next {
     Chunk(Chunk),
@@ -29,7 +30,7 @@ pub(crate) enum Next {
     End,
 }
 
-/// Where the bytes come from.
+/// The input of a split.
 #[derive(Debug)]
 pub(crate) enum Input {
     /// A file, opened by the first read.
@@ -183,7 +184,7 @@ fn stand(mut file: File, path: &std::path::Path, offset: u64) -> Result<File, Er
 }
 
 impl Text {
-    /// Whether it begins with a byte order mark, which some editors put before the first line.
+    /// True if the text begins with a byte order mark, which some editors put before the first line.
     pub(crate) fn has_mark(&self) -> bool {
         let bytes = match self {
             Self::Lines(s) => s.as_bytes(),

@@ -11,7 +11,7 @@ use std::io::{self, ErrorKind, Read};
 
 /// The longest line that is read as a row.
 pub(crate) const MAX_LINE: usize = 16 << 20;
-/// How many bytes are read at a time beyond the end of the split, where only the straddling line is wanted.
+/// The bytes that are read at a time beyond the end of the split, where only the straddling line is wanted.
 const TAIL: usize = 64 << 10;
 
 /// Whole lines and where they stand.
@@ -32,7 +32,7 @@ pub(crate) enum Text {
     TooLong(Vec<u8>),
 }
 
-/// Where to cut.
+/// A byte range of a file, and how far it has been cut.
 #[derive(Debug)]
 pub(crate) struct Cutter {
     /// The offset of the first byte of `tail`: a line's start unless `skipping`.
@@ -40,7 +40,7 @@ pub(crate) struct Cutter {
     end: u64,
     /// Read, not handed out: the beginning of a line.
     tail: Vec<u8>,
-    /// Everything up to the first newline belongs to somebody else.
+    /// Bytes up to the first newline belong to the split before.
     skipping: bool,
     finished: bool,
     chunk: usize,
@@ -69,7 +69,7 @@ impl Cutter {
         self.line + self.tail.len() as u64
     }
 
-    /// Whether chunks from here on lie beyond the end of the split: not worth reading ahead.
+    /// True if chunks from here on lie beyond the end of the split: not worth reading ahead.
     pub(crate) fn beyond(&self) -> bool {
         self.offset() > self.end
     }

@@ -1,4 +1,4 @@
-//! What a malformed row looks like to the reader of a message: file, line, byte, reason, and how it begins.
+//! A malformed row in a message: file, line, byte, reason, and how it begins.
 //!
 //! Lines are not counted while reading; they are counted here, once, when the job is about to fail.
 
@@ -8,7 +8,7 @@ use std::path::Path;
 
 use watershed_runtime::error::{Error, Kind};
 
-/// How much of the row is shown.
+/// The part of the row that is shown, in characters.
 const SHOWN: usize = 80;
 /// Counting lines reads the file again: beyond this offset the byte has to do.
 const COUNTED: u64 = 4 << 30;

@@ -2,19 +2,22 @@
 //!
 //! ```text
 //! paths ──► splits (path@offset) ──► cutter (whole lines) ──► chunks (I/O thread → slot) ──► reader ──► rows
-//!                                                     rows ──► writer (segments) ──► staged files ──► commit (hard link)
+//!                                          rows ──► writer (segments) ──► staged files ──► commit (rename)
 //! ```
 //!
-//! Reading order: [`source`] and [`cutter`] (the law of splits), then [`sink`] and [`commit`] (the law of commits).
+//! Reading order: [`source`] and [`cutter`] (the law of splits), then [`sink`], [`staged`] and [`commit`] (the law of commits).
 
 pub(crate) mod chunks;
-pub(crate) mod commit;
+mod commit;
 pub(crate) mod cutter;
+mod error;
 mod malformed;
-mod paths;
+pub(crate) mod paths;
 pub(crate) mod reader;
+mod rename;
 pub mod sink;
 pub mod source;
+mod staged;
 mod writer;
 
 #[cfg(test)]
@@ -22,31 +25,3 @@ mod tests;
 
 pub use sink::FileSink;
 pub use source::FileSource;
-
-use std::io::ErrorKind;
-use std::path::Path;
-
-use watershed_runtime::error::{Error, Kind};
-
-/// An I/O error on a path, with what was tried and what to do.
-pub(crate) fn io_error(doing: &str, path: &Path, error: std::io::Error) -> Error {
-    let full = "free space on this disk, then start the job again: nothing that was committed is lost";
-    let known = [
-        (ErrorKind::NotFound, "check the path; a relative path is taken from the directory in which the job was started"),
-        (ErrorKind::PermissionDenied, "give the user who runs the job access to this path"),
-        (ErrorKind::StorageFull, full),
-        (ErrorKind::QuotaExceeded, full),
-        (ErrorKind::ReadOnlyFilesystem, "choose a path on a file system that can be written"),
-    ];
-    let advice = known
-        .iter()
-        .find(|(kind, _)| *kind == error.kind())
-        .map_or("mend the disk or the path, then start the job again", |k| k.1);
-    Error::new(Kind::Unavailable, format!("cannot {doing}: {error}")).at(path.display().to_string()).advise(advice).because(error)
-}
-
-/// The directory or file of a 'path' option that is written to.
-#[cfg(feature = "columnar")]
-pub(crate) fn local_path(path: &str) -> Result<&Path, Error> {
-    paths::local(path).map(Path::new)
-}

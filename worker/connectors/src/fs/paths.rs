@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use watershed_runtime::error::{Error, Kind};
 
-use super::io_error;
+use super::error::io_error;
 
 /// A file of a source.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -16,7 +16,7 @@ pub(crate) struct Found {
     pub(crate) size: u64,
 }
 
-/// How deep directories are searched: a cycle of links ends here.
+/// The depth to which directories are searched: a cycle of links ends here.
 const DEPTH: usize = 32;
 
 /// `file:` URLs are paths; other URLs are refused.
@@ -59,12 +59,12 @@ pub(crate) fn find(path: &str) -> Result<Vec<Found>, Error> {
     Ok(found)
 }
 
-/// Whether the path is a pattern, so that it matching nothing is not yet an error while watching.
+/// True if the path is a pattern, so that it matching nothing is not yet an error while watching.
 pub(crate) fn is_pattern(path: &str) -> bool {
     path.contains(['*', '?', '['])
 }
 
-/// Whether a part of `path` that the pattern did not spell out itself is hidden.
+/// True if a part of `path` that the pattern did not spell out itself is hidden.
 fn hidden(path: &Path, pattern: &Path) -> bool {
     let spelled: Vec<_> = pattern.components().collect();
     path.components().any(|c| !spelled.contains(&c) && is_hidden(&c.as_os_str().to_string_lossy()))

@@ -16,7 +16,7 @@ use super::malformed::malformed;
 use crate::format::{Decoded, LineDecoder};
 use crate::metrics::SourceMetrics;
 
-/// What one split needs to be read.
+/// The reader of one split.
 #[derive(Debug)]
 pub(crate) struct LineReader {
     /// For messages.
@@ -29,9 +29,9 @@ pub(crate) struct LineReader {
     /// The chunk being decoded and how far.
     pub(crate) chunk: Option<Chunk>,
     pub(crate) at: usize,
-    /// Where the next line that was not handed out stands.
+    /// The offset of the next line that was not handed out.
     pub(crate) next: Option<u64>,
-    /// Where the split begins, and where it ends if that is known.
+    /// The start of the split, and its end if that is known.
     pub(crate) range: (u64, Option<u64>),
     pub(crate) ended: bool,
 }

@@ -2,12 +2,12 @@
 //!
 //! ```text
 //! rows ─► <dir>/.staging/part-<term>-<epoch>-<version>-<slot>-<n>-<writer>     written, synced, named in the epoch's manifest
-//!      ─► <dir>/part-<epoch>-<version>-<slot>-<n>.jsonl                          a hard link, made by the commit, never replaced
+//!      ─► <dir>/part-<epoch>-<version>-<slot>-<n>.jsonl                          the same file, renamed by the commit
 //! ```
 //!
-//! A reader of the directory sees only committed files, each complete. Final names do not hold the term: whoever commits an
-//! epoch, however often, makes the same names, and "exists" is the answer "done". Staged names hold the term and the writer, so
-//! that a zombie writes only names nobody refers to. Names sort by (epoch, version, slot, n), which is the order of the output.
+//! A reader of the directory sees only committed files, each complete, each once ([`commit`] has the law). Final names do not hold
+//! the term: every commit of an epoch, of whichever process, makes the same names. Staged names hold the term and the writer, so
+//! that a zombie writes only names that no manifest refers to. Names sort by (epoch, version, slot, n), the order of the output.
 //!
 //! Staged files of older terms are garbage once an epoch of this term is committed, and not before: until then one of them
 //! may be named by the manifest the job was restored from.
@@ -18,14 +18,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use watershed_runtime::env::{Sink, SinkHandle, SinkWriter};
 use watershed_runtime::error::{Error, Kind};
 
+use super::commit;
+use super::error::io_error;
+use super::rename::rename_new;
+use super::staged::{STAGING, decode};
 use super::writer::FileWriter;
-use super::{commit, io_error};
 use crate::format::SinkFormat;
 
-/// Where files are rolled within an epoch unless the table says otherwise: Flink's default.
+/// The size at which files are rolled within an epoch unless the table says otherwise: Flink's default.
 pub const ROLL: u64 = 128 << 20;
-/// The directory of staged files.
-pub(crate) const STAGING: &str = ".staging";
 
 /// Files in a directory, one or more an epoch and slot.
 #[derive(Debug)]
@@ -73,7 +74,7 @@ impl FileSink {
             return Ok(());
         }
         for handle in handles {
-            if commit::decode(&handle.data)?.term == term {
+            if decode(&handle.data)?.term == term {
                 commit::clean(&self.dir.join(STAGING), &self.prefix, term)?;
                 self.cleaned.store(term, Ordering::Relaxed);
                 break;
@@ -106,27 +107,16 @@ impl Sink for FileSink {
     }
 }
 
-/// Writes, links and removes a file: what every commit will do.
+/// Writes, renames and removes a file, as every commit will.
 fn probe(staging: &Path, dir: &Path) -> Result<(), Error> {
     let name = format!(".probe-{}-{:?}", std::process::id(), std::thread::current().id());
     let (from, to) = (staging.join(&name), dir.join(&name));
     std::fs::write(&from, b"probe").map_err(|e| io_error("write a file", &from, e))?;
-    let linked = std::fs::hard_link(&from, &to);
-    let twice = std::fs::hard_link(&from, &to);
-    let removed = std::fs::remove_file(&to);
-    std::fs::remove_file(&from).map_err(|e| io_error("remove a file", &from, e))?;
-    if let Err(e) = linked {
-        return Err(io_error("make a hard link, which publishing needs,", &to, e)
-            .advise("choose a directory on a local file system with hard links, which the user who runs the job may write"));
+    if let Err(e) = rename_new(&from, &to) {
+        let _gone = std::fs::remove_file(&from);
+        return Err(io_error("rename a file, which publishing needs,", &to, e).advise(
+            "choose a directory that the user that runs the job may write, with its staging directory on the same file system",
+        ));
     }
-    removed.map_err(|e| io_error("remove a file", &to, e))?;
-    match twice {
-        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
-        _ => Err(Error::new(
-            Kind::Unavailable,
-            "this file system lets a name be made twice: exactly-once output is impossible on it",
-        )
-        .at(dir.display().to_string())
-        .advise("choose a directory on a local file system")),
-    }
+    std::fs::remove_file(&to).map_err(|e| io_error("remove a file", &to, e))
 }

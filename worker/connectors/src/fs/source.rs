@@ -22,7 +22,7 @@ use super::cutter::Cutter;
 use super::paths;
 use super::reader::LineReader;
 use crate::format::LineFormat;
-use crate::io::lock;
+use crate::io::mutex::lock;
 use crate::metrics::SourceMetrics;
 
 /// The default size of a split.
@@ -85,7 +85,7 @@ impl FileSource {
         self
     }
 
-    /// What has been counted.
+    /// The counters of this source.
     #[must_use]
     pub fn metrics(&self) -> Arc<SourceMetrics> {
         Arc::clone(&self.metrics)

@@ -11,11 +11,10 @@ use watershed_runtime::container::Batch;
 use watershed_runtime::env::{Segment, SinkWriter};
 use watershed_runtime::error::Error;
 
-use super::commit::{Handle, Staged, encode};
-use super::io_error;
-use super::sink::STAGING;
+use super::error::io_error;
+use super::staged::{Handle, STAGING, StagedFile, encode, sync_dir};
 use crate::format::{LineEncoder, SinkFormat};
-use crate::io::outbox::{Outbox, Worker};
+use crate::io::outbox::{Executor, Outbox};
 
 /// Bytes gathered before they go to the I/O threads.
 const FLUSH: usize = 64 << 10;
@@ -29,11 +28,11 @@ pub(crate) struct FileWriter {
     names: Names,
     encoder: Box<dyn LineEncoder>,
     roll: u64,
-    outbox: Outbox<Files>,
+    outbox: Outbox<StagingFiles>,
     buffer: Vec<u8>,
     open: Option<OpenFile>,
     /// Files of the epochs that are not sealed yet or not asked for yet.
-    epochs: BTreeMap<u64, Epoch>,
+    epochs: BTreeMap<u64, EpochFiles>,
     /// The last segment and how many files it has had.
     last: Option<(Segment, u32)>,
 }
@@ -54,8 +53,8 @@ struct OpenFile {
 }
 
 #[derive(Debug, Default)]
-struct Epoch {
-    files: Vec<(u64, Staged)>,
+struct EpochFiles {
+    files: Vec<(u64, StagedFile)>,
     sealed: Option<u64>,
 }
 
@@ -67,7 +66,7 @@ impl FileWriter {
             names: Names { prefix, extension: format.extension(), term, slot, writer },
             encoder: format.encoder(),
             roll,
-            outbox: Outbox::new(Files { staging: dir.join(STAGING), open: None }),
+            outbox: Outbox::new(StagingFiles { staging: dir.join(STAGING), open: None }),
             buffer: Vec::new(),
             open: None,
             epochs: BTreeMap::new(),
@@ -85,8 +84,8 @@ impl FileWriter {
         let Segment { epoch, version, slot: _ } = segment;
         let staged = format!("{prefix}-{term:010}-{epoch:012}-{version:06}-{slot:05}-{n:04}-{writer}");
         let target = format!("{prefix}-{epoch:012}-{version:06}-{slot:05}-{n:04}.{extension}");
-        self.outbox.push(Op::Create(staged.clone()), 0)?;
-        self.epochs.entry(epoch).or_default().files.push((version, Staged(staged, target)));
+        self.outbox.push(FileOp::Create(staged.clone()), 0)?;
+        self.epochs.entry(epoch).or_default().files.push((version, StagedFile(staged, target)));
         self.open = Some(OpenFile { segment, bytes: 0 });
         Ok(())
     }
@@ -95,7 +94,7 @@ impl FileWriter {
         if !self.buffer.is_empty() {
             let bytes = std::mem::take(&mut self.buffer);
             let n = bytes.len();
-            self.outbox.push(Op::Append(bytes), n)?;
+            self.outbox.push(FileOp::Append(bytes), n)?;
         }
         Ok(())
     }
@@ -103,7 +102,7 @@ impl FileWriter {
     fn end(&mut self) -> Result<(), Error> {
         if self.open.take().is_some() {
             self.flush()?;
-            self.outbox.push(Op::Close, 0)?;
+            self.outbox.push(FileOp::Close, 0)?;
         }
         Ok(())
     }
@@ -139,7 +138,7 @@ impl SinkWriter for FileWriter {
     fn seal(&mut self, epoch: u64) -> Result<(), Error> {
         self.end()?;
         if let Some(files) = self.epochs.get_mut(&epoch) {
-            files.sealed = Some(self.outbox.push(Op::Sync, 0)?);
+            files.sealed = Some(self.outbox.push(FileOp::Sync, 0)?);
         }
         Ok(())
     }
@@ -166,9 +165,9 @@ impl SinkWriter for FileWriter {
     }
 }
 
-/// What the I/O threads are asked to do, in order.
+/// Operations of the I/O threads, in order.
 #[derive(Debug)]
-enum Op {
+enum FileOp {
     Create(String),
     Append(Vec<u8>),
     Close,
@@ -176,34 +175,34 @@ enum Op {
     Sync,
 }
 
-/// Does it.
+/// The end of a writer on the I/O threads: at most one file is open.
 #[derive(Debug)]
-struct Files {
+struct StagingFiles {
     staging: PathBuf,
     open: Option<(PathBuf, File)>,
 }
 
-impl Worker for Files {
-    type Op = Op;
+impl Executor for StagingFiles {
+    type Op = FileOp;
 
-    fn run(&mut self, op: Op) -> Result<(), Error> {
+    fn run(&mut self, op: FileOp) -> Result<(), Error> {
         match op {
-            Op::Create(name) => {
+            FileOp::Create(name) => {
                 let path = self.staging.join(name);
                 let file = OpenOptions::new().write(true).create_new(true).open(&path);
                 self.open = Some((path.clone(), file.map_err(|e| io_error("create the file", &path, e))?));
             }
-            Op::Append(bytes) => {
+            FileOp::Append(bytes) => {
                 if let Some((path, file)) = &mut self.open {
                     file.write_all(&bytes).map_err(|e| io_error("write the file", path, e))?;
                 }
             }
-            Op::Close => {
+            FileOp::Close => {
                 if let Some((path, file)) = self.open.take() {
                     file.sync_all().map_err(|e| io_error("sync the file", &path, e))?;
                 }
             }
-            Op::Sync => super::commit::sync_dir(&self.staging)?,
+            FileOp::Sync => sync_dir(&self.staging)?,
         }
         Ok(())
     }

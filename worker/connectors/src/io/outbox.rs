@@ -11,72 +11,81 @@ use std::task::Waker;
 use watershed_runtime::env::SINK_BUDGET;
 use watershed_runtime::error::{Error, Kind};
 
-use super::{lock, pool};
+use super::mutex::lock;
+use super::pool;
 
 /// From here up a slot is woken when bytes have been written.
 const LOW: usize = SINK_BUDGET / 2;
 
-/// Does the operations of one outbox.
-pub(crate) trait Worker: Send + 'static {
-    /// What it can be asked to do.
+/// The far end of one outbox: executes its operations on an I/O thread.
+pub(crate) trait Executor: Send + 'static {
+    /// An operation.
     type Op: Send + 'static;
-    /// Does one; may block.
+    /// Executes one operation; may block.
     fn run(&mut self, op: Self::Op) -> Result<(), Error>;
 }
 
 /// The slot's end.
-pub(crate) struct Outbox<W: Worker> {
-    shared: Arc<Mutex<State<W>>>,
+pub(crate) struct Outbox<E: Executor> {
+    shared: Arc<Mutex<OutboxState<E>>>,
 }
 
-impl<W: Worker> fmt::Debug for Outbox<W> {
+impl<E: Executor> fmt::Debug for Outbox<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Outbox").finish_non_exhaustive()
     }
 }
 
-struct State<W: Worker> {
+struct OutboxState<E: Executor> {
     /// Absent while an I/O thread has it.
-    worker: Option<W>,
-    queue: VecDeque<(usize, W::Op)>,
+    executor: Option<E>,
+    queue: VecDeque<(usize, E::Op)>,
     /// Bytes pushed and not yet done.
     bytes: usize,
     pushed: u64,
     done: u64,
-    failed: Failed,
+    failure: Failure,
     waker: Option<Waker>,
 }
 
-enum Failed {
-    No,
-    New(Error),
-    Told(String),
+/// The first error of an outbox: its slot gets the error itself once, and its text from then on.
+enum Failure {
+    None,
+    Unreported(Error),
+    Reported(String),
 }
 
-impl<W: Worker> Outbox<W> {
-    pub(crate) fn new(worker: W) -> Self {
-        let state =
-            State { worker: Some(worker), queue: VecDeque::new(), bytes: 0, pushed: 0, done: 0, failed: Failed::No, waker: None };
+impl<E: Executor> Outbox<E> {
+    pub(crate) fn new(executor: E) -> Self {
+        let state = OutboxState {
+            executor: Some(executor),
+            queue: VecDeque::new(),
+            bytes: 0,
+            pushed: 0,
+            done: 0,
+            failure: Failure::None,
+            waker: None,
+        };
         Self { shared: Arc::new(Mutex::new(state)) }
     }
 
     /// Queues an operation that carries `bytes` bytes; the answer is its number for [`Outbox::done`].
-    pub(crate) fn push(&self, op: W::Op, bytes: usize) -> Result<u64, Error> {
+    pub(crate) fn push(&self, op: E::Op, bytes: usize) -> Result<u64, Error> {
         let mut state = lock(&self.shared);
         state.check()?;
         state.queue.push_back((bytes, op));
         state.bytes += bytes;
         state.pushed += 1;
         let number = state.pushed;
-        if let Some(worker) = state.worker.take() {
+        if let Some(executor) = state.executor.take() {
             let shared = Arc::clone(&self.shared);
             drop(state);
-            pool::submit(move || run(&shared, worker));
+            pool::submit(move || run(&shared, executor));
         }
         Ok(number)
     }
 
-    /// Whether operation `number` and all before it are done; if not, the waker is called when there is news.
+    /// True if operation `number` and all before it are done; if not, the waker is called when there is news.
     pub(crate) fn done(&self, number: u64, waker: &Waker) -> Result<bool, Error> {
         let mut state = lock(&self.shared);
         state.check()?;
@@ -91,7 +100,7 @@ impl<W: Worker> Outbox<W> {
     /// as they have become fewer.
     pub(crate) fn backlog(&self, waker: &Waker) -> usize {
         let mut state = lock(&self.shared);
-        if matches!(state.failed, Failed::New(_)) {
+        if matches!(state.failure, Failure::Unreported(_)) {
             // The slot must come and fetch the error.
             return 0;
         }
@@ -102,42 +111,42 @@ impl<W: Worker> Outbox<W> {
     }
 }
 
-impl<W: Worker> State<W> {
+impl<E: Executor> OutboxState<E> {
     fn check(&mut self) -> Result<(), Error> {
-        match std::mem::replace(&mut self.failed, Failed::No) {
-            Failed::No => Ok(()),
-            Failed::New(error) => {
-                self.failed = Failed::Told(error.to_string());
+        match std::mem::replace(&mut self.failure, Failure::None) {
+            Failure::None => Ok(()),
+            Failure::Unreported(error) => {
+                self.failure = Failure::Reported(error.to_string());
                 Err(error)
             }
-            Failed::Told(text) => {
+            Failure::Reported(text) => {
                 let error = Error::new(Kind::Unavailable, format!("writing has failed before: {text}"));
-                self.failed = Failed::Told(text);
+                self.failure = Failure::Reported(text);
                 Err(error)
             }
         }
     }
 }
 
-fn run<W: Worker>(shared: &Mutex<State<W>>, mut worker: W) {
+fn run<E: Executor>(shared: &Mutex<OutboxState<E>>, mut executor: E) {
     loop {
         let next = {
             let mut state = lock(shared);
             match state.queue.pop_front() {
                 Some(next) => next,
                 None => {
-                    state.worker = Some(worker);
+                    state.executor = Some(executor);
                     return;
                 }
             }
         };
         let (bytes, op) = next;
-        let result = worker.run(op);
+        let result = executor.run(op);
         let mut state = lock(shared);
         state.bytes -= bytes;
         state.done += 1;
         if let Err(error) = result {
-            state.failed = Failed::New(error);
+            state.failure = Failure::Unreported(error);
             state.queue.clear();
             state.bytes = 0;
         }
@@ -159,10 +168,10 @@ mod tests {
 
     use super::*;
 
-    /// Does each operation when it is told to, and answers with it.
-    struct Told(Receiver<()>, Vec<u32>, Sender<Vec<u32>>);
+    /// An executor that does each operation when the test permits it, and reports all that it has done.
+    struct Stepped(Receiver<()>, Vec<u32>, Sender<Vec<u32>>);
 
-    impl Worker for Told {
+    impl Executor for Stepped {
         type Op = u32;
 
         fn run(&mut self, op: u32) -> Result<(), Error> {
@@ -190,9 +199,9 @@ mod tests {
 
     #[test]
     fn operations_run_in_order_and_a_full_outbox_wakes_its_slot_when_there_is_room() {
-        let (go, told) = channel();
+        let (go, permits) = channel();
         let (done, seen) = channel();
-        let outbox = Outbox::new(Told(told, Vec::new(), done));
+        let outbox = Outbox::new(Stepped(permits, Vec::new(), done));
         let woken = Arc::new(Woken(AtomicU64::new(0)));
         let waker = Waker::from(Arc::clone(&woken));
         for op in 0..3 {
@@ -213,8 +222,8 @@ mod tests {
 
     #[test]
     fn after_a_failure_nothing_more_is_done() {
-        let (go, told) = channel();
-        let outbox = Outbox::new(Told(told, Vec::new(), channel().0));
+        let (go, permits) = channel();
+        let outbox = Outbox::new(Stepped(permits, Vec::new(), channel().0));
         drop(go);
         let number = outbox.push(1, 1).unwrap();
         let failed = std::cell::RefCell::new(None);

@@ -1,14 +1,14 @@
 //! A few threads for blocking work.
 //!
-//! A task is one bounded piece of work (a chunk or two, a write, a sync): whoever has more to do submits again, so that one
-//! slow file delays others by a piece and not by its length. Work that may block for ever (standard input) gets a thread of
+//! A task is one bounded piece of work (a chunk or two, a write, a sync): work that has more to do is submitted again, so
+//! that one slow file delays others by a piece and not by its length. Work that may block for ever (standard input) gets a thread of
 //! its own through [`detached`].
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, LazyLock, Mutex};
 use std::thread;
 
-use super::lock;
+use super::mutex::lock;
 
 /// Threads of the pool: enough to overlap a sync with reads; the slots need the cores.
 const THREADS: usize = 3;

@@ -6,7 +6,8 @@ use std::sync::{Arc, Condvar, LazyLock, Mutex, PoisonError};
 use std::task::Waker;
 use std::time::Instant;
 
-use super::{lock, pool};
+use super::mutex::lock;
+use super::pool;
 
 struct Alarm {
     at: Instant,

@@ -1,6 +1,6 @@
 //! A serde deserializer over the cursor: flat rows of strings and numbers at the speed of finding their ends.
 //!
-//! It serves what rows are made of (maps, structs, sequences, options, scalars) itself and hands any value it has no mind to
+//! The deserialiser serves what rows are made of (maps, structs, sequences, options, scalars) itself and hands any value it has no mind to
 //! understand (enums, byte strings, raw values) to `serde_json`, on exactly that value's text.
 
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};

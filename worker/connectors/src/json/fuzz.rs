@@ -69,7 +69,7 @@ pub(crate) fn check(data: &[u8]) -> Result<(), String> {
                 .map_err(|e| format!("{line:?}: we skip it, serde_json says {e}"))?;
         }
         #[cfg(feature = "columnar")]
-        super::columns::fuzz(line)?;
+        super::columns::fuzz::check(line)?;
     }
     Ok(())
 }

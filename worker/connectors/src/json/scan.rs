@@ -1,7 +1,7 @@
 //! A cursor over JSON text that is known to be UTF-8.
 //!
 //! A line ends at `\n` or at the end of the text; the cursor never crosses a newline, because a row is a line. Everything it
-//! does not understand is [`Bad`], without a reason: reasons are found by reading the line again, slowly, when somebody asks.
+//! does not understand is [`Bad`], without a reason: reasons are found by reading the line again, slowly, when a reason is asked for.
 
 /// The cursor met something it does not understand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,7 +14,7 @@ const DEPTH: u8 = 100;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Raw<'a> {
     pub(crate) text: &'a str,
-    /// Whether it has escapes.
+    /// True if the string has escapes.
     pub(crate) escaped: bool,
 }
 
@@ -29,7 +29,7 @@ pub(crate) enum Number<'a> {
     Other(&'a str),
 }
 
-/// Where reading stands.
+/// The text and the position of the next byte.
 #[derive(Clone, Debug)]
 pub(crate) struct Cursor<'a> {
     text: &'a str,

@@ -7,9 +7,9 @@ use std::ops::Range;
 
 use arrow::array::ArrayRef;
 
+use super::column::{Make, numbers};
 use super::stream::{FIRST_AUCTION, FIRST_PERSON, Stream, below, last_auction, last_person, price, some_auction, some_person};
 use super::text::{extra, letters, number, one_of, texts};
-use super::{Make, numbers};
 use crate::random::mix;
 
 pub(crate) const BID: &[(&str, Make)] = &[

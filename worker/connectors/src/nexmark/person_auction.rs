@@ -4,11 +4,11 @@ use std::ops::Range;
 
 use arrow::array::ArrayRef;
 
+use super::column::{Make, numbers};
 use super::stream::{
     AUCTIONS, FIRST_AUCTION, FIRST_CATEGORY, FIRST_PERSON, ROUND, Stream, below, last_auction, last_person, price, some_person,
 };
 use super::text::{extra, letters, one_of, some_letters, texts};
-use super::{Make, numbers};
 use crate::random::mix;
 
 const FIRST_NAMES: [&str; 11] = ["Peter", "Paul", "Luke", "John", "Saul", "Vicky", "Kate", "Julie", "Sarah", "Deiter", "Walter"];

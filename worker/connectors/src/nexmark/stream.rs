@@ -1,13 +1,13 @@
-//! Which event is what: the arithmetic of the benchmark's event stream.
+//! Events by their numbers: the arithmetic of the benchmark's event stream.
 
 use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, TimestampMillisecondArray};
 
-use crate::random::Column;
+use crate::random::RandomColumn;
 
-/// The kinds of event.
+/// Kinds of event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Event {
     Person,
@@ -26,10 +26,10 @@ pub(crate) const FIRST_PERSON: u64 = 1000;
 pub(crate) const FIRST_AUCTION: u64 = 1000;
 pub(crate) const FIRST_CATEGORY: u64 = 10;
 
-/// How many of the youngest people bid and sell, and how far ahead of their birth they may.
+/// The number of the youngest people that bid and sell, and how far ahead of their birth they may.
 const ACTIVE: u64 = 1000;
 const LEAD: u64 = 10;
-/// How many of the youngest auctions are bid on.
+/// The number of the youngest auctions that are bid on.
 const IN_FLIGHT: u64 = 100;
 /// 2015-07-15 00:00:00, the benchmark's base time, in microseconds.
 const BASE: i64 = 1_436_918_400_000_000;
@@ -43,7 +43,7 @@ impl Event {
         }
     }
 
-    /// How many of a round, and where in it they begin.
+    /// The number of events of the kind in a round, and the place in it where they begin.
     fn share(self) -> (u64, u64) {
         match self {
             Self::Person => (PERSONS, 0),
@@ -68,8 +68,8 @@ impl Stream {
     }
 
     /// The random numbers of a column. Salts differ by kind too, since rows are told apart by their event.
-    pub(crate) fn chance(&self, salt: u64) -> Column {
-        Column::new(self.seed, salt)
+    pub(crate) fn chance(&self, salt: u64) -> RandomColumn {
+        RandomColumn::new(self.seed, salt)
     }
 
     /// The events of some rows.
@@ -89,13 +89,13 @@ impl Stream {
         })
     }
 
-    /// How many of the first `events` events are of this kind.
+    /// The number of events of this kind among the first `events`.
     pub(crate) fn rows_of(&self, events: u64) -> u64 {
         let (n, first) = self.share;
         events / ROUND * n + (events % ROUND).saturating_sub(first).min(n)
     }
 
-    /// When an event happens, in milliseconds.
+    /// The time of an event, in milliseconds.
     #[inline]
     pub(crate) fn millis(&self, event: u64) -> i64 {
         (self.base + (u128::from(event) * 1_000_000 / u128::from(self.density)) as i64) / 1000

@@ -7,7 +7,7 @@ use arrow::array::{ArrayRef, StringArray};
 use arrow::buffer::{Buffer, OffsetBuffer, ScalarBuffer};
 
 use super::stream::{Stream, below};
-use crate::random::{Column, mix};
+use crate::random::{RandomColumn, mix};
 
 /// A text column, from the event of each row; `f` appends ASCII.
 pub(crate) fn texts(stream: &Stream, rows: Range<u64>, about: usize, f: impl Fn(u64, &mut Vec<u8>)) -> ArrayRef {
@@ -38,7 +38,7 @@ pub(crate) fn letters(bits: u64, n: usize, out: &mut Vec<u8>) {
 
 /// Random letters, from `low` to `high` of them.
 #[inline]
-pub(crate) fn some_letters(chance: Column, event: u64, low: u64, high: u64, out: &mut Vec<u8>) {
+pub(crate) fn some_letters(chance: RandomColumn, event: u64, low: u64, high: u64, out: &mut Vec<u8>) {
     let bits = chance.bits(event);
     letters(bits, (low + below(mix(bits), high - low + 1)) as usize, out);
 }

@@ -1,4 +1,4 @@
-//! The sink that swallows rows: for measuring everything before it.
+//! The sink that drops rows: for measuring everything before it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,7 +8,7 @@ use watershed_runtime::container::Batch;
 use watershed_runtime::env::{Segment, Sink, SinkHandle, SinkWriter};
 use watershed_runtime::error::Error;
 
-/// Counts rows and drops them.
+/// A sink that counts rows and drops them.
 #[derive(Clone, Debug, Default)]
 pub struct Blackhole {
     rows: Arc<AtomicU64>,
@@ -21,7 +21,7 @@ impl Blackhole {
         Self::default()
     }
 
-    /// How many rows have come so far.
+    /// The number of rows that have come so far.
     #[must_use]
     pub fn rows(&self) -> u64 {
         self.rows.load(Ordering::Relaxed)
@@ -30,7 +30,7 @@ impl Blackhole {
 
 impl Sink for Blackhole {
     fn open(&self, _slot: u16, _term: u64) -> Result<Box<dyn SinkWriter>, Error> {
-        Ok(Box::new(Swallow(Arc::clone(&self.rows))))
+        Ok(Box::new(CountingWriter(Arc::clone(&self.rows))))
     }
 
     fn commit(&self, _handles: &[SinkHandle]) -> Result<(), Error> {
@@ -43,9 +43,9 @@ impl Sink for Blackhole {
 }
 
 #[derive(Debug)]
-struct Swallow(Arc<AtomicU64>);
+struct CountingWriter(Arc<AtomicU64>);
 
-impl SinkWriter for Swallow {
+impl SinkWriter for CountingWriter {
     fn write(&mut self, batch: Batch, _segment: Segment) -> Result<(), Error> {
         self.0.fetch_add(batch.len() as u64, Ordering::Relaxed);
         Ok(())

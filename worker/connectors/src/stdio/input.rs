@@ -35,7 +35,7 @@ impl Stdin {
         self
     }
 
-    /// What has been counted.
+    /// The counters of this source.
     #[must_use]
     pub fn metrics(&self) -> Arc<SourceMetrics> {
         Arc::clone(&self.metrics)

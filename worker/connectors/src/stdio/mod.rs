@@ -1,6 +1,6 @@
-//! Standard input and output, and the sinks that show or swallow rows.
+//! Standard input and output, and the sinks that show or drop rows.
 //!
-//! They are not exactly-once and do not pretend to be: what stood on standard input is gone once it is read, and a row is
+//! These are not exactly-once and do not pretend to be: what stood on standard input is gone once it is read, and a row is
 //! visible as soon as it is written, again after a restart.
 
 mod blackhole;

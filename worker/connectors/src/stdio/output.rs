@@ -11,9 +11,9 @@ use watershed_runtime::env::{Segment, Sink, SinkHandle, SinkWriter};
 use watershed_runtime::error::{Error, Kind};
 
 use crate::format::{LineEncoder, SinkFormat};
-use crate::io::outbox::{Outbox, Worker};
+use crate::io::outbox::{Executor, Outbox};
 
-/// Which stream.
+/// A standard stream that is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target {
     /// Standard output.
@@ -38,7 +38,7 @@ impl Output {
 
 impl Sink for Output {
     fn open(&self, _slot: u16, _term: u64) -> Result<Box<dyn SinkWriter>, Error> {
-        Ok(Box::new(Lines { encoder: self.format.encoder(), outbox: Outbox::new(Stream(self.target)), last: 0 }))
+        Ok(Box::new(Lines { encoder: self.format.encoder(), outbox: Outbox::new(StandardStream(self.target)), last: 0 }))
     }
 
     fn commit(&self, _handles: &[SinkHandle]) -> Result<(), Error> {
@@ -53,7 +53,7 @@ impl Sink for Output {
 #[derive(Debug)]
 struct Lines {
     encoder: Box<dyn LineEncoder>,
-    outbox: Outbox<Stream>,
+    outbox: Outbox<StandardStream>,
     last: u64,
 }
 
@@ -81,9 +81,9 @@ impl SinkWriter for Lines {
 }
 
 #[derive(Debug)]
-struct Stream(Target);
+struct StandardStream(Target);
 
-impl Worker for Stream {
+impl Executor for StandardStream {
     type Op = Vec<u8>;
 
     fn run(&mut self, text: Vec<u8>) -> Result<(), Error> {

@@ -1,55 +1,78 @@
 //! `filesystem`: files as a table.
 
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::datatypes::SchemaRef;
-use watershed_runtime::env::Sink;
+use watershed_runtime::env::{Sink, Source};
 use watershed_runtime::error::Error;
 
-use super::{Accepts, Counted, format, json_in};
-use crate::columns::times::Style;
-use crate::fs::{FileSink, FileSource};
-use crate::json::columns::JsonColumns;
-use crate::json::columns::encode::{ColumnLines, Shape};
+use super::connector::{Connector, SinkTable, SourceTable};
+use super::json::{ReadOptions, WriteOptions};
+use super::spec::{SinkTraits, SourceTraits};
+use crate::fs::{FileSink, FileSource, paths};
 use crate::options::Reader;
 
-pub(super) fn source(options: &mut Reader<'_>, projected: &SchemaRef) -> Result<Counted, Error> {
-    let path = options.required("path")?;
-    let (ignore, strict) = json_in(options)?;
-    let mut source = FileSource::new(path, JsonColumns::new(Arc::clone(projected), strict)?).ignore_parse_errors(ignore);
-    if let Some(every) = options.duration("source.monitor-interval")? {
-        if every.is_zero() {
-            return Err(options.refuse("source.monitor-interval", "the interval is zero").advise("look every '1 s', say"));
+pub(super) const CONNECTOR: Connector = Connector { name: "filesystem", source: Some(parse_source), sink: Some(parse_sink) };
+
+struct Files {
+    path: String,
+    read: ReadOptions,
+    /// The interval at which new files are looked for; never if absent.
+    monitor: Option<Duration>,
+}
+
+fn parse_source(options: &mut Reader<'_>, schema: &SchemaRef) -> Result<Box<dyn SourceTable>, Error> {
+    let path = options.required("path")?.to_owned();
+    paths::local(&path).map_err(|e| options.at_table(e))?;
+    let read = ReadOptions::parse(options, schema)?;
+    let monitor = options.duration("source.monitor-interval")?;
+    if monitor.is_some_and(|every| every.is_zero()) {
+        return Err(options.refuse("source.monitor-interval", "the interval is zero").advise("write an interval like '1 s'"));
+    }
+    Ok(Box::new(Files { path, read, monitor }))
+}
+
+impl SourceTable for Files {
+    fn traits(&self) -> SourceTraits {
+        SourceTraits { bounded: self.monitor.is_none() }
+    }
+
+    fn build(&self, projected: &SchemaRef) -> Result<Arc<dyn Source>, Error> {
+        let format = self.read.format(projected)?;
+        let mut source = FileSource::new(self.path.clone(), format).ignore_parse_errors(self.read.ignore_errors);
+        if let Some(every) = self.monitor {
+            source = source.watch(every);
         }
-        source = source.watch(every);
+        Ok(Arc::new(source))
     }
-    let metrics = source.metrics();
-    Ok((Arc::new(source), Some(metrics)))
 }
 
-pub(super) fn sink(options: &mut Reader<'_>, input: &SchemaRef) -> Result<(Arc<dyn Sink>, Accepts), Error> {
+struct Directory {
+    path: PathBuf,
+    write: WriteOptions,
+    roll_at: Option<u64>,
+}
+
+fn parse_sink(options: &mut Reader<'_>, schema: &SchemaRef) -> Result<Box<dyn SinkTable>, Error> {
     let path = options.required("path")?;
-    let (lines, accepts) = lines(options, input)?;
-    let path = crate::fs::local_path(path)?;
-    let mut sink = FileSink::new(path, lines);
-    if let Some(bytes) = options.bytes("sink.rolling-policy.file-size")? {
-        sink = sink.roll_at(bytes);
-    }
-    Ok((Arc::new(sink), accepts))
+    let path = paths::local(path).map_err(|e| options.at_table(e))?.into();
+    let write = WriteOptions::parse(options, schema)?;
+    let roll_at = options.bytes("sink.rolling-policy.file-size")?;
+    Ok(Box::new(Directory { path, write, roll_at }))
 }
 
-/// The line format of a sink, and which changes it can write down.
-pub(super) fn lines(options: &mut Reader<'_>, input: &SchemaRef) -> Result<(ColumnLines, Accepts), Error> {
-    let format = format(options, &["json", "debezium-json"])?;
-    let (shape, accepts) = match format {
-        "json" => (Shape::Json, Accepts::Append),
-        _ => (Shape::Debezium, Accepts::Changes),
-    };
-    let mut lines = ColumnLines::new(Arc::clone(input), shape)?;
-    // Both formats share the code, and their options differ by the prefix.
-    if options.choice(&format!("{format}.timestamp-format.standard"), &["SQL", "ISO-8601"])? == Some("ISO-8601") {
-        lines.style = Style::Iso;
+impl SinkTable for Directory {
+    fn traits(&self) -> SinkTraits {
+        SinkTraits { accepts: self.write.accepts }
     }
-    lines.ignore_nulls = options.boolean(&format!("{format}.encode.ignore-null-fields"))?.unwrap_or(false);
-    Ok((lines, accepts))
+
+    fn build(&self, input: &SchemaRef) -> Result<Arc<dyn Sink>, Error> {
+        let mut sink = FileSink::new(&self.path, self.write.format(input)?);
+        if let Some(bytes) = self.roll_at {
+            sink = sink.roll_at(bytes);
+        }
+        Ok(Arc::new(sink))
+    }
 }

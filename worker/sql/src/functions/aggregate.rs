@@ -15,7 +15,7 @@ use datafusion_expr::{Accumulator, AggregateUDF, AggregateUDFImpl, Expr, Signatu
 
 use crate::text::types::sql_name;
 
-/// Which aggregate.
+/// An aggregate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum AggregateKind {
     /// `COUNT(x)`, and `COUNT(*)` as the count of a constant.
@@ -102,7 +102,7 @@ pub(crate) fn named(name: &str) -> Option<Arc<AggregateUDF>> {
     Some(Arc::new(AggregateUDF::from(Declared { kind, signature: Signature::any(1, Volatility::Immutable) })))
 }
 
-/// Which aggregate a planned function is.
+/// The aggregate that a planned function is.
 pub(crate) fn kind_of(function: &AggregateFunction) -> Option<AggregateKind> {
     AggregateKind::ALL.into_iter().find(|k| k.name() == function.func.name())
 }

@@ -128,7 +128,7 @@ pub(super) fn micros(column: &ArrayRef) -> Result<ArrayRef> {
     cast(&plain, &DataType::Int64)
 }
 
-/// How many rows there are.
+/// The number of rows.
 pub(super) fn rows(columns: &[ArrayRef]) -> usize {
     columns.first().map_or(0, |c| c.len())
 }

@@ -30,7 +30,7 @@ pub(super) fn all() -> Vec<Arc<ScalarUDF>> {
     ]
 }
 
-/// What CAST of a time-stamp to STRING becomes: `2020-01-01 12:00:00.123`, as many digits as the type has.
+/// The function that CAST of a time-stamp to STRING becomes: `2020-01-01 12:00:00.123`, as many digits as the type has.
 pub(crate) fn timestamp_text() -> Arc<ScalarUDF> {
     plain("timestamp_text", |got| with_time(got, &[]), |_| Ok(Utf8), to_text)
 }

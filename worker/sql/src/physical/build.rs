@@ -17,9 +17,9 @@ use super::calc::CalcOperator;
 use super::shape::Reshape;
 use super::stamp::{Stamper, WindowColumns};
 use crate::catalog::Connectors;
-use crate::plan::{
-    Aggregate, AggregateCall, AggregateKind, Kind, Node, Plan, SinkMode, SourceNode, WindowAggregate as WindowPlan, WindowColumn,
-};
+use crate::functions::AggregateKind;
+use crate::plan::node::{AggregateCall, AggregateNode, Node, NodeKind, Plan, SinkMode, SourceNode, WindowAggregateNode};
+use crate::window::WindowColumn;
 
 /// The engine's graph of a plan. Sources and sinks are made by the connectors here.
 pub fn build<C: Connectors + ?Sized>(plan: &Plan, connectors: &C) -> Result<Graph> {
@@ -42,11 +42,11 @@ pub fn build<C: Connectors + ?Sized>(plan: &Plan, connectors: &C) -> Result<Grap
 
 struct Build {
     graph: Graph,
-    /// Where the rows of each node of the plan leave the graph so far.
+    /// The graph's node that each node of the plan ends in.
     ends: Vec<NodeIndex>,
 }
 
-/// What feeds a node.
+/// An input of a node.
 struct Input<'a> {
     schema: &'a Schema,
     at: NodeIndex,
@@ -55,15 +55,15 @@ struct Input<'a> {
 impl Build {
     fn node<C: Connectors + ?Sized>(&mut self, node: &Node, inputs: &[Input<'_>], connectors: &C) -> Result<NodeIndex> {
         match &node.kind {
-            Kind::Source(s) => self.source(node, s, connectors),
-            Kind::Calc(calc) => {
+            NodeKind::Source(s) => self.source(node, s, connectors),
+            NodeKind::Calc(calc) => {
                 let (calc, input, output) =
                     (Arc::new(calc.clone()), Arc::new(first(inputs)?.schema.clone()), Arc::clone(&node.schema));
                 let make = move |_| Ok(boxed(CalcOperator::new(&calc, &input, Arc::clone(&output))?));
                 make(KeySpace::default())?;
                 Ok(self.step(node.id, "calc", inputs, Arc::new(make)))
             }
-            Kind::Window(window) => {
+            NodeKind::Window(window) => {
                 let (window, output) = (*window, Arc::clone(&node.schema));
                 Ok(self.step(
                     node.id,
@@ -72,13 +72,13 @@ impl Build {
                     Arc::new(move |_| Ok(boxed(WindowColumns::new(window, Arc::clone(&output))))),
                 ))
             }
-            Kind::Union => {
+            NodeKind::Union => {
                 let output = Arc::clone(&node.schema);
                 Ok(self.step(node.id, "union", inputs, Arc::new(move |_| Ok(boxed(Reshape::renaming(&output))))))
             }
-            Kind::WindowAggregate(a) => self.windows(node, a, inputs),
-            Kind::Aggregate(a) => self.changelog(node, a, inputs),
-            Kind::Sink(s) => {
+            NodeKind::WindowAggregate(a) => self.windows(node, a, inputs),
+            NodeKind::Aggregate(a) => self.changelog(node, a, inputs),
+            NodeKind::Sink(s) => {
                 let (output, name, upsert) =
                     (Arc::clone(&node.schema), s.table.name.clone(), matches!(s.mode, SinkMode::Upsert(_)));
                 let make = Arc::new(move |_| Ok(boxed(Reshape::sink(Arc::clone(&output), &name, upsert))));
@@ -122,7 +122,7 @@ impl Build {
         owner
     }
 
-    fn windows(&mut self, node: &Node, a: &WindowPlan, inputs: &[Input<'_>]) -> Result<NodeIndex> {
+    fn windows(&mut self, node: &Node, a: &WindowAggregateNode, inputs: &[Input<'_>]) -> Result<NodeIndex> {
         let layout = layout(first(inputs)?.schema, a.keys)?;
         let grouping = Grouping::new(calls(&a.calls), false);
         let windows = Windows::new(a.window.size_micros, a.window.size_micros)?;
@@ -138,7 +138,7 @@ impl Build {
         Ok(self.graph.add_with_id(part(node.id, "finish"), "finish", role, &[(owner, 0, Path::Local)]))
     }
 
-    fn changelog(&mut self, node: &Node, a: &Aggregate, inputs: &[Input<'_>]) -> Result<NodeIndex> {
+    fn changelog(&mut self, node: &Node, a: &AggregateNode, inputs: &[Input<'_>]) -> Result<NodeIndex> {
         let layout = layout(first(inputs)?.schema, a.keys)?;
         let grouping = Grouping::new(calls(&a.calls), a.retracting);
         let combiner = self.combine(node, inputs, &layout, &grouping, 0);

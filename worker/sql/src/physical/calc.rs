@@ -11,8 +11,8 @@ use watershed_runtime::container::Batch;
 use watershed_runtime::error::{Error, Result};
 use watershed_runtime::operator::{Context, Flow, Operator};
 
-use super::scalar::{Evaluator, can_fail};
-use crate::plan::Calc;
+use crate::evaluate::{Evaluator, can_fail};
+use crate::plan::node::CalcNode;
 
 /// The operator.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ pub(super) struct CalcOperator {
 }
 
 impl CalcOperator {
-    pub(super) fn new(calc: &Calc, input: &Schema, output: SchemaRef) -> Result<Self> {
+    pub(super) fn new(calc: &CalcNode, input: &Schema, output: SchemaRef) -> Result<Self> {
         let mut stages: Vec<Vec<Evaluator>> = Vec::new();
         for f in &calc.filters {
             let evaluator = Evaluator::new(f, input)?;

@@ -12,8 +12,9 @@ use watershed_runtime::error::{Error, Kind, Result};
 use watershed_runtime::operator::{Context, Flow, Operator};
 use watershed_runtime::time::Time;
 
-use super::scalar::Evaluator;
-use crate::plan::{Scalar, Tumble};
+use crate::evaluate::Evaluator;
+use crate::scalar::Scalar;
+use crate::window::Tumble;
 
 /// Stamps the batches of one source.
 #[derive(Debug)]

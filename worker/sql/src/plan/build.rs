@@ -6,15 +6,16 @@ use std::sync::Arc;
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use watershed_runtime::graph::NodeId;
 
-use super::{Calc, Changes, Kind, Node, Plan, Scalar};
+use super::node::{CalcNode, Changes, Node, NodeKind, Plan};
 use crate::catalog::SourceTraits;
+use crate::scalar::Scalar;
 
 /// The plan while it is built.
 #[derive(Debug, Default)]
 pub(crate) struct Builder {
     nodes: Vec<Node>,
     by_id: HashMap<NodeId, usize>,
-    /// What the connectors said of the sources, by table name.
+    /// The traits of the sources, by table name.
     pub(crate) sources: HashMap<String, SourceTraits>,
     /// The event time of a row of each table that has a watermark, over its stored columns.
     pub(crate) event_times: HashMap<String, Scalar>,
@@ -23,7 +24,7 @@ pub(crate) struct Builder {
 }
 
 impl Builder {
-    /// Nothing yet.
+    /// A plan without nodes.
     pub(crate) fn new(batch: bool, event_times: HashMap<String, Scalar>) -> Self {
         Self { batch, event_times, ..Self::default() }
     }
@@ -46,11 +47,11 @@ impl Builder {
         index
     }
 
-    /// How the columns of a node are named in canonical texts: a source's by their names, so that reading one column more changes nothing.
+    /// Names of a node's columns in canonical texts: a source's are its own, so that reading one column more changes nothing.
     pub(super) fn namer(&self, index: usize) -> impl Fn(usize) -> String + use<> {
         let node = self.node(index);
         let names = match node.kind {
-            Kind::Source(_) => Some(Arc::clone(&node.schema)),
+            NodeKind::Source(_) => Some(Arc::clone(&node.schema)),
             _ => None,
         };
         move |i| names.as_ref().and_then(|s| s.fields().get(i)).map_or_else(|| format!("#{i}"), |f| format!("`{}`", f.name()))
@@ -75,13 +76,13 @@ impl Builder {
         let all: Vec<&Scalar> = project.iter().map(|(_, s)| s).collect();
         let text = format!("where {} select {}", texts(&filters.iter().collect::<Vec<_>>()), texts(&all));
         let schema = unique_schema(project.iter().map(|(n, s)| Field::new(n, s.data_type.clone(), s.nullable)));
-        let kind = Kind::Calc(Calc { filters, project: project.into_iter().map(|(_, s)| s).collect() });
+        let kind = NodeKind::Calc(CalcNode { filters, project: project.into_iter().map(|(_, s)| s).collect() });
         self.add("calc", &text, Node { id: NodeId(0), kind, inputs: vec![input], schema, changes, key })
     }
 
     fn is_identity(&self, input: usize, project: &[(String, Scalar)]) -> bool {
         let node = self.node(input);
-        !matches!(node.kind, Kind::Source(_))
+        !matches!(node.kind, NodeKind::Source(_))
             && node.schema.fields().len() == project.len()
             && project.iter().enumerate().all(|(i, (_, s))| s.as_column() == Some(i))
     }
@@ -95,7 +96,7 @@ impl Builder {
         project: &[(String, Scalar)],
     ) -> Option<(usize, Vec<Scalar>, Vec<(String, Scalar)>)> {
         let node = self.node(input);
-        let Kind::Calc(below) = &node.kind else { return None };
+        let NodeKind::Calc(below) = &node.kind else { return None };
         let mut uses: HashMap<usize, usize> = HashMap::new();
         for i in filters.iter().chain(project.iter().map(|(_, s)| s)).flat_map(Scalar::uses) {
             *uses.entry(i).or_default() += 1;
@@ -116,7 +117,7 @@ impl Builder {
         let first = inputs.first().map(|i| Arc::clone(&self.node(*i).schema)).unwrap_or_else(|| Arc::new(Schema::empty()));
         let schema = unique_schema(first.fields().iter().map(|f| f.as_ref().clone().with_nullable(true)));
         let changes = if inputs.iter().all(|i| appends(self.node(*i))) { Changes::Append } else { Changes::Retract };
-        self.add("union", "", Node { id: NodeId(0), kind: Kind::Union, inputs, schema, changes, key: None })
+        self.add("union", "", Node { id: NodeId(0), kind: NodeKind::Union, inputs, schema, changes, key: None })
     }
 
     /// Adds a sink. Its id does not depend on its inputs: what it has committed stays its own when the query changes.
@@ -151,24 +152,24 @@ impl Builder {
 /// Makes every source decode only the columns that its users or its event time read. Users of a source are always calcs.
 fn prune_sources(nodes: &mut [Node]) {
     for at in 0..nodes.len() {
-        let Some(Node { kind: Kind::Source(source), .. }) = nodes.get(at) else { continue };
+        let Some(Node { kind: NodeKind::Source(source), .. }) = nodes.get(at) else { continue };
         let mut used: BTreeSet<usize> = source.event_time.iter().flat_map(Scalar::columns).collect();
         for node in nodes.iter().filter(|n| n.inputs.contains(&at)) {
-            if let Kind::Calc(c) = &node.kind {
+            if let NodeKind::Calc(c) = &node.kind {
                 used.extend(c.filters.iter().chain(&c.project).flat_map(Scalar::columns));
             }
         }
         let used: Vec<usize> = used.into_iter().collect();
         let to = |i: usize| used.iter().position(|u| *u == i).unwrap_or(0);
         for node in nodes.iter_mut() {
-            if let Kind::Calc(c) = &mut node.kind
+            if let NodeKind::Calc(c) = &mut node.kind
                 && node.inputs.contains(&at)
             {
                 c.filters.iter_mut().chain(&mut c.project).for_each(|s| *s = s.renumber(&to));
             }
         }
         if let Some(node) = nodes.get_mut(at)
-            && let Kind::Source(source) = &mut node.kind
+            && let NodeKind::Source(source) = &mut node.kind
         {
             let fields: Vec<_> = used.iter().filter_map(|i| node.schema.fields().get(*i).cloned()).collect();
             node.schema = Arc::new(Schema::new(fields));
@@ -200,7 +201,7 @@ pub(super) fn identity(node: &Node) -> Vec<(String, Scalar)> {
     fields.map(|(i, f)| (f.name().clone(), Scalar::column(i, f.data_type().clone(), f.is_nullable()))).collect()
 }
 
-/// Whether new rows only leave a node.
+/// True if only new rows leave a node.
 pub(super) fn appends(node: &Node) -> bool {
     node.changes == Changes::Append
 }

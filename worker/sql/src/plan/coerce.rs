@@ -1,7 +1,7 @@
-//! What may be written where: a query's columns against a sink's, and a query's changes against what the sink takes.
+//! Assignments to a sink: a query's columns against a sink's, and a query's changes against what the sink takes.
 //!
-//! The implicit conversions are Flink's: numbers widen, time-stamps change their digits. Everything else needs a CAST in the text, where the
-//! reader sees it.
+//! The implicit conversions are Flink's: numbers widen, time-stamps change their digits. Everything else needs a CAST in the text, where
+//! the reader sees it.
 
 use std::sync::Arc;
 
@@ -9,14 +9,16 @@ use arrow::datatypes::DataType;
 use datafusion_common::ScalarValue;
 use datafusion_expr::{Cast, Expr};
 use watershed_runtime::error::{Error, Result};
-
-use super::{Builder, Changes, Kind, Node, Scalar, SinkMode, SinkNode};
-use crate::catalog::{Accepts, SinkTraits, TableDef};
-use crate::position::{Position, did_you_mean, invalid};
-use crate::text::types::sql_name;
 use watershed_runtime::graph::NodeId;
 
-/// Where things stand in an INSERT, for messages.
+use super::build::Builder;
+use super::node::{Changes, Node, NodeKind, SinkMode, SinkNode};
+use crate::catalog::{Accepts, SinkTraits, TableDef};
+use crate::position::{Position, did_you_mean, invalid};
+use crate::scalar::Scalar;
+use crate::text::types::sql_name;
+
+/// Positions in an INSERT, for messages.
 pub(crate) struct InsertPlace<'a> {
     pub(crate) at: Position,
     pub(crate) columns: &'a [(String, Position)],
@@ -123,7 +125,7 @@ fn implicit(from: &DataType, to: &DataType) -> bool {
 
 /// A literal may go into a smaller type that holds it.
 fn literal_fits(node: &Node, column: usize, want: &DataType) -> bool {
-    let Kind::Calc(c) = &node.kind else { return false };
+    let NodeKind::Calc(c) = &node.kind else { return false };
     let Some(Expr::Literal(v, _)) = c.project.get(column).map(|s| &s.expr) else { return false };
     v.data_type().is_integer() && want.is_integer() && v.cast_to(want).is_ok()
 }
@@ -192,6 +194,6 @@ pub(crate) fn sink(
     // Columns are matched by place, so what leaves has the table's names.
     let (changes, key, schema) = (node.changes, node.key.clone(), table.physical());
     let text = format!("{} {}", table.connector()?, table.name);
-    let kind = Kind::Sink(SinkNode { table: Arc::clone(table), mode });
+    let kind = NodeKind::Sink(SinkNode { table: Arc::clone(table), mode });
     Ok(b.add_sink(&text, Node { id: NodeId(0), kind, inputs: vec![input], schema, changes, key }))
 }

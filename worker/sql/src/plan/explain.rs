@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
-use super::{AggregateCall, Changes, Kind, Node, Plan, Scalar, SinkMode};
+use super::node::{AggregateCall, Changes, Node, NodeKind, Plan, SinkMode};
+use crate::scalar::Scalar;
 use crate::text::types::sql_name;
 
 impl Plan {
@@ -13,7 +14,7 @@ impl Plan {
         let mut out = String::new();
         let mut seen = BTreeSet::new();
         for (i, node) in self.nodes.iter().enumerate() {
-            if matches!(node.kind, Kind::Sink(_)) {
+            if matches!(node.kind, NodeKind::Sink(_)) {
                 self.write(i, 0, &mut seen, &mut out);
             }
         }
@@ -36,13 +37,13 @@ impl Plan {
 
     fn role(&self, node: &Node) -> &'static str {
         match node.kind {
-            Kind::Source(_) => "Source",
-            Kind::Calc(_) => "Calc",
-            Kind::Window(_) => "Window",
-            Kind::WindowAggregate(_) => "WindowAggregate",
-            Kind::Aggregate(_) => "Aggregate",
-            Kind::Union => "Union",
-            Kind::Sink(_) => "Sink",
+            NodeKind::Source(_) => "Source",
+            NodeKind::Calc(_) => "Calc",
+            NodeKind::Window(_) => "Window",
+            NodeKind::WindowAggregate(_) => "WindowAggregate",
+            NodeKind::Aggregate(_) => "Aggregate",
+            NodeKind::Union => "Union",
+            NodeKind::Sink(_) => "Sink",
         }
     }
 
@@ -57,7 +58,7 @@ impl Plan {
             |c: &AggregateCall| format!("{}({})", c.kind.name().to_uppercase(), c.argument.map_or_else(|| "*".into(), name));
         let calls = |all: &[AggregateCall]| all.iter().map(call).collect::<Vec<_>>().join(", ");
         match &node.kind {
-            Kind::Source(s) => {
+            NodeKind::Source(s) => {
                 let fields = node.schema.fields().iter().map(|f| format!("{} {}", f.name(), sql_name(f.data_type())));
                 let mut text = format!("{} ({})", s.table.name, fields.collect::<Vec<_>>().join(", "));
                 if let (Some(e), Some(w)) = (&s.event_time, &s.table.watermark) {
@@ -67,7 +68,7 @@ impl Plan {
                 let _ = write!(text, ", {} ", if s.bounded { "bounded" } else { "unbounded" });
                 text
             }
-            Kind::Calc(c) => {
+            NodeKind::Calc(c) => {
                 let mut text = String::new();
                 for f in &c.filters {
                     let _ = write!(text, "where {} ", f.text(&name));
@@ -80,11 +81,11 @@ impl Plan {
                 let _ = write!(text, "select {} ", c.project.iter().enumerate().map(one).collect::<Vec<_>>().join(", "));
                 text
             }
-            Kind::Window(w) => format!("tumble {} ", duration(w.size_micros)),
-            Kind::WindowAggregate(a) => {
+            NodeKind::Window(w) => format!("tumble {} ", duration(w.size_micros)),
+            NodeKind::WindowAggregate(a) => {
                 format!("tumble {}, by ({}), {} ", duration(a.window.size_micros), names(0..a.keys), calls(&a.calls))
             }
-            Kind::Aggregate(a) => {
+            NodeKind::Aggregate(a) => {
                 let how = match (a.final_only, node.changes) {
                     (true, _) => "final results only",
                     (false, Changes::Append) => "new keys only",
@@ -92,8 +93,8 @@ impl Plan {
                 };
                 format!("by ({}), {}, {how} ", names(0..a.keys), calls(&a.calls))
             }
-            Kind::Union => String::new(),
-            Kind::Sink(s) => {
+            NodeKind::Union => String::new(),
+            NodeKind::Sink(s) => {
                 let how = match &s.mode {
                     SinkMode::Append => "append".to_owned(),
                     SinkMode::Upsert(_) => format!("upsert by ({})", s.table.primary_key.join(", ")),

@@ -8,18 +8,20 @@ use std::sync::Arc;
 use arrow::datatypes::Field;
 use datafusion_common::DataFusionError;
 use datafusion_expr::expr::AggregateFunction;
-use datafusion_expr::logical_plan::{Aggregate as DfAggregate, TableScan};
+use datafusion_expr::logical_plan::{Aggregate, TableScan};
 use datafusion_expr::utils::split_conjunction;
 use datafusion_expr::{Case, Expr, LogicalPlan, lit};
 use watershed_runtime::error::{Error, Result};
 use watershed_runtime::graph::NodeId;
 
-use super::build::{appends, identity, unique_schema};
-use super::{Aggregate, AggregateCall, AggregateKind, Builder, Changes, Kind, Node, Scalar, SourceNode, WindowAggregate};
+use super::build::{Builder, appends, identity, unique_schema};
+use super::node::{AggregateCall, AggregateNode, Changes, Node, NodeKind, SourceNode, WindowAggregateNode};
 use crate::catalog::TableDef;
-use crate::functions::aggregate::kind_of;
-use crate::planner::{StreamTable, Tumble, TumbleNode, WindowColumn, trace_window, translate};
+use crate::functions::aggregate::{AggregateKind, kind_of};
+use crate::planner::{StreamTable, TumbleNode, trace_window, translate};
 use crate::position::{Position, invalid};
+use crate::scalar::Scalar;
+use crate::window::{Tumble, WindowColumn};
 
 /// Lowers a plan; `at` is the position of last resort.
 pub(crate) fn lower(b: &mut Builder, plan: &LogicalPlan, at: Position) -> Result<usize> {
@@ -50,7 +52,7 @@ pub(crate) fn lower(b: &mut Builder, plan: &LogicalPlan, at: Position) -> Result
                 let index = lower(b, input, at)?;
                 let project = identity(b.node(index));
                 // A source's columns may be pruned, but only under a calc.
-                inputs.push(if matches!(b.node(index).kind, Kind::Source(_)) {
+                inputs.push(if matches!(b.node(index).kind, NodeKind::Source(_)) {
                     b.calc(index, Vec::new(), project)
                 } else {
                     index
@@ -59,7 +61,7 @@ pub(crate) fn lower(b: &mut Builder, plan: &LogicalPlan, at: Position) -> Result
             let fields = u.schema.fields().iter().map(|f| f.as_ref().clone().with_nullable(true));
             let schema = unique_schema(fields);
             let changes = if inputs.iter().all(|i| appends(b.node(*i))) { Changes::Append } else { Changes::Retract };
-            Ok(b.add("union", "", Node { id: NodeId(0), kind: Kind::Union, inputs, schema, changes, key: None }))
+            Ok(b.add("union", "", Node { id: NodeId(0), kind: NodeKind::Union, inputs, schema, changes, key: None }))
         }
         LogicalPlan::Extension(e) => match e.node.as_any().downcast_ref::<TumbleNode>() {
             Some(t) => lower_window(b, t, at),
@@ -101,7 +103,7 @@ fn source(b: &mut Builder, table: &Arc<TableDef>, at: Position) -> Result<usize>
     let schema = table.physical();
     let text = format!("{} {}", table.connector()?, table.name);
     let columns = (0..schema.fields().len()).collect();
-    let kind = Kind::Source(SourceNode {
+    let kind = NodeKind::Source(SourceNode {
         table: Arc::clone(table),
         columns,
         event_time: b.event_times.get(&table.name).cloned(),
@@ -113,7 +115,7 @@ fn source(b: &mut Builder, table: &Arc<TableDef>, at: Position) -> Result<usize>
 fn lower_window(b: &mut Builder, t: &TumbleNode, at: Position) -> Result<usize> {
     use datafusion_expr::logical_plan::UserDefinedLogicalNodeCore;
     let mut input = lower(b, &t.input, at)?;
-    if matches!(b.node(input).kind, Kind::Source(_)) {
+    if matches!(b.node(input).kind, NodeKind::Source(_)) {
         let all = identity(b.node(input));
         input = b.calc(input, Vec::new(), all);
     }
@@ -125,7 +127,7 @@ fn lower_window(b: &mut Builder, t: &TumbleNode, at: Position) -> Result<usize> 
     let fields = b.node(input).schema.fields().iter().chain(own).map(|f| f.as_ref().clone());
     let schema = unique_schema(fields.collect::<Vec<Field>>().into_iter());
     let text = window_text(t.window);
-    let kind = Kind::Window(t.window);
+    let kind = NodeKind::Window(t.window);
     let key = b.node(input).key.clone();
     Ok(b.add("window", &text, Node { id: NodeId(0), kind, inputs: vec![input], schema, changes: Changes::Append, key }))
 }
@@ -134,10 +136,10 @@ fn window_text(w: Tumble) -> String {
     format!("tumble {} us offset {} us", w.size_micros, w.offset_micros)
 }
 
-/// What an Aggregate node consists of.
-struct Parts {
+/// An aggregation of DataFusion's, taken apart.
+struct AggregateParts {
     /// For each group expression: a window's column, or a key by its index.
-    groups: Vec<Group>,
+    groups: Vec<GroupColumn>,
     /// Keys, then arguments.
     project: Vec<(String, Scalar)>,
     keys: usize,
@@ -145,12 +147,12 @@ struct Parts {
     window: Option<Tumble>,
 }
 
-enum Group {
+enum GroupColumn {
     Window(WindowColumn),
     Key(usize),
 }
 
-fn lower_aggregate(b: &mut Builder, a: &DfAggregate, at: Position) -> Result<usize> {
+fn lower_aggregate(b: &mut Builder, a: &Aggregate, at: Position) -> Result<usize> {
     let input = lower(b, &a.input, at)?;
     let parts = parts(a, at)?;
     let names: Vec<String> = a.schema.fields().iter().map(|f| f.name().clone()).collect();
@@ -162,10 +164,10 @@ fn lower_aggregate(b: &mut Builder, a: &DfAggregate, at: Position) -> Result<usi
     }
 }
 
-fn parts(a: &DfAggregate, at: Position) -> Result<Parts> {
+fn parts(a: &Aggregate, at: Position) -> Result<AggregateParts> {
     let theirs = |e: DataFusionError| translate(e, at).0;
     let schema = a.input.schema();
-    let mut parts = Parts { groups: Vec::new(), project: Vec::new(), keys: 0, calls: Vec::new(), window: None };
+    let mut parts = AggregateParts { groups: Vec::new(), project: Vec::new(), keys: 0, calls: Vec::new(), window: None };
     for e in &a.group_expr {
         if matches!(e, Expr::GroupingSet(_)) {
             return Err(invalid(at, "grouping sets are not supported yet", "write one INSERT for each grouping"));
@@ -174,10 +176,10 @@ fn parts(a: &DfAggregate, at: Position) -> Result<Parts> {
         match column.and_then(|i| trace_window(&a.input, i)) {
             Some((column, window)) => {
                 parts.window = Some(window);
-                parts.groups.push(Group::Window(column));
+                parts.groups.push(GroupColumn::Window(column));
             }
             None => {
-                parts.groups.push(Group::Key(parts.keys));
+                parts.groups.push(GroupColumn::Key(parts.keys));
                 parts.project.push((e.schema_name().to_string(), Scalar::of(e, schema).map_err(theirs)?));
                 parts.keys += 1;
             }
@@ -242,7 +244,7 @@ fn call(
 }
 
 /// The columns that leave an aggregation: its keys and its results.
-fn output_fields(b: &Builder, calc: usize, parts: &Parts) -> Vec<Field> {
+fn output_fields(b: &Builder, calc: usize, parts: &AggregateParts) -> Vec<Field> {
     let keys = b.node(calc).schema.fields().iter().take(parts.keys).map(|f| f.as_ref().clone());
     let results = parts.calls.iter().enumerate();
     keys.chain(
@@ -256,7 +258,7 @@ fn calls_text(calls: &[AggregateCall]) -> String {
     calls.iter().map(one).collect::<Vec<_>>().join(", ")
 }
 
-fn updating_aggregate(b: &mut Builder, calc: usize, parts: Parts, names: &[String]) -> usize {
+fn updating_aggregate(b: &mut Builder, calc: usize, parts: AggregateParts, names: &[String]) -> usize {
     let retracting = !appends(b.node(calc));
     let fields = output_fields(b, calc, &parts).into_iter().zip(names).map(|(f, n)| f.with_name(n));
     let schema = unique_schema(fields);
@@ -264,7 +266,7 @@ fn updating_aggregate(b: &mut Builder, calc: usize, parts: Parts, names: &[Strin
     let changes = if final_only || (parts.calls.is_empty() && !retracting) { Changes::Append } else { Changes::Retract };
     let text = format!("keys {} calls {}", parts.keys, calls_text(&parts.calls));
     let key = Some((0..parts.keys).collect());
-    let kind = Kind::Aggregate(Aggregate { keys: parts.keys, calls: parts.calls, retracting, final_only });
+    let kind = NodeKind::Aggregate(AggregateNode { keys: parts.keys, calls: parts.calls, retracting, final_only });
     b.add("aggregate", &text, Node { id: NodeId(0), kind, inputs: vec![calc], schema, changes, key })
 }
 
@@ -272,7 +274,7 @@ fn window_aggregate(
     b: &mut Builder,
     calc: usize,
     window: Tumble,
-    parts: &Parts,
+    parts: &AggregateParts,
     names: &[String],
     at: Position,
 ) -> Result<usize> {
@@ -285,7 +287,7 @@ fn window_aggregate(
     }
     let mut emit: Vec<WindowColumn> = Vec::new();
     for g in &parts.groups {
-        if let Group::Window(c) = g
+        if let GroupColumn::Window(c) = g
             && !emit.contains(c)
         {
             emit.push(*c);
@@ -297,8 +299,8 @@ fn window_aggregate(
     for (i, g) in parts.groups.iter().enumerate() {
         let name = names.get(i).cloned().unwrap_or_default();
         match g {
-            Group::Key(k) => project.push((name, *k)),
-            Group::Window(c) => project.push((name, first_window + emit.iter().position(|e| e == c).unwrap_or(0))),
+            GroupColumn::Key(k) => project.push((name, *k)),
+            GroupColumn::Window(c) => project.push((name, first_window + emit.iter().position(|e| e == c).unwrap_or(0))),
         }
     }
     for i in 0..parts.calls.len() {
@@ -313,7 +315,7 @@ fn window_aggregate(
     let text = format!("{} keys {} calls {} emit {emit:?}", window_text(window), parts.keys, calls_text(&parts.calls));
     let key = emit.contains(&WindowColumn::Start) || emit.contains(&WindowColumn::End) || emit.contains(&WindowColumn::Time);
     let key = key.then(|| (0..parts.keys).chain([first_window]).collect());
-    let kind = Kind::WindowAggregate(WindowAggregate { window, keys: parts.keys, calls: parts.calls.clone(), emit });
+    let kind = NodeKind::WindowAggregate(WindowAggregateNode { window, keys: parts.keys, calls: parts.calls.clone(), emit });
     let node = Node {
         id: NodeId(0),
         kind,
@@ -331,7 +333,7 @@ fn window_aggregate(
 /// The zone of `window_time`: that of the event-time column of the sources below.
 fn window_zone(b: &Builder, node: usize) -> Option<Arc<str>> {
     let node = b.node(node);
-    if let Kind::Source(s) = &node.kind {
+    if let NodeKind::Source(s) = &node.kind {
         let column = s.table.watermark.as_ref().map(|w| &w.column);
         let def = s.table.columns.iter().find(|c| Some(&c.name) == column)?;
         return if let arrow::datatypes::DataType::Timestamp(_, zone) = &def.data_type { zone.clone() } else { None };
@@ -339,11 +341,12 @@ fn window_zone(b: &Builder, node: usize) -> Option<Arc<str>> {
     node.inputs.first().and_then(|i| window_zone(b, *i))
 }
 
-/// The aggregation computes windows from the rows' times, so the step that adds the columns is dropped where nobody reads them.
+/// The aggregation computes windows from the rows' times, so the step that adds the columns is dropped where
+/// they are not read.
 fn without_window(b: &mut Builder, calc: usize) -> usize {
     let node = b.node(calc);
-    let (Kind::Calc(c), Some(&window)) = (&node.kind, node.inputs.first()) else { return calc };
-    let (Kind::Window(_), Some(&below)) = (&b.node(window).kind, b.node(window).inputs.first()) else { return calc };
+    let (NodeKind::Calc(c), Some(&window)) = (&node.kind, node.inputs.first()) else { return calc };
+    let (NodeKind::Window(_), Some(&below)) = (&b.node(window).kind, b.node(window).inputs.first()) else { return calc };
     let n = b.node(below).schema.fields().len();
     if c.filters.iter().chain(&c.project).flat_map(Scalar::columns).any(|i| i >= n) {
         return calc;

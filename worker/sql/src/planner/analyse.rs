@@ -1,8 +1,8 @@
 //! Types and rewrites over DataFusion's plan.
 //!
-//! [`analyse`] gives every expression its type under Flink's rules. [`optimise`] folds constants, pushes filters and columns down, and shares
-//! common sub-expressions. Left out of the stock list, because they assume an input that ends or a clock that stands still: everything
-//! about limits, joins, sub-queries and empty relations, and the folding of `now()`.
+//! [`analyse`] gives every expression its type under Flink's rules. [`optimise`] folds constants, pushes filters and columns down, and
+//! shares common sub-expressions. Left out of the stock list, because they assume an input that ends or a clock that stands still:
+//! everything about limits, joins, sub-queries and empty relations, and the folding of `now()`.
 
 use std::sync::Arc;
 
@@ -22,9 +22,9 @@ use datafusion_optimizer::push_down_filter::PushDownFilter;
 use datafusion_optimizer::simplify_expressions::SimplifyExpressions;
 use datafusion_optimizer::{AnalyzerRule, Optimizer, OptimizerContext};
 
+use crate::evaluate::check_constant;
 use crate::functions::timestamp_text;
-use crate::physical::check_constant;
-use crate::plan::text_of;
+use crate::scalar::text_of;
 
 /// Gives every expression its type.
 pub(crate) fn analyse(plan: LogicalPlan) -> Result<LogicalPlan> {
@@ -60,7 +60,7 @@ fn check_constants(plan: &LogicalPlan) -> Result<()> {
     .map(|_| ())
 }
 
-/// Whether it is computed, and from literals alone.
+/// True if the expression is computed, and from literals alone.
 fn is_constant(e: &Expr) -> Result<bool> {
     let computed = matches!(e, Expr::BinaryExpr(_) | Expr::Cast(_) | Expr::Negative(_) | Expr::ScalarFunction(_) | Expr::Case(_));
     let only = |e: &Expr| {

@@ -1,6 +1,6 @@
 //! DataFusion's errors in our words, with the best position we can give.
 //!
-//! Its planner attaches spans to unknown and ambiguous names. Type errors have none: there the caller plans the clauses one by one
+//! DataFusion's planner attaches spans to unknown and ambiguous names. Type errors have none: there the caller plans the clauses one by one
 //! ([`Clause`]) and blames the first that fails alone.
 
 use datafusion_common::{DataFusionError, Diagnostic, SchemaError};

@@ -1,4 +1,4 @@
-//! What DataFusion's planner asks: which tables, functions and types there are.
+//! Names for DataFusion's planner: tables, functions and types.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -11,6 +11,7 @@ use datafusion_expr::planner::{ContextProvider, ExprPlanner, RelationPlanner, Ty
 use datafusion_expr::{AggregateUDF, HigherOrderUDF, LogicalPlan, ScalarUDF, TableSource, WindowUDF};
 use datafusion_sql::planner::{NullOrdering, ParserOptions};
 
+use super::stream_table::StreamTable;
 use super::tumble::WindowFunctions;
 use crate::catalog::TableDef;
 use crate::functions::aggregate::{self, AggregateKind, CountStar};
@@ -18,27 +19,7 @@ use crate::functions::{Syntax, scalars};
 use crate::position::did_you_mean;
 use crate::text::types::to_arrow;
 
-/// A table as DataFusion sees it: its stored columns.
-#[derive(Debug)]
-pub(crate) struct StreamTable {
-    pub(crate) def: Arc<TableDef>,
-    schema: SchemaRef,
-}
-
-impl StreamTable {
-    pub(crate) fn new(def: Arc<TableDef>) -> Self {
-        let schema = def.physical();
-        Self { def, schema }
-    }
-}
-
-impl TableSource for StreamTable {
-    fn schema(&self) -> SchemaRef {
-        Arc::clone(&self.schema)
-    }
-}
-
-/// Something with a plan of its own: a view, or a table with computed columns.
+/// A relation with a plan of its own: a view, or a table with computed columns.
 #[derive(Debug)]
 struct Derived {
     plan: LogicalPlan,

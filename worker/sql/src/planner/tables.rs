@@ -3,17 +3,20 @@
 use std::sync::Arc;
 
 use arrow::datatypes::DataType;
-use datafusion_common::{DFSchema, ScalarValue};
+use datafusion_common::DFSchema;
 use datafusion_expr::{Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder};
 use datafusion_sql::planner::{PlannerContext, SqlToRel};
 use sqlparser::ast::{BinaryOperator, Expr as Sql};
 use watershed_runtime::error::Result;
 
-use super::provider::{Provider, StreamTable, parser_options};
-use super::{analyse, translate};
+use super::analyse::analyse;
+use super::errors::translate;
+use super::interval::literal_micros;
+use super::provider::{Provider, parser_options};
+use super::stream_table::StreamTable;
 use crate::catalog::{ColumnDef, TableDef, WatermarkDef};
-use crate::plan::Scalar;
 use crate::position::{Position, did_you_mean, invalid};
+use crate::scalar::Scalar;
 use crate::text::types::sql_name;
 use crate::text::{ColumnKindText, TableText, ViewText, WatermarkText};
 
@@ -187,29 +190,6 @@ fn interval_micros(provider: &Provider, sql: &Sql, at: Position) -> Result<i64> 
     let expr =
         planner.sql_to_expr(sql.clone(), &DFSchema::empty(), &mut PlannerContext::new()).map_err(|e| translate(e, at).0)?;
     literal_micros(&expr, at)
-}
-
-/// The length of a literal interval.
-pub(super) fn literal_micros(expr: &Expr, at: Position) -> Result<i64> {
-    let advice = "write an interval of fixed length: INTERVAL '10' SECOND, INTERVAL '1' HOUR, INTERVAL '1' DAY";
-    let value = match expr {
-        Expr::Literal(v, _) => v,
-        Expr::Negative(inner) => return literal_micros(inner, at).map(|n| n.saturating_neg()),
-        _ => return Err(invalid(at, "this is no interval", advice)),
-    };
-    let micros = match value {
-        ScalarValue::IntervalMonthDayNano(Some(i)) if i.months == 0 => {
-            i64::from(i.days).checked_mul(86_400_000_000).and_then(|d| d.checked_add(i.nanoseconds / 1000))
-        }
-        ScalarValue::IntervalDayTime(Some(i)) => {
-            i64::from(i.days).checked_mul(86_400_000_000).and_then(|d| d.checked_add(i64::from(i.milliseconds) * 1000))
-        }
-        ScalarValue::IntervalMonthDayNano(Some(_)) | ScalarValue::IntervalYearMonth(_) => {
-            return Err(invalid(at, "months and years have no fixed length", advice));
-        }
-        _ => return Err(invalid(at, "this is no interval", advice)),
-    };
-    micros.ok_or_else(|| invalid(at, "the interval is too long", advice))
 }
 
 /// Plans a view and defines its name. The plan comes analysed, so that its columns have their final types.

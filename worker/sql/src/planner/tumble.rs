@@ -17,37 +17,13 @@ use sqlparser::ast::{Expr as Sql, Function, FunctionArg, FunctionArgExpr, Functi
 use watershed_runtime::error::Error;
 
 use super::errors::translate;
-use super::provider::StreamTable;
-use super::tables::literal_micros;
+use super::interval::literal_micros;
+use super::stream_table::StreamTable;
 use crate::position::{Position, did_you_mean, invalid};
+use crate::window::{Tumble, WindowColumn};
 
 /// The names of the added columns, in order.
 pub(crate) const COLUMNS: [&str; 3] = ["window_start", "window_end", "window_time"];
-
-/// A tumbling window: `[start, start + size)`, with starts at `offset` modulo `size`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Tumble {
-    /// The length, in microseconds.
-    pub size_micros: i64,
-    /// Where windows start, in microseconds since the epoch modulo the size.
-    pub offset_micros: i64,
-}
-
-/// One of the columns that a window adds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum WindowColumn {
-    /// The first moment of the window.
-    Start,
-    /// The first moment after it.
-    End,
-    /// Its last millisecond: the event time of what comes out of it.
-    Time,
-}
-
-impl WindowColumn {
-    /// In the order in which they are added.
-    pub const ALL: [Self; 3] = [Self::Start, Self::End, Self::Time];
-}
 
 /// The plan node.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -56,7 +32,7 @@ pub(crate) struct TumbleNode {
     pub(crate) window: Tumble,
     /// The type of the event-time column; `window_time` has its zone.
     event_time: DataType,
-    /// The name that the new columns belong to; kept, because the input may lose all its columns when nobody needs them.
+    /// The name that the new columns belong to; kept, because the input may lose all its columns when none is used.
     qualifier: Option<TableReference>,
     schema: DFSchemaRef,
 }
@@ -312,7 +288,7 @@ fn column_index(e: &Expr, input: &LogicalPlan) -> Option<usize> {
     }
 }
 
-/// Whether a column is the event time with which rows travel.
+/// True if a column is the event time with which rows travel.
 fn is_event_time(plan: &LogicalPlan, index: usize) -> bool {
     match plan {
         LogicalPlan::SubqueryAlias(s) => is_event_time(&s.input, index),

@@ -1,7 +1,7 @@
-//! What is planned, and into what.
+//! Texts that are planned, and their plans.
 
 use super::{explain, job};
-use crate::plan::{Changes, Kind, SinkMode};
+use crate::plan::{Changes, NodeKind, SinkMode};
 
 /// Compares texts without regard to indentation of the literal.
 fn check(sql: &str, want: &str) {
@@ -68,7 +68,7 @@ fn ids_do_not_depend_on_other_statements() {
         let plan = job(sql).expect("plans").plan.expect("has an INSERT");
         plan.nodes
             .iter()
-            .filter(|n| matches!(n.kind, Kind::Aggregate(_) | Kind::Source(_) | Kind::Sink(_)))
+            .filter(|n| matches!(n.kind, NodeKind::Aggregate(_) | NodeKind::Source(_) | NodeKind::Sink(_)))
             .map(|n| n.id.0)
             .collect()
     };
@@ -91,7 +91,7 @@ fn batch_makes_updating_aggregates_final() {
 fn an_upsert_sink_is_keyed_by_the_group() {
     let plan = job("INSERT INTO upserted SELECT word, COUNT(*) FROM words GROUP BY word HAVING COUNT(*) > 1");
     let plan = plan.expect("plans").plan.expect("has an INSERT");
-    let mode = plan.nodes.iter().find_map(|n| if let Kind::Sink(s) = &n.kind { Some(s.mode.clone()) } else { None });
+    let mode = plan.nodes.iter().find_map(|n| if let NodeKind::Sink(s) = &n.kind { Some(s.mode.clone()) } else { None });
     assert_eq!(mode, Some(SinkMode::Upsert(vec![0])));
 }
 

@@ -1,6 +1,7 @@
 //! Text in, plan or refusal out.
 
 mod accepts;
+mod connectors;
 mod fuzz;
 mod refuses;
 mod run;
@@ -11,7 +12,7 @@ use arrow::datatypes::SchemaRef;
 use watershed_runtime::env::{Sink, Source};
 use watershed_runtime::error::{Error, Kind, Result};
 
-use crate::{Accepts, Connectors, Job, SinkTraits, SourceTraits, TableDef, compile};
+use crate::{Accepts, Compiled, Connectors, SinkTraits, SourceTraits, TableDef, compile};
 
 /// Connectors for planning only: a table's 'connector' says what it can do.
 #[derive(Debug)]
@@ -19,11 +20,6 @@ pub(crate) struct Fake;
 
 impl Connectors for Fake {
     fn describe_source(&self, table: &TableDef) -> Result<SourceTraits> {
-        for key in table.options.keys() {
-            if !["connector", "path", "format"].contains(&key.as_str()) {
-                return Err(table.unknown_option(key, ["connector", "path", "format"]));
-            }
-        }
         Ok(SourceTraits { bounded: table.connector()? == "files" })
     }
 
@@ -54,7 +50,7 @@ CREATE TABLE upserted (word STRING, n BIGINT, PRIMARY KEY (word) NOT ENFORCED) W
 CREATE TABLE windows (w TIMESTAMP(3), k STRING, n BIGINT) WITH ('connector' = 'sink');
 ";
 
-pub(crate) fn job(sql: &str) -> Result<Job> {
+pub(crate) fn job(sql: &str) -> Result<Compiled> {
     compile(&format!("{TABLES}{sql}"), &Fake)
 }
 

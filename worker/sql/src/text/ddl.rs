@@ -34,7 +34,7 @@ pub(crate) struct ColumnText {
     pub(crate) kind: ColumnKindText,
 }
 
-/// What a column is.
+/// The kind of a column.
 #[derive(Clone, Debug)]
 #[allow(clippy::large_enum_variant, reason = "a handful of columns, once a job")]
 pub(crate) enum ColumnKindText {
@@ -60,7 +60,7 @@ pub(super) struct Cursor<'a> {
 }
 
 impl Cursor<'_> {
-    /// Where the next token stands.
+    /// The position of the next token.
     pub(super) fn here(&self) -> Position {
         Position::of_span(self.parser.peek_token_ref().span).unwrap_or(self.at)
     }
@@ -74,7 +74,7 @@ impl Cursor<'_> {
         all
     }
 
-    /// Whether a word comes next.
+    /// True if a word comes next.
     pub(super) fn at_word(&self, word: &str) -> bool {
         is_word(&self.parser.peek_token_ref().token, word)
     }

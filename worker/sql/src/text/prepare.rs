@@ -1,7 +1,7 @@
 //! Rewrites of the syntax tree that make Flink's forms plain: names for unnamed columns, and functions that are only another spelling.
 //!
-//! What is here has the same meaning in both spellings. Where Flink's function *means* something else than DataFusion's of that name, it is
-//! a function of ours (see `functions`).
+//! Each rewrite here has the same meaning in both spellings. Where Flink's function *means* something else than DataFusion's of that
+//! name, it is a function of ours (see `functions`).
 
 use std::ops::ControlFlow;
 

@@ -1,4 +1,4 @@
-//! What of SQL this version does not have, refused before anything is planned: with line, column, reason, and what to write.
+//! SQL that this version does not have, refused before anything is planned: with line, column, reason, and what to write.
 //!
 //! Each refusal is one line in one place, so that the change which adds the feature deletes that line. Whatever passes here and is still
 //! not known to the planner is refused there, with less precise words.

@@ -1,7 +1,7 @@
 //! Cuts a text into statements by its tokens, and unwraps statement sets.
 //!
 //! `EXECUTE STATEMENT SET BEGIN … END;` and `BEGIN STATEMENT SET; … END;` only group: every INSERT of a job shares one dataflow
-//! anyway, so the wrapper is dropped here and nobody later needs to know of it.
+//! anyway, so the wrapper is dropped here and no later step needs to know of it.
 
 use sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 use watershed_runtime::error::{Error, Result};
@@ -48,7 +48,7 @@ pub(super) fn split(sql: &str) -> Result<Vec<Piece>> {
 }
 
 struct Splitter {
-    /// Where the open statement set began, and whether it is only explained.
+    /// The position of the open statement set, and whether it is only explained.
     set: Option<(Position, bool)>,
     pieces: Vec<Piece>,
 }
@@ -111,12 +111,12 @@ fn check_operators(tokens: &[TokenWithSpan], at: Position) -> Result<(), Error> 
     Ok(())
 }
 
-/// Whether the tokens begin with these unquoted words.
+/// True if the tokens begin with these unquoted words.
 pub(super) fn starts_with(tokens: &[TokenWithSpan], words: &[&str]) -> bool {
     tokens.len() >= words.len() && tokens.iter().zip(words).all(|(t, w)| is_word(&t.token, w))
 }
 
-/// Whether a token is this word, unquoted, in any case.
+/// True if a token is this word, unquoted, in any case.
 pub(super) fn is_word(token: &Token, word: &str) -> bool {
     matches!(token, Token::Word(w) if w.quote_style.is_none() && w.value.eq_ignore_ascii_case(word))
 }

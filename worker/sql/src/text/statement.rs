@@ -45,7 +45,7 @@ pub(crate) struct InsertText {
     pub(crate) at: Position,
     pub(crate) columns: Vec<(String, Position)>,
     pub(crate) query: Box<Query>,
-    /// Where the query begins.
+    /// The position of the query.
     pub(crate) at_query: Position,
     /// Only to be explained.
     pub(crate) explain: bool,

@@ -65,7 +65,7 @@ fn decimal(info: &ExactNumberInfo) -> Result<DataType, String> {
     }
 }
 
-/// How a type is written in SQL; for messages and EXPLAIN.
+/// The SQL text of a type; for messages and EXPLAIN.
 pub(crate) fn sql_name(t: &DataType) -> String {
     let digits = |u: &TimeUnit| match u {
         TimeUnit::Second => 0,

@@ -1,4 +1,4 @@
-//! The texts of the benchmarks are planned here, so that they cannot rot where nobody runs them.
+//! The texts of the benchmarks are planned here, so that they cannot rot where no test runs them.
 
 use std::path::Path;
 

@@ -8,20 +8,20 @@ use std::time::{Duration, Instant};
 
 use watershed::{Handle, LocalJob, Outcome, Progress};
 use watershed_runtime::error::{Error, Result, explain};
-use watershed_sql::plan::{Kind as NodeKind, Plan, SinkMode};
-use watershed_sql::{Job, TableDef, build, compile};
+use watershed_sql::plan::{NodeKind, Plan, SinkMode};
+use watershed_sql::{Compiled, TableDef, build, compile};
 
 use crate::file::File;
 use crate::world::{Death, Ends, LONG, World};
 
-/// What happens under way.
+/// The fate of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Way {
     /// Nothing.
     Straight,
-    /// It dies past the first epochs and starts again from its storage, with other slots.
+    /// A death past the first epochs and a start from the storage, with other slots.
     Kill,
-    /// It is rescaled twice while it runs.
+    /// Two rescales while it runs.
     Rescale,
 }
 
@@ -56,7 +56,7 @@ pub(crate) struct Planned {
     /// Every table of the text.
     pub(crate) tables: BTreeMap<String, Arc<TableDef>>,
     ends: Ends,
-    /// How many rows its sources have.
+    /// The number of rows of its sources.
     rows: usize,
 }
 
@@ -69,7 +69,7 @@ impl Planned {
             }
         }
         let ends = Ends(Arc::new(World::new(dir.join("in"), pauses)));
-        let Job { plan, tables, .. } = compile(&format!("{}{sql}", file.tables), &ends)?;
+        let Compiled { plan, tables, .. } = compile(&format!("{}{sql}", file.tables), &ends)?;
         let plan = plan.expect("the text has an INSERT");
         let read = plan.nodes.iter().filter_map(|n| if let NodeKind::Source(s) = &n.kind { Some(&s.table.name) } else { None });
         let rows = read.filter_map(|t| file.inputs.get(t)).flatten().map(|s| s.lines.len()).sum();
@@ -133,7 +133,7 @@ impl Planned {
             let steering = scope.spawn(move || steer(&handle));
             let outcome = ready.run();
             if outcome.is_err() {
-                // Whoever waits for rows of a job that failed would wait for ever.
+                // A test that waits for rows of a job that failed would wait for ever.
                 self.world().change(|s| s.limit = 0);
             }
             steering.join().unwrap();
@@ -153,14 +153,14 @@ impl Planned {
         });
         match ended {
             Err(e) if explain(&e).contains("killed by the test") => Ok(()),
-            // Nothing was left to be committed: there was nobody to kill.
+            // Nothing was left to be committed: there was no commit to kill.
             Ok(()) if death == Death::Commit => Ok(()),
             Ok(()) => panic!("the job outlived its death"),
             Err(e) => Err(e),
         }
     }
 
-    /// What the sinks hold in the end.
+    /// The rows that the sinks hold in the end.
     pub(crate) fn results(&self) -> BTreeMap<String, Vec<String>> {
         let committed = std::mem::take(&mut self.world().lock().committed);
         let mut tables = BTreeMap::new();

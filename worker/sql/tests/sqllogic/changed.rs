@@ -58,7 +58,7 @@ fn storage(dir: &Path) -> String {
     dir.join("state").display().to_string()
 }
 
-/// What a start with this text says; `drop` allows it to give up what has no place.
+/// The error of a start with this text; `drop` allows it to give up what has no place.
 fn start(file: &File, sql: &str, dir: &Path, drop: bool) -> Result<watershed::Restored, String> {
     let planned = Planned::new(file, sql, dir).unwrap();
     planned.world().begin(usize::MAX);

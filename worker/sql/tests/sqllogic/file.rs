@@ -10,8 +10,8 @@
 //! fails NAME [KIND] (COLUMNS)  a query whose run fails.
 //! ```
 //!
-//! `----` ends the SQL; what follows is wanted: rows with ` | ` between columns, in any order, or parts of an error. `---- NAME` names a sink
-//! of a job, `---- oracle` gives the batch engine another text, `---- oracle none: WHY` leaves it out.
+//! `----` ends the SQL; what follows is wanted: rows with ` | ` between columns, in any order, or parts of an error. `---- NAME` names a
+//! sink of a job, `---- oracle` gives the batch engine another text, `---- oracle none: WHY` leaves it out.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -33,7 +33,7 @@ pub(crate) struct Split {
     pub(crate) pauses: Vec<(usize, usize)>,
 }
 
-/// What is wanted of a text.
+/// The outcome that is wanted of a text.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Wanted {
     /// These rows in each sink.
@@ -44,14 +44,14 @@ pub(crate) enum Wanted {
     Fails(Vec<String>),
 }
 
-/// Whom the answer is compared with, besides the file.
+/// The engine with which the answer is compared, besides the file.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Oracle {
     /// The same text.
     Same,
     /// Another text: one SELECT.
     Text(String),
-    /// Nobody.
+    /// None.
     None,
 }
 

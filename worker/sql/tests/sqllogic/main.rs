@@ -1,7 +1,8 @@
-//! Every text in `tests/logic`, under {1, 3 slots} × {batches of 1, 32, 4096 rows} × {uninterrupted, killed and restored, rescaled live}, held
-//! to the rows written in the file and to a batch engine's answer over the same lines.
+//! Every text in `tests/logic`, under {1, 3 slots} × {batches of 1, 32, 4096 rows} × {uninterrupted, killed and restored, rescaled live},
+//! held to the rows written in the file and to a batch engine's answer over the same lines.
 //!
-//! Reading order: [`file`] (the format), [`cell`] (one run), [`world`] and [`sink`] (what is around the job), [`oracle`] (the batch engine).
+//! Reading order: [`file`] (the format), [`cell`] (one run), [`world`] and [`sink`] (what is around the job), [`oracle`] (the batch
+//! engine).
 //! `WATERSHED_FULL=1` runs every text in all eighteen cells; without it the name of a text chooses some of them.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test says what went wrong by panicking")]
 #![allow(
@@ -25,7 +26,7 @@ use watershed_runtime::error::explain;
 use cell::Planned;
 use file::{Case, File, Oracle, Wanted};
 
-/// How many cells of eighteen a text sees without `WATERSHED_FULL`.
+/// The number of cells of eighteen that a text sees without `WATERSHED_FULL`.
 const QUICK: usize = 3;
 
 fn folder() -> PathBuf {
@@ -54,7 +55,7 @@ fn refusal(file: &File, sql: &str, dir: &Path) -> String {
     }
 }
 
-/// What is wrong with one text; nothing, if all is well.
+/// The faults of one text; none, if all is well.
 fn judge(file: &File, case: &Case, dir: &Path, quick: Option<usize>) -> Vec<String> {
     let wanted = match &case.wanted {
         Wanted::Refused(place, parts) => {

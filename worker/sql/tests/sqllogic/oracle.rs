@@ -1,7 +1,7 @@
 //! The answer of a batch engine: DataFusion, whole, over the same lines.
 //!
-//! The engine under test takes types and scalar expressions from the same project, and nothing else: how rows are read, filtered, grouped, put
-//! into windows, retracted and written is compared here with an implementation that has none of it in common. A window is
+//! The engine under test takes types and scalar expressions from the same project, and nothing else: how rows are read, filtered, grouped,
+//! put into windows, retracted and written is compared here with an implementation that has none of it in common. A window is
 //! `date_bin`; a text in which only Flink's form differs is rewritten, anything else gives its own text in the file.
 
 use std::collections::BTreeMap;

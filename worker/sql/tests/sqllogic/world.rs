@@ -21,16 +21,16 @@ use crate::sink::Rows;
 /// Longer than anything takes on the slowest machine.
 pub(crate) const LONG: Duration = Duration::from_secs(60);
 
-/// How a life ends before its input does.
+/// The end of a life before that of its input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Death {
-    /// When a slot seals its output: nothing of the epoch is known to anybody.
+    /// At the seal of a slot's output: no coordinator knows of the epoch.
     Seal,
-    /// When the output is committed: the manifest exists, the output is not visible.
+    /// At the commit of the output: the manifest exists, the output is not visible.
     Commit,
 }
 
-/// What changes while a job runs.
+/// The state of a world, which changes while a job runs.
 #[derive(Debug, Default)]
 pub(crate) struct State {
     /// Rows handed out in this life, and how many may be.
@@ -81,7 +81,7 @@ impl World {
         s.wakers.clear();
     }
 
-    /// Changes something and lets everybody look again.
+    /// A change of the state, after which every waiting reader and test looks again.
     pub(crate) fn change<T>(&self, f: impl FnOnce(&mut State) -> T) -> T {
         let mut s = self.lock();
         let out = f(&mut s);
@@ -103,6 +103,10 @@ pub(crate) fn killed() -> Error {
     Error::new(Kind::Unavailable, "killed by the test")
 }
 
+fn refused(table: &TableDef, what: &str) -> Error {
+    Error::new(Kind::Invalid, what).at(table.at.to_string())
+}
+
 /// The connectors of one life.
 #[derive(Clone, Debug)]
 pub(crate) struct Ends(pub(crate) Arc<World>);
@@ -113,7 +117,7 @@ impl Ends {
         options.set("connector", "filesystem", None)?;
         options.set("path", self.0.inputs.join(&table.name).display().to_string(), None)?;
         options.set("format", "json", None)?;
-        Ok(TableSpec { name: table.name.clone(), schema: table.physical(), options, primary_key: table.primary_key.clone() })
+        Ok(TableSpec::new(table.name.clone(), table.physical(), options))
     }
 }
 
@@ -122,7 +126,7 @@ impl Connectors for Ends {
         match table.connector()? {
             "rows" => Ok(SourceTraits { bounded: true }),
             "endless" => Ok(SourceTraits { bounded: false }),
-            other => Err(table.wrong_option("connector", format!("'{other}' cannot be read"), "write 'rows'")),
+            other => Err(refused(table, &format!("'{other}' cannot be read: write 'rows'"))),
         }
     }
 
@@ -131,7 +135,7 @@ impl Connectors for Ends {
             "append" => Accepts::Append,
             "upsert" => Accepts::Upsert,
             "changes" => Accepts::Retract,
-            other => return Err(table.wrong_option("connector", format!("'{other}' cannot be written"), "write 'append'")),
+            other => return Err(refused(table, &format!("'{other}' cannot be written: write 'append'"))),
         };
         Ok(SinkTraits { accepts })
     }

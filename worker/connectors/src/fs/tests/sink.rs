@@ -14,7 +14,7 @@ use watershed_runtime::error::{Error, Kind};
 
 use crate::fs::FileSink;
 use crate::fs::commit::{Step, commit};
-use crate::fs::sink::STAGING;
+use crate::fs::staged::STAGING;
 use crate::json::JsonRows;
 
 #[derive(Clone, Debug, Serialize)]
@@ -52,12 +52,12 @@ fn seal(writer: &mut dyn SinkWriter, epoch: u64) -> Result<Vec<SinkHandle>, Erro
         if let Some(handles) = writer.sealed(epoch, &waker)? {
             return Ok(handles.into_iter().map(|(version, data)| SinkHandle { sink: 1, version, data }).collect());
         }
-        assert!(Instant::now() < deadline, "nobody called the waker");
+        assert!(Instant::now() < deadline, "the waker was never called");
         std::thread::park_timeout(Duration::from_secs(1));
     }
 }
 
-/// What a reader of the directory sees.
+/// The files that a reader of the directory sees.
 fn visible(dir: &Path) -> BTreeMap<String, String> {
     let files = fs::read_dir(dir).unwrap().map(|e| e.unwrap()).filter(|e| !e.file_name().to_string_lossy().starts_with('.'));
     files.map(|e| (e.file_name().into_string().unwrap(), fs::read_to_string(e.path()).unwrap())).collect()
@@ -111,46 +111,122 @@ fn files_roll_within_an_epoch_at_rows() {
     assert!(seen.into_values().collect::<String>().lines().eq((0..7).map(|n| format!("{{\"n\":{n}}}"))));
 }
 
+/// Three files of two versions, sealed.
+fn three_files(dir: &Path) -> Vec<SinkHandle> {
+    let sink = sink(dir).roll_at(1);
+    let mut w = sink.open(0, 1).unwrap();
+    for n in 0..3 {
+        w.write(rows(n..n + 1), segment(1, n / 2)).unwrap();
+    }
+    seal(w.as_mut(), 1).unwrap()
+}
+
+/// A commit that crashes before the step with this number; the steps done, and whether it came to its end.
+fn crash_before(stop_at: usize, dir: &Path, handles: &[SinkHandle]) -> (Vec<Step>, bool) {
+    let mut steps = Vec::new();
+    let outcome = commit(dir, handles, &mut |step| {
+        if steps.len() == stop_at {
+            return Err(Error::new(Kind::Unavailable, "crash"));
+        }
+        steps.push(step);
+        Ok(())
+    });
+    (steps, outcome.is_ok())
+}
+
 /// A crash before any step, then the same commit by another process: the end is always the same.
 #[test]
 fn a_commit_may_crash_anywhere_and_be_repeated() {
-    let mut steps = Vec::new();
-    let mut stop_at = 0;
-    loop {
+    for stop_at in 0.. {
         let dir = tempfile::tempdir().unwrap();
-        let first = sink(dir.path()).roll_at(1);
-        let mut w = first.open(0, 1).unwrap();
-        for n in 0..3 {
-            w.write(rows(n..n + 1), segment(1, n / 2)).unwrap();
-        }
-        let handles = seal(w.as_mut(), 1).unwrap();
-        let mut n = 0;
-        let crashed = commit(dir.path(), &handles, &mut |step| {
-            n += 1;
-            if n > stop_at {
-                return Err(Error::new(Kind::Unavailable, "crash"));
-            }
-            steps.push(step);
-            Ok(())
-        });
-        drop(w);
-        // Whatever is visible is complete and in order.
+        let handles = three_files(dir.path());
+        let (steps, finished) = crash_before(stop_at, dir.path(), &handles);
+        // Visible files are complete and in order.
         assert!((0..3).zip(visible(dir.path()).into_values()).all(|(n, text)| text == format!("{{\"n\":{n}}}\n")));
-        let second = sink(dir.path());
-        second.commit(&handles).unwrap();
+        sink(dir.path()).commit(&handles).unwrap();
         assert_eq!(
             visible(dir.path()).into_values().collect::<String>(),
             "{\"n\":0}\n{\"n\":1}\n{\"n\":2}\n",
             "stopped at {stop_at}"
         );
         assert_eq!(staged(dir.path()), 0);
-        if crashed.is_ok() {
+        if finished {
+            assert_eq!(steps, [Step::Rename, Step::Rename, Step::Rename, Step::SyncFinal, Step::SyncStaging]);
             break;
         }
-        stop_at += 1;
     }
-    assert!([Step::Link, Step::SyncFinal, Step::Unlink].iter().all(|s| steps.contains(s)));
-    assert_eq!(stop_at, 7);
+}
+
+/// Renames are not durable by themselves: a crash before the sync, then epochs without output, then a loss of power would lose the file.
+#[test]
+fn a_repeated_commit_syncs_what_the_first_one_has_only_renamed() {
+    let dir = tempfile::tempdir().unwrap();
+    let handles = three_files(dir.path());
+    let (steps, finished) = crash_before(3, dir.path(), &handles);
+    assert_eq!((steps, finished), (vec![Step::Rename; 3], false));
+    let (steps, finished) = crash_before(usize::MAX, dir.path(), &handles);
+    assert!(finished && steps.ends_with(&[Step::SyncFinal, Step::SyncStaging]), "{steps:?}");
+}
+
+#[test]
+fn output_is_not_taken_for_published_because_its_directory_is_gone() {
+    let dir = tempfile::tempdir().unwrap();
+    let handles = three_files(dir.path());
+    fs::remove_dir_all(dir.path().join(STAGING)).unwrap();
+    let e = FileSink::new(dir.path(), JsonRows::<Row>::new()).commit(&handles).unwrap_err();
+    assert_eq!(e.kind(), Kind::Unavailable);
+    assert!(e.to_string().contains("not yet published"), "{e}");
+}
+
+/// Takes every visible file away, as a reader does that moves what it has read; the rows it got.
+fn take_away(dir: &Path, to: &Path) -> String {
+    let taken = visible(dir);
+    for name in taken.keys() {
+        // Under a name of its own: a rename onto another name of the same file would do nothing.
+        fs::rename(dir.join(name), to.join(format!("{}-{name}", fs::read_dir(to).unwrap().count()))).unwrap();
+    }
+    taken.into_values().collect()
+}
+
+/// The hole of publishing by a link and a later unlink: a crash between the two, and a reader that moves the file before the recovery.
+#[test]
+fn a_file_taken_away_between_a_crash_and_the_recovery_is_not_published_again() {
+    for stop_at in 0.. {
+        let (dir, archive) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let handles = three_files(dir.path());
+        let (_, finished) = crash_before(stop_at, dir.path(), &handles);
+        let mut read = take_away(dir.path(), archive.path());
+        for _ in 0..2 {
+            sink(dir.path()).commit(&handles).unwrap();
+            read.push_str(&take_away(dir.path(), archive.path()));
+        }
+        assert_eq!(read, "{\"n\":0}\n{\"n\":1}\n{\"n\":2}\n", "stopped at {stop_at}");
+        assert_eq!(staged(dir.path()), 0);
+        if finished {
+            break;
+        }
+    }
+}
+
+/// Two coordinators, of which one does not know yet that it was replaced, commit the same epoch at once.
+#[test]
+fn commits_at_once_publish_each_file_once_while_a_reader_takes_files_away() {
+    for _ in 0..20 {
+        let (dir, archive) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let handles = three_files(dir.path());
+        let mut read = String::new();
+        std::thread::scope(|scope| {
+            let both = [0, 1].map(|_| scope.spawn(|| sink(dir.path()).commit(&handles)));
+            while !both.iter().all(|b| b.is_finished()) {
+                read.push_str(&take_away(dir.path(), archive.path()));
+            }
+            both.into_iter().for_each(|b| b.join().unwrap().unwrap());
+        });
+        read.push_str(&take_away(dir.path(), archive.path()));
+        let mut lines: Vec<&str> = read.lines().collect();
+        lines.sort_unstable();
+        assert_eq!(lines, ["{\"n\":0}", "{\"n\":1}", "{\"n\":2}"]);
+    }
 }
 
 #[test]

@@ -13,7 +13,7 @@ use watershed_runtime::error::{Error, Kind};
 
 use super::build::Builder;
 use super::value::{Fail, Value, Wants, read};
-use crate::columns::wrap;
+use crate::columns::batch::wrap;
 use crate::format::{Decoded, LineDecoder, LineFormat};
 use crate::json::scan::{Cursor, unescape};
 
@@ -52,7 +52,7 @@ impl LineFormat for JsonColumns {
 struct Decoder {
     format: JsonColumns,
     builders: Vec<Builder>,
-    /// How many bytes of text each column had in the last batch.
+    /// The bytes of text that each column had in the last batch.
     sizes: Vec<usize>,
     rows: usize,
     /// The names of the last row in its order, and the columns they are.
@@ -156,7 +156,7 @@ impl Decoder {
         Ok(())
     }
 
-    /// Reads the `nth` name of a row and its colon; the column it names, if anybody wants it.
+    /// Reads the `nth` name of a row and its colon; the column of that name, if the schema has it.
     #[inline]
     fn name(&mut self, cursor: &mut Cursor<'_>, nth: usize) -> Result<Option<usize>, Fail> {
         cursor.expect(b'"')?;

@@ -13,11 +13,12 @@ use watershed_columnar::{Columns, Op};
 use watershed_runtime::container::Batch;
 use watershed_runtime::error::{Error, Kind};
 
+use crate::columns::batch::supported;
+use crate::columns::decimal;
 use crate::columns::times::{Style, write_date, write_timestamp};
-use crate::columns::{decimal, supported};
 use crate::format::{LineEncoder, SinkFormat};
 
-/// How a row is written.
+/// The shape of a written row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Shape {
     /// `{"a":1}`: new rows only.

@@ -116,7 +116,11 @@ fn a_column_that_is_not_null_must_be_there() {
 
 fn encode(shape: Shape, batch: &RecordBatch) -> String {
     let mut out = Vec::new();
-    ColumnLines::new(batch.schema(), shape).unwrap().encoder().encode(crate::columns::wrap(batch.clone()), &mut out).unwrap();
+    ColumnLines::new(batch.schema(), shape)
+        .unwrap()
+        .encoder()
+        .encode(crate::columns::batch::wrap(batch.clone()), &mut out)
+        .unwrap();
     String::from_utf8(out).unwrap()
 }
 
@@ -169,7 +173,7 @@ fn scalar() -> impl Strategy<Value = Value> {
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "a JSON value is what it is")]
-/// What the columns must hold, by reading the row the slow way.
+/// The values that the columns must hold, by reading the row the slow way.
 fn expected(v: &Value) -> (Option<Option<i64>>, Option<String>) {
     let int = match v {
         Value::Null => Some(None),

@@ -22,7 +22,7 @@ pub(super) enum Value<'a> {
     Bytes(Vec<u8>),
 }
 
-/// What a column wants.
+/// The values that a column takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wants {
     Bool,
@@ -60,7 +60,7 @@ impl Wants {
         plain.into_iter().find(|(t, _)| t == data_type).and_then(|(_, w)| w)
     }
 
-    /// How the type is called in a message.
+    /// The name of the type in a message.
     fn name(self) -> &'static str {
         match self {
             Self::Bool => "boolean",
@@ -79,7 +79,7 @@ impl Wants {
     }
 }
 
-/// Why a value does not suit.
+/// The reason why a value does not suit.
 #[derive(Debug)]
 pub(super) enum Fail {
     /// The row is no JSON object.

@@ -1,8 +1,8 @@
 //! Expressions ready to be evaluated over batches.
 //!
-//! DataFusion's own evaluation wraps integers around and computes both sides of AND and OR for every row. Here a sum, a difference or a product
-//! that leaves its type is an error, and the second side of AND and OR is computed only where the first leaves it open, so that
-//! `n <> 0 AND 10 / n > 2` is safe wherever it stands.
+//! DataFusion's own evaluation wraps integers around and computes both sides of AND and OR for every row. Here a sum, a difference or a
+//! product that leaves its type is an error, and the second side of AND and OR is computed only where the first leaves it open, so that
+//! `n <> 0 AND 10 / n > 2` is safe wherever it stands. Constants are evaluated like rows when a query is planned, by the same code.
 
 use std::sync::Arc;
 
@@ -18,13 +18,13 @@ use datafusion_physical_expr::expressions::BinaryExpr as PhysicalBinary;
 use datafusion_physical_expr::{PhysicalExpr, create_physical_expr};
 use watershed_runtime::error::{Error, Kind, Result};
 
-use crate::plan::Scalar;
+use crate::scalar::Scalar;
 
 /// An expression over a known input.
 #[derive(Debug)]
-pub(super) struct Evaluator {
+pub(crate) struct Evaluator {
     expr: Arc<dyn PhysicalExpr>,
-    /// What the column must be; the text of the expression is in messages.
+    /// The type of the column; the text of the expression is in messages.
     data_type: DataType,
     text: String,
     /// If it is nothing but a column.
@@ -32,7 +32,7 @@ pub(super) struct Evaluator {
 }
 
 impl Evaluator {
-    pub(super) fn new(scalar: &Scalar, input: &Schema) -> Result<Self> {
+    pub(crate) fn new(scalar: &Scalar, input: &Schema) -> Result<Self> {
         let numbered =
             input.fields().iter().enumerate().map(|(i, f)| Field::new(format!("#{i}"), f.data_type().clone(), f.is_nullable()));
         let schema = DFSchema::try_from(Schema::new(numbered.collect::<Vec<_>>())).map_err(|e| unbuildable(&e))?;
@@ -47,7 +47,7 @@ impl Evaluator {
     }
 
     /// The column of its values.
-    pub(super) fn column(&self, batch: &RecordBatch) -> Result<ArrayRef> {
+    pub(crate) fn column(&self, batch: &RecordBatch) -> Result<ArrayRef> {
         if let Some(column) = self.column.and_then(|i| batch.columns().get(i)) {
             return Ok(Arc::clone(column));
         }
@@ -61,7 +61,7 @@ impl Evaluator {
     }
 
     /// The column of its truth values.
-    pub(super) fn truth(&self, batch: &RecordBatch) -> Result<BooleanArray> {
+    pub(crate) fn truth(&self, batch: &RecordBatch) -> Result<BooleanArray> {
         let column = self.column(batch)?;
         match column.as_any().downcast_ref::<BooleanArray>() {
             Some(truth) => Ok(truth.clone()),
@@ -95,7 +95,8 @@ fn physical(expr: &Expr, schema: &DFSchema) -> Result<Arc<dyn PhysicalExpr>, Dat
     Ok(checked.data)
 }
 
-/// AND and OR whose second side can fail become CASE, which looks at it only where it matters; -x of an integer becomes 0 - x, which is checked.
+/// AND and OR whose second side can fail become CASE, which looks at it only where it matters; -x of an integer becomes 0 - x, which is
+/// checked.
 fn strict(e: Expr, schema: &DFSchema) -> Result<Transformed<Expr>, DataFusionError> {
     match e {
         Expr::BinaryExpr(BinaryExpr { left, op: op @ (Operator::And | Operator::Or), right }) if may_fail(&right) => {
@@ -122,8 +123,8 @@ pub(crate) fn check_constant(expr: &Expr) -> Result<(), DataFusionError> {
     expr.evaluate(&row).map(|_| ())
 }
 
-/// Whether evaluating it may fail on a row that a condition before it has excluded.
-pub(super) fn can_fail(scalar: &Scalar) -> bool {
+/// True if evaluating the expression may fail on a row that a condition before it has excluded.
+pub(crate) fn can_fail(scalar: &Scalar) -> bool {
     may_fail(&scalar.expr)
 }
 

@@ -19,7 +19,7 @@ pub struct Scalar {
     pub(crate) expr: Expr,
     /// The type of its value.
     pub data_type: DataType,
-    /// Whether the value may be NULL.
+    /// True if the value may be NULL.
     pub nullable: bool,
 }
 
@@ -66,7 +66,7 @@ impl Scalar {
         if let Expr::Column(c) = &self.expr { index_of(c) } else { None }
     }
 
-    /// Whether it costs nothing to evaluate twice.
+    /// True if a second evaluation costs nothing.
     pub(crate) fn is_cheap(&self) -> bool {
         matches!(self.expr, Expr::Column(_) | Expr::Literal(..))
     }
