@@ -48,7 +48,7 @@ impl ControlHost for Ear {
         self.hear(Heard::Register);
     }
 
-    fn received(&self, worker: u32, item: Item) {
+    fn received(&self, worker: u32, _: u64, item: Item) {
         assert_eq!(worker, 4);
         self.hear(Heard::Item(item));
     }
@@ -57,7 +57,7 @@ impl ControlHost for Ear {
         self.hear(Heard::Load(load));
     }
 
-    fn notice(&self, _: u32, notice: Notice) {
+    fn notice(&self, _: u32, _: u64, notice: Notice) {
         self.hear(Heard::Notice(notice));
     }
 }
@@ -109,7 +109,7 @@ fn worker(runtime: &Runtime, coordinator: String, fingerprint: u64) -> (Session,
     let (ear, heard) = Ear::new(0);
     let identity = Some(Identity { name: "worker-4".into(), incarnation: "i".into() });
     let register = Register { identity, fingerprint, protocol: PROTOCOL, ..Register::default() };
-    let config = SessionConfig { coordinator, network: Network::default(), register };
+    let config = SessionConfig { coordinator, network: Network::default(), register, term: Arc::default() };
     (Session::start(config, ear, runtime.handle()), heard)
 }
 
@@ -124,7 +124,7 @@ fn a_session_survives_dropped_connections_and_loses_nothing() {
     assert_ne!(registered.session, 0);
     let speaker = session.speaker();
     for i in 0..200 {
-        speaker.send(said(i));
+        speaker.send(speaker.session().0, said(i));
         assert!(sessions.send(4, said(1000 + i)));
     }
     for i in 0..200 {
@@ -175,7 +175,8 @@ fn a_new_coordinator_is_a_new_session_and_an_old_one_is_not_listened_to() {
     *target.lock().unwrap() = second.address();
     switch.cut();
     assert_eq!(term(&at_worker), 4);
-    session.speaker().send(said(1));
+    let speaker = session.speaker();
+    speaker.send(speaker.session().0, said(1));
     assert_eq!(item(&at_second), 1);
     *target.lock().unwrap() = first.address();
     switch.cut();
@@ -206,9 +207,9 @@ fn who_answers_nothing_is_told_to_come_again() {
         fn register(&self, _: Register, answer: Answer) {
             drop(answer);
         }
-        fn received(&self, _: u32, _: Item) {}
+        fn received(&self, _: u32, _: u64, _: Item) {}
         fn load(&self, _: u32, _: Load) {}
-        fn notice(&self, _: u32, _: Notice) {}
+        fn notice(&self, _: u32, _: u64, _: Notice) {}
     }
     let sessions = Sessions::new(Arc::new(Mute), Duration::from_secs(3), runtime.handle().clone());
     let services = Services::default().control(&sessions);
