@@ -122,7 +122,7 @@ pub(crate) fn who_asks_how_a_job_is_hears_that_it_waits_for_the_storage(dir: &Pa
     assert!(Command::new("mkfifo").arg(&hint).status().expect("mkfifo can be started").success());
     // The next run begins with reading that, which takes as long as this test likes.
     party.worker(0).signal("KILL");
-    party.until_it_waits_for("for the storage: the end of the log is read and claimed");
+    party.until_it_waits_for("for the storage: the end of the log is read");
     let said = std::fs::OpenOptions::new().write(true).open(&hint).expect("somebody reads it");
     drop(said);
     party.until_workers_own(1);

@@ -86,8 +86,10 @@ impl JobManager {
             self.release_all_leavers(out);
         }
         if self.gathered(now) {
-            // A look that is under way has nothing to add: the log is read now.
-            self.newer.scan = None;
+            // A look that is under way has nothing to add, and must not hold up the reading.
+            if let Some((look, _)) = self.newer.scan.take() {
+                out.push(Action::AbandonIo(look));
+            }
             self.read_log(out);
             return;
         }

@@ -188,7 +188,7 @@ impl JobManager {
     pub fn step(&mut self, event: Event, now: i64) -> Vec<Action> {
         let mut out = Vec::new();
         if self.ended() {
-            Self::too_late(event, &mut out);
+            self.too_late(event, &mut out);
             return out;
         }
         if now - std::mem::replace(&mut self.stepped, now) > self.settings.patience.away && self.settings.rules.excuses_silence()
@@ -404,8 +404,10 @@ impl JobManager {
         out.push(Action::End(outcome));
     }
 
-    fn too_late(event: Event, out: &mut Vec<Action>) {
+    fn too_late(&mut self, event: Event, out: &mut Vec<Action>) {
         match event {
+            // A snapshot may get its name after the end of the job that it is of.
+            Event::Io(_, IoReply::Named(request, outcome)) => self.savepoints.named(request, outcome, out),
             Event::Register(ticket, _) => out.push(Action::Refuse(ticket, Refusal::Over, "the job is over".into())),
             Event::Request(id, _) => {
                 out.push(Action::Reply(id, Reply::Refused(Error::new(Kind::Unavailable, "the job is over"))))
