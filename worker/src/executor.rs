@@ -165,9 +165,9 @@ impl Executor {
         match io {
             Io::Get(name) => self.run(number, &self.pools.log, move || Ok(IoReply::Got(store.get(&name)?))),
             // An error leaves it open whether the put happened: the log reads back and decides.
-            Io::Create { name, bytes } => self.run(number, &self.pools.log, move || {
-                Ok(IoReply::Put(store.create(&name, bytes).unwrap_or(Put::Ambiguous)))
-            }),
+            Io::Create { name, bytes } => {
+                self.run(number, &self.pools.log, move || Ok(IoReply::Put(store.create(&name, bytes).unwrap_or(Put::Ambiguous))))
+            }
             Io::Hint(seq) => self.pools.log.run(move || {
                 // A store that refuses it costs the next start some reads.
                 let _hint = store.put(LATEST, seq.to_string().into_bytes());
@@ -187,9 +187,9 @@ impl Executor {
                 let pins = self.pins.clone();
                 self.run(number, &self.pools.chores, move || Ok(do_chore(&store, &chore, &pins)));
             }
-            Io::Name { request, snapshot } => self.run(number, &self.pools.snapshots, move || {
-                Ok(IoReply::Named(request, create_snapshot(&store, &snapshot)))
-            }),
+            Io::Name { request, snapshot } => {
+                self.run(number, &self.pools.snapshots, move || Ok(IoReply::Named(request, create_snapshot(&store, &snapshot))))
+            }
         }
     }
 
@@ -233,8 +233,7 @@ fn do_chore(store: &Store, chore: &Chore, pins: &Mutex<Pins>) -> IoReply {
 
 fn merge_files(store: &Store, merge: &Merge) -> Result<StateFile> {
     let missing = |f: &StateFile| Error::new(Kind::Corrupt, "a state file is gone").at(f.name.clone());
-    let bytes: Vec<Vec<u8>> =
-        merge.files.iter().map(|f| store.get(&f.name)?.ok_or_else(|| missing(f))).collect::<Result<_>>()?;
+    let bytes: Vec<Vec<u8>> = merge.files.iter().map(|f| store.get(&f.name)?.ok_or_else(|| missing(f))).collect::<Result<_>>()?;
     let parts: Vec<&[u8]> = bytes.iter().map(Vec::as_slice).collect();
     let (file, merged) = state_file::merged(merge.name.clone(), &merge.files, &parts, merge.base)?;
     match store.create(&file.name, merged)? {

@@ -351,8 +351,7 @@ impl LocalRun {
         });
         let registration = registration(&settings)?;
         let (graph, patience, rules) = (settings.graph.clone(), settings.patience.leave, settings.rules);
-        let mut link =
-            Link { turns: VecDeque::new(), waiters: Waiters::default(), refused: None, tells: Box::new(|_| ()) };
+        let mut link = Link { turns: VecDeque::new(), waiters: Waiters::default(), refused: None, tells: Box::new(|_| ()) };
         let place = Place { store: store.clone(), window: WINDOW };
         let executor = Executor::start(settings, store, answers, &mut link)?;
         let mut run = Self {

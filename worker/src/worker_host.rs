@@ -107,12 +107,7 @@ impl WorkerHost {
         })
     }
 
-    fn start_slot(
-        &mut self,
-        run: u64,
-        id: SlotId,
-        make: impl FnOnce(SlotSeat) -> Result<Slot> + Send + 'static,
-    ) -> Result<()> {
+    fn start_slot(&mut self, run: u64, id: SlotId, make: impl FnOnce(SlotSeat) -> Result<Slot> + Send + 'static) -> Result<()> {
         // A slot of this number may have left a moment ago.
         self.release(id);
         let (events, graph, window) = (self.events.clone(), self.graph.clone(), self.window);

@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 
 use watershed::runtime::graph::NodeIndex;
 use watershed::runtime::key::{Assignment, KeySpace, SlotId};
-use watershed::runtime::slot::{Command, Event, Outbox, Report, Slot, SlotConfig, Status, Tuning};
+use watershed::runtime::protocol::manifest::Manifest;
+use watershed::runtime::slot::{Command, Event, Outbox, Report, Slot, SlotConfig, SlotSeat, Status, Tuning};
 use watershed::{Job, LocalJob, Time};
 use watershed_bench::feed::{Feed, Tap};
 use watershed_bench::{number, on_cores, quantile, say, scratch};
@@ -56,19 +57,11 @@ fn chain() -> Result<(), Failure> {
     let count = seen.clone();
     let rows = job.source("rows", feed.clone()).filter(|r| r.0 > 0 && r.1 != 7).map(|r| r.0 * 2 + r.1);
     rows.sink("out", Tap::new(move |rows| *count.lock().unwrap_or_else(PoisonError::into_inner) += rows.len() as u64));
-    let mut slot = Slot::new(SlotConfig {
-        id: SlotId(0),
-        term: 1,
-        graph: Arc::new(job.build()?),
-        assignment: Assignment::even(KeySpace::default(), 1),
-        members: vec![SlotId(0)],
-        epoch: 1,
-        window: 16384,
-        segment: 1,
-        joins_at: None,
-        waker: Waker::noop().clone(),
-        tuning: Tuning::default(),
-    })?;
+    let graph = Arc::new(job.build()?);
+    let (table, tuning, waker) = (Assignment::even(KeySpace::default(), 1), Tuning::default(), Waker::noop().clone());
+    let manifest = Manifest::origin(0, graph.shape()?.nodes, &table, vec![SlotId(0)]);
+    let seat = SlotSeat { graph, term: 1, window: 16384, tuning, waker };
+    let mut slot = Slot::new(SlotConfig::restored(seat, SlotId(0), &manifest, &table))?;
     slot.start(&[])?;
     let mut out = Nobody(None);
     slot.handle(Event::Command(Command::Splits(NodeIndex(0), vec![("feed".into(), Vec::new(), Time::MIN)])), 0, &mut out);

@@ -116,7 +116,12 @@ pub fn scale_command(job: Option<Arg>) -> Command {
     Command::new("scale")
         .about("Change the number of slots or workers of a running job, without stopping it")
         .args(job)
-        .arg(slots().value_name("M").help("How many slots it is to have, of a job in one process").required_unless_present("replicas"))
+        .arg(
+            slots()
+                .value_name("M")
+                .help("How many slots it is to have, of a job in one process")
+                .required_unless_present("replicas"),
+        )
         .arg(super::cluster::replicas("How many workers it is to have, of a job in many").conflicts_with(SLOTS))
         .args(super::cluster::reach_args())
         .arg(storage())

@@ -12,8 +12,8 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-use watershed_cluster::manager::{Reply, Request};
 use watershed_cluster::JobStatus;
+use watershed_cluster::manager::{Reply, Request};
 use watershed_runtime::error::{Error, Kind, Result};
 use watershed_wire::v1::{FileReply, StatusReply};
 

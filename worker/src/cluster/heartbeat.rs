@@ -75,7 +75,12 @@ fn back_pressure(blocked: &mut Blocked, slot: SlotId, micros: i64) -> u32 {
 }
 
 /// What the slots have counted; `sources` and `sinks` are those of the graph.
-fn load((sources, sinks): &(Vec<NodeId>, Vec<NodeId>), directory: &Directory, waiting: Vec<String>, blocked: &mut Blocked) -> Load {
+fn load(
+    (sources, sinks): &(Vec<NodeId>, Vec<NodeId>),
+    directory: &Directory,
+    waiting: Vec<String>,
+    blocked: &mut Blocked,
+) -> Load {
     let at_micros = u64::try_from(now()).unwrap_or(0);
     let mut load = Load { at_micros, slots: Vec::new(), waiting, memory_used_bytes: 0 };
     for SlotNumbers { slot, nodes, waiting, moves, blocked: micros } in directory.numbers(PATIENCE) {

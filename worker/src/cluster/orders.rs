@@ -74,7 +74,12 @@ pub(super) fn pack_for_worker(to: Envelope, message: &ToWorker, storage: &str) -
         ToWorker::Begin(begin) => {
             let Begin { run, manifest, table, members } = &**begin;
             let (manifest, storage, crew) = (manifest.clone(), storage.to_owned(), members.clone());
-            pack(BEGIN, None, era, &json(&PackedBegin { run: *run, manifest, table: table.into(), storage, window: WINDOW, crew })?)
+            pack(
+                BEGIN,
+                None,
+                era,
+                &json(&PackedBegin { run: *run, manifest, table: table.into(), storage, window: WINDOW, crew })?,
+            )
         }
         ToWorker::Command(slot, command) => pack(COMMAND, Some(*slot), era, command),
         ToWorker::Start(new) => {
@@ -172,13 +177,8 @@ mod tests {
     fn a_beginning_and_a_journal_survive_the_way() {
         let table = Assignment::even(KeySpace::default(), 2);
         let manifest = Manifest::origin(3, Vec::new(), &table, vec![SlotId(0), SlotId(1)]);
-        let member = Member {
-            worker: 1,
-            name: "w-1".into(),
-            incarnation: "i".into(),
-            address: "here:1".into(),
-            slots: vec![SlotId(1)],
-        };
+        let member =
+            Member { worker: 1, name: "w-1".into(), incarnation: "i".into(), address: "here:1".into(), slots: vec![SlotId(1)] };
         let run = Run { term: 7, epoch: 4 };
         let begin = Begin { run, manifest, table, members: vec![member] };
         let said = format!("{begin:?}");

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use futures_util::{Stream, stream};
 use tokio::sync::oneshot;
-use watershed_cluster::manager::{JobManager, Reply, Request as Wish};
 use watershed_cluster::JobStatus;
+use watershed_cluster::manager::{JobManager, Reply, Request as Wish};
 use watershed_runtime::error::explain;
 use watershed_wire::tonic::{self, Request, Response, Status};
 use watershed_wire::v1::job_server::Job;

@@ -103,8 +103,7 @@ pub(crate) fn status_reply(status: &JobStatus, loads: &Loads) -> StatusReply {
         slots: count(e.slots),
     };
     reply.epochs = status.epochs.iter().map(progress).collect();
-    let range =
-        |r: &status::KeyRange| KeyRange { first: r.first, groups: r.groups, slot: u32::from(r.slot), worker: r.worker };
+    let range = |r: &status::KeyRange| KeyRange { first: r.first, groups: r.groups, slot: u32::from(r.slot), worker: r.worker };
     reply.ranges = status.ranges.iter().map(range).collect();
     reply.workers = status.workers.iter().map(|w| worker_status(w, loads)).collect();
     reply

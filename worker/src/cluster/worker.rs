@@ -7,9 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use watershed_cluster::task_manager::{WorkerAction, WorkerEnd, WorkerEvent};
-use watershed_cluster::{
-    Envelope, Member, Patience, TaskManager, ToCoordinator, fingerprint, number_of, shape_text,
-};
+use watershed_cluster::{Envelope, Member, Patience, TaskManager, ToCoordinator, fingerprint, number_of, shape_text};
 use watershed_runtime::error::{Error, Kind, Result};
 use watershed_runtime::graph::Graph;
 use watershed_runtime::key::SlotId;

@@ -55,10 +55,10 @@ pub use socket::{Network, dial};
 pub use threads::threads;
 pub use tls::{Tls, TlsFiles};
 pub use token::{Auth, Token};
+pub use tokio::runtime::{Handle, Runtime};
 pub(crate) use unix::dial_unix;
 #[cfg(feature = "cli")]
 pub(crate) use unix::serve_unix;
-pub use tokio::runtime::{Handle, Runtime};
 pub use watershed_wire as wire;
 pub use watershed_wire::frame::{Era, Lane};
 

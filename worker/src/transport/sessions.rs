@@ -15,7 +15,8 @@ use watershed_runtime::error::Result;
 use watershed_wire::frame::Era;
 use watershed_wire::v1::control_server::Control;
 use watershed_wire::v1::{
-    Ack, Identity, Item, Load, RefusalReason, Refused, Register, Registered, Resume, ToCoordinator, ToWorker, to_coordinator, to_worker,
+    Ack, Identity, Item, Load, RefusalReason, Refused, Register, Registered, Resume, ToCoordinator, ToWorker, to_coordinator,
+    to_worker,
 };
 use watershed_wire::{PROTOCOL, tonic};
 

@@ -58,7 +58,8 @@ impl Service<Uri> for Once {
     fn call(&mut self, _: Uri) -> Self::Future {
         let stream = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
         Box::pin(async move {
-            let stream = stream.ok_or_else(|| io::Error::new(io::ErrorKind::NotConnected, "the job has ended, or its process has"))?;
+            let stream =
+                stream.ok_or_else(|| io::Error::new(io::ErrorKind::NotConnected, "the job has ended, or its process has"))?;
             Ok(TokioIo::new(tokio::net::UnixStream::from_std(stream)?))
         })
     }
