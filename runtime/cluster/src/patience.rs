@@ -11,6 +11,8 @@ pub struct Patience {
     pub away: i64,
     /// How long a job that has run before waits for all of its workers before it begins with those that are there.
     pub gather: i64,
+    /// How long a job that has never run waits for them: it would begin with few and rescale at once.
+    pub gather_first: i64,
     /// The rest between two tries when something that a run needs is away.
     pub rest: i64,
     /// How long runs may fail for something that is away before the process ends with that, so that its supervisor sees it.
@@ -30,6 +32,7 @@ impl Default for Patience {
             silent: 5_000_000,
             away: 1_000_000,
             gather: 3_000_000,
+            gather_first: 30_000_000,
             rest: 1_000_000,
             failing: 60_000_000,
             look: 2_000_000,

@@ -3,8 +3,8 @@
 //! It obeys the newest manager it has heard, keeps a journal of its slots for the next one, and has their entries written to state files before it
 //! passes a report on. Its laws:
 //!
-//! - A message of an older manager than one it has heard is not obeyed: a message that comes after the journal was given away would be known to
-//!   none (I4, I9). The same holds for messages of another run.
+//! - A message of a session that is over is not obeyed, nor one of an older manager than it has heard: a message that comes after the journal was given
+//!   away would be known to none (I4, I9). The same holds for messages of another run.
 //! - A report is noted and said in one step: a manager that is given the journal hears everything that is not in it.
 //! - A part of an epoch is said when its entries are durable (I5). Parts may overtake each other.
 //! - The first message of a session is the journal. What slots have said before was said to a manager that is gone, and is in it.
@@ -28,10 +28,15 @@ use crate::messages::{Begin, Envelope, Member, ToCoordinator, ToWorker};
 /// What happened.
 #[derive(Debug)]
 pub enum WorkerEvent {
-    /// A session has begun with a manager of this term.
-    Session(u64),
-    /// The manager has said something in it.
-    Message(Envelope, ToWorker),
+    /// A session has begun.
+    Session {
+        /// The newest term that its manager knows.
+        term: u64,
+        /// Its number: no other session of this worker has the same.
+        session: u64,
+    },
+    /// A manager has said something in the session with this number.
+    Message(u64, Envelope, ToWorker),
     /// A slot of this run has said something.
     Report(u64, SlotId, Report),
     /// The answer to [`WorkerAction::Upload`]: the file is durable, or cannot be written.
@@ -103,6 +108,8 @@ pub struct TaskManager {
     journal: Option<WorkerJournal>,
     /// The highest term that it has heard.
     term: u64,
+    /// The session that stands.
+    session: u64,
     leaving: bool,
     /// Parts of epochs whose entries are being written.
     uploads: BTreeMap<(SlotId, u64), EpochPart>,
@@ -114,7 +121,7 @@ impl TaskManager {
     /// A worker with a number. `patience`: how long one that leaves waits for a manager that is away.
     #[must_use]
     pub fn new(graph: Arc<Graph>, number: u32, patience: i64, rules: RuleSet) -> Self {
-        Self { graph, number, journal: None, term: 0, leaving: false, uploads: BTreeMap::new(), patience, rules }
+        Self { graph, number, journal: None, term: 0, session: 0, leaving: false, uploads: BTreeMap::new(), patience, rules }
     }
 
     /// The highest term that it has heard: it goes to no older manager.
@@ -145,8 +152,8 @@ impl TaskManager {
     pub fn step(&mut self, event: WorkerEvent) -> Vec<WorkerAction> {
         let mut out = Vec::new();
         match event {
-            WorkerEvent::Session(term) => self.introduce(term, &mut out),
-            WorkerEvent::Message(env, message) => self.hear(env, message, &mut out),
+            WorkerEvent::Session { term, session } => self.introduce(term, session, &mut out),
+            WorkerEvent::Message(session, env, message) => self.hear(session, env, message, &mut out),
             WorkerEvent::Report(run, slot, report) => self.report(run, slot, report, &mut out),
             WorkerEvent::Uploaded { run, slot, epoch, file } => self.uploaded(run, slot, epoch, file, &mut out),
             WorkerEvent::Leave => self.leave(&mut out),
@@ -171,16 +178,16 @@ impl TaskManager {
     }
 
     /// The first messages of a session.
-    fn introduce(&mut self, term: u64, out: &mut Vec<WorkerAction>) {
-        self.term = self.term.max(term);
+    fn introduce(&mut self, term: u64, session: u64, out: &mut Vec<WorkerAction>) {
+        (self.term, self.session) = (self.term.max(term), session);
         self.send(ToCoordinator::Journal(self.journal.clone().map(Box::new)), out);
         if self.leaving {
             self.send(ToCoordinator::Leaving, out);
         }
     }
 
-    fn hear(&mut self, env: Envelope, message: ToWorker, out: &mut Vec<WorkerAction>) {
-        if env.term < self.term && self.rules.obeys_newest() {
+    fn hear(&mut self, session: u64, env: Envelope, message: ToWorker, out: &mut Vec<WorkerAction>) {
+        if (session != self.session || env.term < self.term) && self.rules.obeys_newest() {
             return;
         }
         self.term = self.term.max(env.term);

@@ -158,16 +158,16 @@ mod tests {
     }
 
     fn many(epoch: u64) -> Manifest {
-        let names: Vec<(String, u64)> = (1..=12).map(|e| (format!("state/delta/2-{e}-a"), e)).collect();
+        let names: Vec<(String, u64)> = (1..=40).map(|e| (format!("state/delta/2-{e}-a"), e)).collect();
         manifest(epoch, &names.iter().map(|(n, e)| (n.as_str(), *e)).collect::<Vec<_>>())
     }
 
     #[test]
     fn deleting_and_merging_take_turns_and_one_chore_is_done_at_a_time() {
         let mut m = Maintenance::new(5 * SECOND, 0);
-        m.published(many(12), (2, 13));
+        m.published(many(40), (2, 41));
         let Some(Chore::Merge(merge)) = m.next("u", BTreeSet::new(), SECOND) else { panic!("a merge") };
-        assert!(merge.name.starts_with("state/merged/2-12-u-") && merge.base, "{merge:?}");
+        assert!(merge.name.starts_with("state/merged/2-40-u-") && merge.base, "{merge:?}");
         assert!(m.next("u", BTreeSet::new(), 9 * SECOND).is_none(), "it is busy");
         m.done();
         let Some(Chore::Collect(c)) = m.next("u", BTreeSet::from(["state/delta/2-1-pinned".to_owned()]), 9 * SECOND) else {
@@ -178,9 +178,9 @@ mod tests {
         assert_eq!(c.state(&BTreeSet::new(), listed), ["state/delta/2-1-x"]);
         m.done();
         assert!(m.next("u", BTreeSet::new(), 10 * SECOND).is_none(), "nothing is merged twice before a manifest names it");
-        m.published(manifest(13, &[(&merge.name, 12)]), (2, 14));
+        m.published(manifest(41, &[(&merge.name, 40)]), (2, 42));
         assert!(m.next("u", BTreeSet::new(), 10 * SECOND).is_none());
-        m.published(many(14), (2, 15));
+        m.published(many(42), (2, 43));
         assert!(matches!(m.next("u", BTreeSet::new(), 10 * SECOND), Some(Chore::Merge(_))));
         m.merge_failed("another");
         assert!(m.next("u", BTreeSet::new(), 0).is_none(), "a clock that goes back makes nothing due at once");

@@ -109,9 +109,11 @@ impl JobManager {
         }
         let introduced = present.iter().all(|m| self.journals.contains_key(&m.worker)) || !self.settings.rules.journal_first();
         let waited = now - self.began;
-        let patience = self.settings.patience.gather;
+        let patience = self.settings.patience;
+        // Two managers between which the workers are divided would wait for ever (I12).
+        let patience = if self.runs.ran_before { patience.gather } else { patience.gather_first };
         introduced
             && self.members.all_connected()
-            && (self.members.missing(self.wishes.target).is_empty() || self.runs.ran_before && !(0..=patience).contains(&waited))
+            && (self.members.missing(self.wishes.target).is_empty() || !(0..=patience).contains(&waited))
     }
 }

@@ -55,6 +55,16 @@ impl JobManager {
         self.carry_out(effects, now, out)
     }
 
+    /// A batch's source has sent its Final: only mutants listen.
+    #[cfg(feature = "mutants")]
+    pub fn final_sent(&mut self, run: u64, batch: u64) {
+        if let Phase::Running(running) = &mut self.phase
+            && running.run.term == run
+        {
+            running.coordinator.final_sent(batch);
+        }
+    }
+
     /// Effects become actions, in the order given.
     pub(super) fn carry_out(&mut self, effects: Vec<Effect>, now: i64, out: &mut Vec<Action>) -> Result<()> {
         for effect in effects {

@@ -201,10 +201,7 @@ impl World {
                 Effect::Log(LogEffect::Create { name, bytes }) => self.put = Some((name, bytes)),
                 Effect::Commit(handles) => self.commit = Some(handles),
                 Effect::Failed(e) => self.breaks(format!("the job fails: {e}")),
-                Effect::Log(LogEffect::Get { .. } | LogEffect::Published { .. })
-                | Effect::Upload(..)
-                | Effect::Published(_)
-                | Effect::Done => {}
+                Effect::Log(LogEffect::Get { .. } | LogEffect::Published { .. }) | Effect::Published(_) | Effect::Done => {}
             }
         }
     }
@@ -219,7 +216,7 @@ impl World {
 
     fn says(&mut self, i: usize, make: impl Fn() -> Report) {
         if let Some(journal) = &mut self.journals[i] {
-            journal.said(SlotId(i as u16), &make());
+            journal.note_report(SlotId(i as u16), &make());
         }
         self.reports[i].push_back(make());
     }
@@ -242,7 +239,7 @@ impl World {
                 self.reports[i].clear();
             }
             Word::Tell(command) => {
-                journal.told(&Graph::default(), SlotId(i as u16), &command);
+                journal.note_command(&Graph::default(), SlotId(i as u16), &command);
                 match command {
                     Command::Barrier(b) => self.barrier(i, b),
                     Command::Cut(plan) => self.cut(i, plan),

@@ -107,6 +107,16 @@ covers! {
     WorkerClockBack => "a worker's clock goes back";
     AdoptDraining => "slots have heard the barrier of a drain and not all of its output is out, and the next coordinator goes on";
     OldCollects => "a coordinator that was replaced deletes files";
+    LeaveAsked => "a worker is told to end";
+    Released => "a worker that leaves is released";
+    Left => "a worker that was told to end has ended";
+    Silent => "a worker says nothing for a while, and its connection seems to stand";
+    GhostRefused => "a process that was replaced registers again, and is refused";
+    StoreAway => "a question to the store fails, and is not asked again";
+    RunEnded => "a run ends before the job does, and another begins";
+    GaveUp => "a coordinator gives up for a store that is away, and is started again";
+    Named => "a snapshot gets a name";
+    TooLittleMemory => "the workers have too little memory for the state, and the user gives more";
 }
 
 impl Cover {
@@ -114,13 +124,13 @@ impl Cover {
     #[must_use]
     pub fn of_cluster(self) -> bool {
         // A process that dies there is a worker or a coordinator; late rows wait for one process.
-        self >= Self::TwoCoordinators && !matches!(self, Self::StallCoordinator | Self::ClockJump | Self::Late | Self::Gate)
+        !matches!(self, Self::ClockJump | Self::Late | Self::Gate | Self::StallCoordinator)
     }
 
     /// Whether a job in one process is.
     #[must_use]
     pub fn of_process(self) -> bool {
-        self < Self::Adopted
+        self < Self::Adopted || matches!(self, Self::StoreAway | Self::RunEnded | Self::GaveUp | Self::Named)
     }
 }
 

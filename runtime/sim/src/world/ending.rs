@@ -9,8 +9,8 @@ use std::sync::Arc;
 use watershed_runtime::protocol::manifest::{Manifest, SourceEntry};
 
 use super::cover::Cover;
+use super::env::SimEnv;
 use super::plan::{Plan, Trigger};
-use super::process::Ground;
 use super::rng::Rng;
 use super::source::SimSource;
 use crate::jobs::input::Input;
@@ -52,13 +52,13 @@ impl Endings {
     }
 
     /// What whoever coordinates now, a process and its run, is to be told.
-    pub(super) fn next(&mut self, who: (u64, u64), due: impl Fn(Trigger) -> bool, ground: &mut Ground) -> Option<Ending> {
+    pub(super) fn next(&mut self, who: (u64, u64), due: impl Fn(Trigger) -> bool, env: &mut SimEnv) -> Option<Ending> {
         if let Some(at) = self.left.iter().position(|(t, _)| due(*t)) {
             let (_, ending) = self.left.swap_remove(at);
             match ending {
                 Ending::Stop => {
-                    ground.stops += 1;
-                    ground.trace.note(40, who.0, who.1, || "a stop is wished".into());
+                    env.stops += 1;
+                    env.trace.note(40, who.0, who.1, || "a stop is wished".into());
                     return Some(Ending::Stop);
                 }
                 Ending::Drain(again) => self.draining = Some(again),
@@ -67,22 +67,22 @@ impl Endings {
         let again = self.draining?;
         // A coordinator that begins another run asks by itself; what is lost with one its client has to ask for again.
         let anew = self.told.is_none_or(|told| told != who && (again || told.0 == who.0));
-        if !anew || ground.read.is_some() {
+        if !anew || env.read.is_some() {
             return None;
         }
         self.told = Some(who);
-        ground.drains += 1;
-        ground.trace.note(41, who.0, who.1, || "a drain is wished".into());
+        env.drains += 1;
+        env.trace.note(41, who.0, who.1, || "a drain is wished".into());
         Some(Ending::Drain(again))
     }
 
     /// What a drain was in the middle of when its process died.
-    pub(super) fn note_crash(&self, who: u64, ground: &mut Ground) {
-        let (told, cut) = (self.told.is_some_and(|t| t.0 == who), ground.cut_short());
-        if told && ground.read.is_none() {
-            ground.seen.see(Cover::CrashDraining);
-        } else if told && cut && !ground.finished {
-            ground.seen.see(Cover::CrashDrained);
+    pub(super) fn note_crash(&self, who: u64, env: &mut SimEnv) {
+        let (told, cut) = (self.told.is_some_and(|t| t.0 == who), env.cut_short());
+        if told && env.read.is_none() {
+            env.seen.see(Cover::CrashDraining);
+        } else if told && cut && !env.finished {
+            env.seen.see(Cover::CrashDrained);
         }
     }
 }
@@ -102,34 +102,31 @@ fn read(manifest: &Manifest, inputs: &[Arc<Input>]) -> Option<Vec<Vec<usize>>> {
 }
 
 /// I15: where reading ends, it ends for good, and only if somebody wished it, or at the end.
-pub(super) fn check_ending(manifest: &Manifest, ground: &mut Ground) {
-    let (epoch, now) = (manifest.epoch, read(manifest, &ground.plan.env.inputs));
-    match (&ground.read, now) {
+pub(super) fn check_ending(manifest: &Manifest, env: &mut SimEnv) {
+    let (epoch, now) = (manifest.epoch, read(manifest, &env.plan.env.inputs));
+    match (&env.read, now) {
         (Some(before), now) if now.as_ref() != Some(before) => {
-            ground.broken(|| {
-                format!("I15: manifest {epoch} says that rows were read after the barrier at which all reading ended")
-            });
+            env.broken(|| format!("I15: manifest {epoch} says that rows were read after the barrier at which all reading ended"));
         }
         (None, Some(now)) => {
-            ground.read = Some(now);
-            if ground.cut_short() {
-                ground.seen.see(Cover::Drained);
-                if ground.drains == 0 {
-                    ground.broken(|| format!("I15: manifest {epoch} ends what nobody wished to end"));
+            env.read = Some(now);
+            if env.cut_short() {
+                env.seen.see(Cover::Drained);
+                if env.drains == 0 {
+                    env.broken(|| format!("I15: manifest {epoch} ends what nobody wished to end"));
                 }
             }
         }
         (Some(_), _) | (None, None) => {}
     }
-    ground.finished = manifest.finished();
-    if manifest.last && !ground.finished {
-        ground
-            .trace
+    env.finished = manifest.finished();
+    if manifest.last && !env.finished {
+        env.trace
             .note(42, epoch, 0, || format!("manifest {epoch} is the last: {:?} {:?}", manifest.sources, manifest.watermarks));
     }
 }
 
-impl Ground {
+impl SimEnv {
     /// Whether a drain has left rows unread.
     pub(super) fn cut_short(&self) -> bool {
         let short = |(input, read): (&Arc<Input>, &Vec<usize>)| read.iter().any(|n| *n < input.rows);

@@ -2,32 +2,42 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `plan` | what a seed decides before the first step |
+//! | `plan`, `fault_plan` | what a seed decides before the first step: the job; its processes and what goes wrong |
 //! | `rng`, `trace`, `cover` | chance; the record of a run; what it came across |
-//! | `store`, `source`, `sink` | the outside: objects, input, output and its judge |
+//! | `env`, `clock` | what all processes stand on; what time it is to each |
+//! | `store`, `fate`, `source`, `sink` | the outside: objects, what the store makes of a question, input, output and its judge |
 //! | `net` | queues between slots, first in, first out |
-//! | `process` | slots and a coordinator under way: a process that can die |
-//! | `start`, `effects`, `ops` | how a process starts; what it does for its coordinator; what the store makes of that |
+//! | `slot`, `cluster_run` | a slot; the slots of one run, and what is under way between them |
+//! | `session`, `worker`, `manager` | a worker's session; the processes, each around a machine of the production |
+//! | `cluster_world`, `faults` | the scheduler; faults and wishes |
 //! | `ending` | stop and drain, and what is checked of them |
 //! | `laws` | what is checked of every manifest and of every owner |
-//! | `run` | the scheduler, and the faults |
-//! | `cluster` | the same job in many processes, which die one by one |
+//! | `run` | a seed to its end |
+//! | `small` | two slots and one cut, for a model |
 
-mod cluster;
+mod clock;
+mod cluster_run;
+mod cluster_world;
 pub mod cover;
-mod effects;
 pub mod ending;
+mod env;
+mod fate;
+mod fault_plan;
+mod faults;
 mod laws;
+mod manager;
 pub mod net;
-mod ops;
 pub mod plan;
-mod process;
 pub mod rng;
 pub mod run;
+mod session;
+mod shown;
 pub mod sink;
+mod slot;
+mod small;
 pub mod source;
-mod start;
 pub mod store;
 pub mod trace;
+mod worker;
 
-pub use cluster::{Opening, Small, Turn, small_plan};
+pub use small::{Opening, Small, Turn, small_plan};

@@ -219,14 +219,14 @@ impl Net {
 
 /// A slot's end of the queues.
 #[derive(Debug)]
-pub struct Mouth<'a> {
+pub struct SlotOutbox<'a> {
     /// The queues.
     pub net: &'a mut Net,
     /// Whose.
     pub me: SlotId,
 }
 
-impl Outbox for Mouth<'_> {
+impl Outbox for SlotOutbox<'_> {
     fn send(&mut self, to: SlotId, event: Event) {
         self.net.send(usize::from(self.me.0), to, event);
     }

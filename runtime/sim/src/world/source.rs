@@ -129,6 +129,10 @@ impl Source for SimSource {
         Ok(Discovered { splits: (0..self.input.splits).map(Self::split).collect(), complete: asked >= self.readers.patience })
     }
 
+    fn discovery_interval_millis(&self) -> Option<u64> {
+        Some(0)
+    }
+
     fn open(&self, split: &SplitId, position: &[u8]) -> Result<Box<dyn SplitReader>> {
         let number = split.0.parse::<usize>().map_err(|e| Error::new(Kind::Invalid, "no such split").because(e))?;
         let next = position.try_into().map_or(0, u32::from_le_bytes) as usize;

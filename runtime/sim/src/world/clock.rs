@@ -3,11 +3,11 @@
 //! The world's own time only goes forward. Wherever production code is told the time it is told its own process's; what it waits for until a
 //! time of its own is waited for until the world's time at which that clock would say so, as a host does that sleeps for the difference.
 
-use super::super::rng::Rng;
+use super::rng::Rng;
 
 /// A clock.
 #[derive(Clone, Copy, Debug)]
-pub(in super::super) struct Clock {
+pub(super) struct Clock {
     offset: i64,
     /// Thousandths of the world's speed.
     rate: i64,
@@ -20,12 +20,12 @@ impl Clock {
     }
 
     /// What it says at a time of the world.
-    pub(in super::super) fn at(self, time: i64) -> i64 {
+    pub(super) fn at(self, time: i64) -> i64 {
         (time / 1000 * self.rate + time % 1000 * self.rate / 1000).saturating_add(self.offset)
     }
 
     /// How long the world takes until it has gone on by so much.
-    pub(in super::super) fn lasts(self, micros: i64) -> i64 {
+    pub(super) fn lasts(self, micros: i64) -> i64 {
         micros.saturating_mul(1000) / self.rate + 1
     }
 

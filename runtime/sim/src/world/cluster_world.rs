@@ -1,0 +1,801 @@
+//! The world of one run: what happens next is drawn; faults and wishes come when they are due; at the end the oracle is asked.
+//!
+//! A job in many processes has workers and managers that come and go one by one. A job in one process has a manager and a worker that share their
+//! fate. Both are this world, and the machines in it are those of the production.
+
+use std::collections::VecDeque;
+
+use watershed_cluster::{Action, Event, Io, Outcome as JobOutcome, Reply, Request, Target, ToWorker, WorkerEvent};
+use watershed_runtime::coordinator::Coordinator;
+use watershed_runtime::error::Kind;
+use watershed_runtime::key::SlotId;
+use watershed_runtime::protocol::manifest::Manifest;
+use watershed_runtime::protocol::named::{FOLDER, NamedSnapshot};
+use watershed_runtime::slot::Command;
+
+use super::clock::Clock;
+use super::cluster_run::ClusterRun;
+use super::cover::Cover;
+use super::ending::Endings;
+use super::env::SimEnv;
+use super::fault_plan::{Fault, Setting};
+use super::laws::{let_go, look_at_log};
+use super::manager::SimManager;
+use super::net::{COORDINATOR, Queue};
+use super::plan::{Plan, Trigger};
+use super::run::{Outcome, Wanted};
+use super::session::{Down, Session};
+use super::worker::{ClusterRuns, SimWorker};
+use crate::jobs::JobKind;
+
+/// Steps after which a run is not going to end.
+const MAX_STEPS: u64 = 600_000;
+/// Turns of the clock in which nothing moves, after which nothing will.
+const MAX_IDLE: u32 = 8000;
+/// A worker gives a sign of life every so many steps.
+const HEARTBEAT: u64 = 16;
+/// A user looks every so many steps whether the job waits for memory.
+const MEMORY: u64 = 20_000;
+/// Tickets of registrations that nobody stands behind.
+pub(super) const GHOST: u64 = 1 << 63;
+
+/// What may happen next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// A slot runs: its run, its number.
+    Slot(u64, usize),
+    /// A queue between slots is heard.
+    Queue(u64, usize),
+    /// A worker hears its manager.
+    Down(usize),
+    /// A worker hears a message of a session that is over.
+    Stray(usize),
+    /// A manager hears a worker.
+    Up(usize),
+    /// A file gets on.
+    Upload(usize),
+    /// A question of a manager gets on.
+    Op(usize, usize),
+    /// A source or a sink wakes what waits for it.
+    Wake(u64),
+    /// A worker without a session looks for a manager.
+    Register(usize),
+}
+
+/// The world.
+pub(super) struct ClusterWorld {
+    pub(super) env: SimEnv,
+    pub(super) setting: Setting,
+    pub(super) workers: Vec<SimWorker>,
+    pub(super) runs: ClusterRuns,
+    /// The newest last.
+    pub(super) managers: Vec<SimManager>,
+    pub(super) started: u64,
+    /// Workers that are wanted, where a job runs in many processes.
+    pub(super) wanted: u32,
+    pub(super) wishes: Vec<(Trigger, u32)>,
+    pub(super) endings: Endings,
+    pub(super) faults: Vec<(Trigger, Fault)>,
+    pub(super) happened: u64,
+    /// Sessions so far.
+    sessions: u64,
+    /// At this step a user looks whether the job waits for memory.
+    asks_memory: u64,
+    /// Rows read by runs that are gone.
+    gone_rows: u64,
+    idle: u32,
+    last: u64,
+    turns: Vec<Turn>,
+}
+
+/// Runs a seed to its end.
+pub(super) fn run(wanted: &Wanted) -> Outcome {
+    let mut plan = Plan::new(wanted.seed, wanted.job);
+    if wanted.cluster && plan.kind == JobKind::Late {
+        // Its late rows wait until event time has passed in one process.
+        plan = Plan::new(wanted.seed, Some(JobKind::Cascade));
+    }
+    let setting = if wanted.cluster { Setting::many(&plan) } else { Setting::one(&plan) };
+    let mut world = ClusterWorld::new(SimEnv::new(plan, wanted.rules, wanted.text), setting);
+    world.start_manager();
+    while world.env.breach.is_none() && !world.over() {
+        world.step();
+        if world.env.trace.steps() > MAX_STEPS {
+            let waits = world.waits().join("; ");
+            world.env.broken(|| format!("I12: no end after {MAX_STEPS} steps: {waits}"));
+        }
+    }
+    world.finish()
+}
+
+impl ClusterWorld {
+    pub(super) fn new(mut env: SimEnv, setting: Setting) -> Self {
+        env.each = setting.each;
+        env.clocks = (0..setting.most()).map(|_| Clock::any(&mut env.rng)).collect();
+        if env.plan.one_frame() {
+            env.seen.see(Cover::OneFrame);
+        }
+        let leave = setting.patience.leave;
+        Self {
+            workers: (0..setting.most()).map(|n| SimWorker::new(n as u32, None, leave, &env)).collect(),
+            wanted: setting.workers,
+            wishes: setting.wishes.clone(),
+            endings: Endings::new(&env.plan),
+            faults: setting.faults.clone(),
+            runs: ClusterRuns::new(),
+            managers: Vec::new(),
+            started: 0,
+            happened: 0,
+            sessions: 0,
+            asks_memory: MEMORY,
+            gone_rows: 0,
+            idle: 0,
+            last: 0,
+            turns: Vec::new(),
+            env,
+            setting,
+        }
+    }
+
+    /// Starts a manager, and its worker where they share their fate.
+    pub(super) fn start_manager(&mut self) {
+        let n = self.started;
+        self.env.trace.note(27, n, 0, || format!("m{n} is started"));
+        let slots = self.env.plan.slots.get(n as usize % 16).copied().unwrap_or(1);
+        let target = if self.setting.shared { Target::Slots(slots) } else { Target::Workers(self.wanted) };
+        match SimManager::new(n, target, &self.setting, &mut self.env) {
+            Ok(manager) => self.managers.push(manager),
+            Err(e) => self.env.broken(|| format!("a manager cannot be made: {e}")),
+        }
+        if self.setting.shared {
+            self.workers.push(SimWorker::new(0, Some(n), self.setting.patience.leave, &self.env));
+        }
+        self.started += 1;
+    }
+
+    fn over(&self) -> bool {
+        self.managers.iter().any(|m| match &m.end {
+            Some(Ok(JobOutcome::Finished | JobOutcome::AlreadyFinished)) => true,
+            Some(Ok(JobOutcome::Stopped)) => self.env.finished || self.env.stops == 0,
+            Some(Err(_)) | None => false,
+        })
+    }
+
+    fn finish(mut self) -> Outcome {
+        for worker in &mut self.workers {
+            worker.die(&mut self.runs, &mut self.env);
+        }
+        look_at_log(&mut self.env);
+        self.look_at_snapshots();
+        self.env.judge();
+        if self.env.sinks.again() > 0 {
+            self.env.seen.see(Cover::CommitAgain);
+        }
+        let rows = self.rows();
+        let g = self.env;
+        Outcome {
+            seed: g.plan.seed,
+            job: g.plan.kind,
+            breach: g.breach,
+            hash: g.trace.hash(),
+            steps: g.trace.steps(),
+            rows,
+            epochs: g.epochs,
+            faults: self.happened,
+            rescales: g.rescales,
+            seen: g.seen,
+            lines: g.trace.into_lines(),
+        }
+    }
+
+    /// I14: whatever a named snapshot names is there. I12: nobody waits for one for ever.
+    fn look_at_snapshots(&mut self) {
+        let objects: Vec<String> = self.env.store.list(FOLDER).map(str::to_owned).collect();
+        for object in objects {
+            self.env.seen.see(Cover::Named);
+            let Some(bytes) = self.env.store.get(&object) else { continue };
+            let files = match NamedSnapshot::decode(&object, &bytes) {
+                Ok(snapshot) => snapshot.manifest.files,
+                Err(e) => return self.env.broken(|| format!("I5: {e}")),
+            };
+            let missing = self.env.store.missing(files.iter().map(|f| f.name.as_str())).first().map(|f| (*f).to_owned());
+            if let Some(file) = missing {
+                self.env.broken(|| format!("I14: {object} names {file}, which is not there"));
+            }
+        }
+        for manager in &self.managers {
+            let asked = manager.ops.iter().any(|(_, io)| matches!(io, Io::Name { .. }));
+            if manager.over() && !asked && !manager.waited.is_empty() {
+                self.env.broken(|| "I12: a user waits for a snapshot when the job is over".into());
+            }
+        }
+    }
+
+    pub(super) fn rows(&self) -> u64 {
+        self.gone_rows + self.runs.values().map(|b| b.readers.rows()).sum::<u64>()
+    }
+
+    fn step(&mut self) {
+        self.env.now += self.env.rng.below(50) as i64;
+        self.env.rows = self.rows();
+        self.due();
+        self.look_after();
+        self.choices();
+        let draw = self.env.rng.below(self.turns.len().max(1));
+        if let Some(turn) = self.turns.get(draw).copied() {
+            if self.env.rng.chance(1, 25) {
+                self.tick();
+            }
+            self.take(turn);
+        }
+        if let Some(breach) = self.env.sinks.breach() {
+            self.env.broken(|| breach);
+        }
+        if self.turns.iter().any(|t| !matches!(t, Turn::Wake(_) | Turn::Stray(_))) {
+            self.idle = 0;
+            return;
+        }
+        self.time_passes();
+    }
+
+    /// Nothing can run: whatever waits is woken.
+    fn time_passes(&mut self) {
+        let mut any = false;
+        for run in self.runs.values_mut() {
+            any |= run.stir(true, &mut self.env);
+        }
+        self.look_at_gates();
+        let timeouts = self.runs.values().flat_map(|b| b.slots.iter().flatten().filter_map(|h| h.timeout)).min();
+        self.env.now = timeouts.map_or(self.env.now, |t| t.max(self.env.now));
+        self.heartbeats();
+        // So little that nobody is taken for lost by it.
+        self.env.idle += (self.setting.patience.gone / 2).max(1) as u64;
+        self.env.trace.note(14, 0, 0, || "time passes".into());
+        self.tick();
+        if self.env.store.has_late() {
+            self.settle();
+        }
+        let now = self.rows() + self.env.epochs;
+        self.idle = if any || now != self.last { 0 } else { self.idle + 1 };
+        self.last = now;
+        if self.idle > MAX_IDLE {
+            let waits: Vec<String> = self.waits();
+            self.env.broken(|| format!("I12: nothing moves; {}", waits.join("; ")));
+        }
+    }
+
+    /// A user who sees that a job waits for memory gives it more workers, or workers without a limit.
+    fn give_memory(&mut self) {
+        if self.setting.memory == 0 || !self.waits().iter().any(|w| w.contains("have room for")) {
+            return;
+        }
+        self.env.seen.see(Cover::TooLittleMemory);
+        let most = self.setting.most() as u32;
+        if self.wanted < most {
+            self.wanted = most;
+            (0..self.managers.len()).for_each(|m| self.ask(m, Request::Scale(most)));
+        } else {
+            self.setting.memory = 0;
+            (0..self.workers.len()).for_each(|w| self.worker_dies(w, 0));
+        }
+    }
+
+    fn look_at_gates(&mut self) {
+        for manager in &self.managers {
+            let Some(running) = manager.machine.running() else { continue };
+            if let Some(run) = self.runs.get_mut(&running.run.term) {
+                run.look_at_gate(&running.coordinator, &mut self.env);
+            }
+        }
+    }
+
+    fn tick(&mut self) {
+        for m in 0..self.managers.len() {
+            self.tell(m, Event::Tick);
+        }
+    }
+
+    /// A manager is told something, and what it wants is done; at once what needs nobody else.
+    pub(super) fn tell(&mut self, m: usize, event: Event) {
+        let mut events = VecDeque::from([event]);
+        while let Some(event) = events.pop_front() {
+            let Some(manager) = self.managers.get_mut(m) else { return };
+            let now = manager.now(&self.env);
+            let (before, ticks) = (manager.machine.running().is_some(), matches!(event, Event::Tick));
+            let actions = manager.machine.step(event, now);
+            let (latest, due) = (now + self.env.plan.epoch_rows as i64 * 1000, manager.machine.next_due());
+            if ticks && let Some(due) = due.filter(|due| *due > latest) {
+                let by = due - latest;
+                self.env.broken(|| format!("I12: a barrier comes every interval, but the next one is due {by} too late"));
+            }
+            self.note(m, before, &actions);
+            for action in actions {
+                self.carry_out(m, action, &mut events);
+            }
+        }
+    }
+
+    /// What is to be seen of a step.
+    fn note(&mut self, m: usize, before: bool, actions: &[Action]) {
+        let (Some(manager), env) = (self.managers.get(m), &mut self.env) else { return };
+        let Some(running) = manager.machine.running() else { return };
+        for action in actions {
+            match action {
+                Action::Send(_, _, ToWorker::Command(_, Command::Barrier(b)))
+                    if b.epoch > running.coordinator.last().epoch + 1 =>
+                {
+                    env.seen.see(Cover::EpochsOverlap);
+                }
+                Action::Io(_, Io::Hint(_)) => {
+                    env.seen.see(Cover::Epoch);
+                    env.epochs += 1;
+                }
+                _ => {}
+            }
+        }
+        if !before {
+            note_beginning(manager, actions, &self.runs, env);
+        }
+    }
+
+    fn carry_out(&mut self, m: usize, action: Action, events: &mut VecDeque<Event>) {
+        let Some(manager) = self.managers.get_mut(m) else { return };
+        let (number, env) = (manager.number, &mut self.env);
+        match action {
+            Action::Admit { ticket, worker, term } => {
+                if ticket & GHOST != 0 {
+                    return env.broken(|| format!("worker {worker} takes its name back from the process that has replaced it"));
+                }
+                let (at, life) = ((ticket >> 32) as usize, ticket & 0xffff_ffff);
+                let Some(w) = self.workers.get_mut(at).filter(|w| w.alive && w.life == life) else { return };
+                env.trace.note(22, number, u64::from(worker), || format!("w{worker}.{life} is in session with m{number}"));
+                manager.admitted.insert((worker, life));
+                w.hang_up(env);
+                self.sessions += 1;
+                (w.session, w.away) = (Some(Session::new(self.sessions, number)), None);
+                w.step(WorkerEvent::Session { term, session: self.sessions }, None, &mut self.runs, env);
+                events.push_back(Event::Connected(worker));
+            }
+            Action::Refuse(ticket, why, text) => {
+                env.trace.note(28, number, ticket, || format!("m{number} refuses a worker: {text}"));
+                if ticket & GHOST != 0 && why == watershed_cluster::Refusal::Replaced {
+                    env.seen.see(Cover::GhostRefused);
+                } else if ticket & GHOST == 0 && why != watershed_cluster::Refusal::Over {
+                    env.broken(|| format!("a worker is refused: {text}"));
+                }
+            }
+            Action::EndSession(worker) => {
+                if manager.machine.running().is_none() && env.term.0 > 0 {
+                    env.seen.see(Cover::LostDuringRecovery);
+                }
+                for w in self.workers.iter_mut().filter(|w| w.alive && w.number == worker && w.with(number)) {
+                    env.seen.see(Cover::ThoughtLost);
+                    w.hang_up(env);
+                }
+            }
+            Action::Send(worker, envelope, message) => {
+                // A manager that has ended in the same step says no more what its table was.
+                let version = manager.machine.coordinator().map(|c| c.table().version);
+                let session = self.workers.iter_mut().find(|w| w.alive && w.number == worker && w.with(number));
+                if let Some(session) = session.and_then(|w| w.session.as_mut()) {
+                    if matches!(message, ToWorker::Released(_)) {
+                        env.seen.see(Cover::Released);
+                    }
+                    session.down.push_back(Down { envelope, version, message });
+                }
+            }
+            Action::Io(id, io) => {
+                manager.io = manager.io.max(id);
+                manager.ops.push((id, io));
+            }
+            Action::AbandonIo(id) => {
+                env.seen.see(Cover::RunEnded);
+                manager.abandon(Some(id), env);
+            }
+            Action::Reply(id, reply) => {
+                manager.waited.remove(&id);
+                if let Reply::Refused(e) = reply {
+                    env.trace.note(43, number, id, || format!("m{number} refuses: {e}"));
+                }
+            }
+            Action::Tell(text) if text.contains("cannot be taken over") => env.seen.see(Cover::AdoptRefused),
+            Action::Tell(text) => env.trace.note(25, number, 0, || format!("m{number}: {text}")),
+            Action::End(outcome) => {
+                env.trace.note(26, number, 0, || format!("m{number} ends: {outcome:?}"));
+                manager.end = Some(outcome);
+            }
+        }
+    }
+
+    /// What could happen when it was last looked.
+    pub(super) fn turns(&self) -> &[Turn] {
+        &self.turns
+    }
+
+    /// Everything that can happen now.
+    pub(super) fn choices(&mut self) {
+        let (now, step) = (self.env.now, self.env.trace.steps());
+        let mut turns = std::mem::take(&mut self.turns);
+        turns.clear();
+        for (term, run) in &self.runs {
+            let wants = |(i, s): (usize, &Option<super::slot::SimSlot>)| {
+                s.as_ref().is_some_and(|s| s.wants(now)).then_some(Turn::Slot(*term, i))
+            };
+            turns.extend(run.slots.iter().enumerate().filter_map(wants));
+            turns.extend((0..run.net.len()).filter(|n| run.hears(*n)).map(|n| Turn::Queue(*term, n)));
+            if run.readers.waiting() > 0 || self.env.sinks.waiting() {
+                turns.push(Turn::Wake(*term));
+            }
+        }
+        for (w, worker) in self.workers.iter().enumerate().filter(|(_, w)| w.alive) {
+            turns.extend((!worker.uploads.is_empty()).then_some(Turn::Upload(w)));
+            turns.extend((!worker.strays.is_empty()).then_some(Turn::Stray(w)));
+            if worker.cut > step {
+                continue;
+            }
+            let there = |s: &Session| self.managers.iter().any(|m| m.number == s.manager && !m.over());
+            match &worker.session {
+                Some(session) => {
+                    let there = there(session);
+                    turns.extend((!session.down.is_empty()).then_some(Turn::Down(w)));
+                    turns.extend((there && !session.up.is_empty()).then_some(Turn::Up(w)));
+                    turns.extend((!there && self.may_register(w)).then_some(Turn::Register(w)));
+                }
+                None => turns.extend(self.may_register(w).then_some(Turn::Register(w))),
+            }
+        }
+        for (m, manager) in self.managers.iter().enumerate() {
+            turns.extend((0..manager.ops.len()).map(|i| Turn::Op(m, i)));
+        }
+        self.turns = turns;
+    }
+
+    /// Whether there is a manager that a worker would go to.
+    fn may_register(&self, w: usize) -> bool {
+        let Some(worker) = self.workers.get(w) else { return false };
+        let bound = |m: &SimManager| worker.bound.is_none_or(|n| n == m.number);
+        self.managers.iter().any(|m| bound(m) && !m.over() && m.machine.term() >= worker.task.term())
+    }
+
+    pub(super) fn take(&mut self, turn: Turn) {
+        let (env, workers, runs) = (&mut self.env, &mut self.workers, &mut self.runs);
+        match turn {
+            Turn::Slot(run, at) => {
+                let (who, how) = env.plan.bias;
+                if usize::from(who) == at && self.turns.len() > 1 && !env.rng.chance(1, how) {
+                    return;
+                }
+                if let Some(run) = runs.get_mut(&run) {
+                    run.run_slot(at, env);
+                    #[cfg(feature = "mutants")]
+                    if let Some(batch) = run.net.finals.last() {
+                        for manager in self.managers.iter_mut() {
+                            manager.machine.final_sent(run.term, *batch);
+                        }
+                    }
+                }
+            }
+            Turn::Queue(run, n) => self.queue(run, n),
+            Turn::Down(w) => {
+                if let Some(worker) = workers.get_mut(w) {
+                    worker.hear(runs, env);
+                }
+                self.worker_ends(w);
+            }
+            Turn::Stray(w) => {
+                if let Some(worker) = workers.get_mut(w) {
+                    worker.stray(runs, env);
+                }
+                self.worker_ends(w);
+            }
+            Turn::Up(w) => {
+                let Some(worker) = workers.get_mut(w) else { return };
+                let number = worker.number;
+                let Some((manager, (envelope, message))) =
+                    worker.session.as_mut().and_then(|s| Some((s.manager, s.up.pop_front()?)))
+                else {
+                    return;
+                };
+                env.trace.note(23, manager, u64::from(number), || format!("m{manager} hears w{number}"));
+                if let Some(m) = self.managers.iter().position(|m| m.number == manager) {
+                    self.tell(m, Event::Message(number, envelope, message));
+                }
+            }
+            Turn::Upload(w) => {
+                if let Some(worker) = workers.get_mut(w)
+                    && env.trace.steps() >= env.down
+                {
+                    let at = env.rng.below(worker.uploads.len());
+                    worker.progress(at, runs, env);
+                } else {
+                    env.trace.note(4, w as u64, 0, || "store: down".into());
+                }
+            }
+            Turn::Op(m, at) => {
+                let event = self.managers.get_mut(m).and_then(|m| m.progress(at, env));
+                if let Some(event) = event {
+                    self.tell(m, event);
+                }
+            }
+            Turn::Wake(run) => {
+                env.trace.note(13, run, 0, || "something is woken".into());
+                if let Some(run) = runs.get_mut(&run) {
+                    run.stir(false, env);
+                }
+                self.look_at_gates();
+            }
+            Turn::Register(w) => self.register(w),
+        }
+    }
+
+    /// A queue between slots is heard.
+    fn queue(&mut self, term: u64, n: usize) {
+        let env = &mut self.env;
+        let burst = env.rng.range(1, env.plan.burst);
+        let Some(run) = self.runs.get_mut(&term) else { return };
+        if stalled(run.net.nth(n).map(|(_, q)| q), env) {
+            return;
+        }
+        let Some((slot, report)) = run.deliver(n, burst, env) else { return };
+        if let Some(worker) = self.workers.iter_mut().find(|w| w.has(term, slot)) {
+            worker.step(WorkerEvent::Report(term, slot, report), None, &mut self.runs, env);
+        }
+    }
+
+    /// A worker finds the newest manager, mostly; none that is older than what it has heard.
+    fn register(&mut self, w: usize) {
+        let (n, newest) = (self.env.rng.below(self.managers.len()), self.env.rng.chance(3, 4));
+        let mut at = if newest { self.managers.len().saturating_sub(1) } else { n };
+        let Some(worker) = self.workers.get_mut(w) else { return };
+        if let Some(bound) = worker.bound {
+            at = self.managers.iter().position(|m| m.number == bound).unwrap_or(usize::MAX);
+        }
+        let Some(manager) = self.managers.get(at) else { return };
+        if manager.over() || manager.machine.term() < worker.task.term() {
+            return self.env.trace.note(28, w as u64, 0, || "a manager is too old".into());
+        }
+        worker.hang_up(&mut self.env);
+        let room = if self.setting.shared { super::env::SPACE.groups() } else { self.setting.each };
+        let registration = worker.registration(worker.life, (room, self.setting.memory), &self.env);
+        let ticket = (w as u64) << 32 | worker.life;
+        self.env.trace.note(22, w as u64, worker.life, || format!("w{w} registers with m{}", manager.number));
+        self.tell(at, Event::Register(ticket, registration));
+    }
+
+    /// Signs of life of all workers that are heard.
+    fn heartbeats(&mut self) {
+        let step = self.env.trace.steps();
+        for w in 0..self.workers.len() {
+            let Some(worker) = self.workers.get(w).filter(|w| w.alive && w.cut <= step) else { continue };
+            let (number, manager) = (worker.number, worker.session.as_ref().map(|s| s.manager));
+            if let Some(m) = manager.and_then(|n| self.managers.iter().position(|m| m.number == n)) {
+                self.tell(m, Event::Heartbeat(number));
+            }
+        }
+    }
+
+    /// What processes do by themselves as time goes by.
+    fn look_after(&mut self) {
+        let step = self.env.trace.steps();
+        self.bury();
+        if !self.setting.shared {
+            self.supervise();
+            self.connections();
+        }
+        if step.is_multiple_of(HEARTBEAT) {
+            self.heartbeats();
+        }
+        if step >= self.asks_memory {
+            self.give_memory();
+            self.asks_memory = step + MEMORY;
+        }
+        let Self { runs, gone_rows, workers, managers, .. } = self;
+        runs.retain(|term, run| {
+            let used = !run.empty()
+                || managers.iter().any(|m| m.machine.running().is_some_and(|r| r.run.term == *term))
+                || workers.iter().any(|w| w.alive && w.task.run() == *term);
+            if !used {
+                *gone_rows += run.readers.rows();
+            }
+            used
+        });
+        if self.runs.values().filter(|b| !b.empty()).count() > 1 {
+            self.env.seen.see(Cover::OldRun);
+        }
+        let with = |m: &SimManager| self.workers.iter().any(|w| w.with(m.number));
+        if self.managers.iter().filter(|m| m.machine.running().is_some() && with(m)).count() > 1 {
+            self.env.seen.see(Cover::Rivals);
+        }
+    }
+
+    /// A supervisor ends workers that are not wanted and not needed, and starts those that are wanted and not there.
+    fn supervise(&mut self) {
+        let (step, each, wanted) = (self.env.trace.steps(), self.env.each, self.wanted);
+        for w in 0..self.workers.len() {
+            let Some(worker) = self.workers.get_mut(w) else { continue };
+            if worker.alive && worker.number >= wanted {
+                // The manager that it is in session with lets it go: of two the newer one may know nothing of a run begun without it.
+                let manager = self.managers.iter().find(|m| worker.with(m.number));
+                let free = manager.is_some_and(|m| m.machine.releasable().get(&worker.number).copied().unwrap_or(false));
+                if free {
+                    let run = manager.and_then(|m| m.machine.running()).map_or(0, |r| r.run.term);
+                    (w * each..(w + 1) * each).for_each(|s| let_go(run, SlotId(s as u16), &mut self.env));
+                    self.worker_dies(w, 0);
+                }
+            } else if !worker.alive && worker.number < wanted && worker.back <= step {
+                worker.start(self.setting.patience.leave, &self.env);
+                if let Some(clock) = self.env.clocks.get_mut(w) {
+                    *clock = Clock::any(&mut self.env.rng);
+                }
+            }
+        }
+    }
+
+    /// Connections come and go, and managers hear of it.
+    fn connections(&mut self) {
+        let step = self.env.trace.steps();
+        for w in 0..self.workers.len() {
+            let time = self.env.time();
+            let Some(worker) = self.workers.get_mut(w).filter(|w| w.alive) else { continue };
+            let (number, whole, silent) = (worker.number, worker.cut <= step, worker.silent);
+            let there = worker.session.as_ref().is_some_and(|s| self.managers.iter().any(|m| m.number == s.manager));
+            worker.away = if there && whole { None } else { worker.away.or(Some(time)) };
+            if let Some(since) = worker.away
+                && worker.task.leaving()
+            {
+                worker.step(WorkerEvent::Away(time - since), None, &mut self.runs, &mut self.env);
+                self.worker_ends(w);
+                continue;
+            }
+            let Some(session) = worker.session.as_mut().filter(|s| s.connected != whole && (whole || !silent)) else { continue };
+            session.connected = whole;
+            let manager = session.manager;
+            if let Some(m) = self.managers.iter().position(|m| m.number == manager) {
+                self.tell(m, if whole { Event::Connected(number) } else { Event::Disconnected(number) });
+            }
+        }
+    }
+
+    /// A worker that has ended by itself.
+    pub(super) fn worker_ends(&mut self, w: usize) {
+        let step = self.env.trace.steps();
+        let Some(worker) = self.workers.get_mut(w).filter(|w| w.end.is_some()) else { return };
+        if worker.end == Some(watershed_cluster::WorkerEnd::Left) {
+            self.env.seen.see(Cover::Left);
+        }
+        let back = worker.back.max(step);
+        self.worker_dies(w, back);
+    }
+
+    /// Managers that are over go; one is always there.
+    fn bury(&mut self) {
+        while let Some(at) = self.managers.iter().position(SimManager::over) {
+            let manager = self.managers.remove(at);
+            match &manager.end {
+                Some(Ok(_)) => {
+                    // It was stopped: its workers let go, and everything is started again.
+                    self.env.seen.see(Cover::Stopped);
+                    let told: Vec<usize> = (0..self.workers.len())
+                        .filter(|w| self.workers.get(*w).is_some_and(|w| w.alive && w.with(manager.number)))
+                        .collect();
+                    told.into_iter().for_each(|w| self.worker_dies(w, 0));
+                }
+                Some(Err(e)) if e.kind() == Kind::Fenced => self.env.seen.see(Cover::ZombieFenced),
+                Some(Err(e)) if e.kind() == Kind::Unavailable => self.env.seen.see(Cover::GaveUp),
+                Some(Err(e)) => self.env.broken(|| format!("the job fails: {e}")),
+                None => {}
+            }
+            self.manager_dies(manager);
+        }
+        while self.managers.len() > 1 && self.managers.first().is_some_and(|m| self.env.trace.steps() >= m.doomed) {
+            let manager = self.managers.remove(0);
+            self.manager_dies(manager);
+        }
+        // A manager that every worker has passed by does not count as one that is there.
+        let term = self.env.term.0;
+        if self.managers.iter().all(|m| m.machine.running().is_some() && m.machine.term() < term) {
+            self.start_manager();
+        }
+    }
+
+    pub(super) fn settle(&mut self) {
+        let at = self.env.rng.below(self.env.store.late());
+        self.env.store.settle(at);
+        self.env.seen.see(Cover::LatePut);
+        self.env.trace.note(7, at as u64, 0, || "store: a late put happens".into());
+        look_at_log(&mut self.env);
+    }
+
+    pub(super) fn waits(&self) -> Vec<String> {
+        let of = |m: &SimManager| m.machine.waiting().into_iter().map(|w| format!("m{}: {w}", m.number)).collect::<Vec<_>>();
+        self.managers.iter().flat_map(of).chain(self.runs.values().flat_map(ClusterRun::waits)).collect()
+    }
+
+    /// A user asks the newest manager.
+    pub(super) fn ask(&mut self, m: usize, request: Request) {
+        let Some(manager) = self.managers.get_mut(m) else { return };
+        manager.requests += 1;
+        let id = manager.requests;
+        if matches!(request, Request::Snapshot { wait: true, .. }) {
+            manager.waited.insert(id);
+        }
+        self.tell(m, Event::Request(id, request));
+    }
+}
+
+/// Whether nothing passes on this queue now.
+fn stalled(queue: Option<Queue>, env: &mut SimEnv) -> bool {
+    let Some((from, to, until)) = env.stall else { return false };
+    if env.trace.steps() >= until {
+        env.stall = None;
+        return false;
+    }
+    let stalls = matches!(queue, Some(Queue::Events { from: f, to: t }) if (f, t) == (from, to));
+    if stalls {
+        env.seen.see(if from == COORDINATOR { Cover::StallCoordinator } else { Cover::Stall });
+        env.trace.note(12, from as u64, to as u64, || "a queue stalls".into());
+    }
+    stalls
+}
+
+/// From what a run began, or in the middle of what its slots were taken over.
+fn note_beginning(manager: &SimManager, actions: &[Action], runs: &ClusterRuns, env: &mut SimEnv) {
+    let Some(running) = manager.machine.running() else { return };
+    let begin = |a: &Action| match a {
+        Action::Send(_, _, ToWorker::Begin(b)) => Some((b.manifest.clone(), b.run)),
+        _ => None,
+    };
+    if running.run.term == manager.machine.term() {
+        let Some((manifest, _)) = actions.iter().find_map(begin).filter(|(m, _): &(Manifest, _)| m.epoch > 0) else { return };
+        let took_part = &env.owners.1;
+        env.seen.see(Cover::Restarted);
+        if took_part.iter().any(|s| !manifest.members.contains(s)) {
+            env.seen.see(Cover::Survivors);
+        }
+        if !took_part.iter().eq(manifest.members.iter()) {
+            env.seen.see(Cover::RestartedOther);
+        }
+        if actions.iter().any(|a| matches!(a, Action::Io(_, Io::Commit(_)))) {
+            env.seen.see(Cover::Owed);
+        }
+        return;
+    }
+    note_adoption(running.run.term, &running.coordinator, actions, runs, env);
+}
+
+/// In the middle of what slots were taken over, and what had to be said again.
+fn note_adoption(term: u64, c: &Coordinator, actions: &[Action], runs: &ClusterRuns, env: &mut SimEnv) {
+    let Some(run) = runs.get(&term) else { return };
+    let again = env.seen.has(Cover::Adopted) && env.adopted.contains(&term);
+    env.adopted.insert(term);
+    let alive = || run.slots.iter().enumerate().filter(|(_, h)| h.is_some()).map(|(i, _)| SlotId(i as u16));
+    let outside = alive().any(|s| !c.members().contains(&s));
+    let marks = &run.marks;
+    let sent = |b: &u64| run.net.finals.contains(b);
+    let commands = || {
+        actions.iter().filter_map(|a| match a {
+            Action::Send(_, _, ToWorker::Command(_, command)) => Some(command),
+            _ => None,
+        })
+    };
+    let io = |is: fn(&Io) -> bool| actions.iter().any(|a| matches!(a, Action::Io(_, io) if is(io)));
+    let all = [
+        (true, Cover::Adopted),
+        (again, Cover::AdoptedAgain),
+        (!marks.warming.is_empty(), Cover::AdoptWarming),
+        (marks.open.iter().any(|b| !sent(b)), Cover::AdoptFenced),
+        (marks.open.iter().any(sent), Cover::AdoptFinal),
+        (marks.open.is_empty() && c.table().version > c.last().table.version, Cover::AdoptCut),
+        (!marks.aligning.is_empty() && outside, Cover::AdoptJoining),
+        (marks.aligning.is_empty() && outside, Cover::AdoptLeaving),
+        (!marks.aligning.is_empty(), Cover::AdoptAligning),
+        (io(|io| matches!(io, Io::Create { .. })), Cover::AdoptParts),
+        (commands().any(|k| matches!(k, Command::Published { .. })), Cover::AdoptUnheard),
+        (io(|io| matches!(io, Io::Commit(_))), Cover::AdoptOwed),
+        (commands().any(|k| matches!(k, Command::Barrier(_) | Command::Cut(_))), Cover::Repeated),
+        (marks.draining && !env.finished, Cover::AdoptDraining),
+        (actions.iter().any(|a| matches!(a, Action::Send(_, _, ToWorker::Start(_)))), Cover::StartedAgain),
+        (commands().any(|k| matches!(k, Command::Splits(_, s) if !s.is_empty())), Cover::HandedAgain),
+    ];
+    all.into_iter().filter(|(is, _)| *is).for_each(|(_, cover)| env.seen.see(cover));
+}
