@@ -287,6 +287,8 @@ enum Turn {
 struct Link {
     /// What has been said, in order.
     turns: VecDeque<Turn>,
+    /// The number of the session.
+    session: u64,
     waiters: Waiters,
     refused: Option<Error>,
     tells: Box<dyn Fn(&str) + Send>,
@@ -294,7 +296,9 @@ struct Link {
 
 impl Clients for Link {
     fn admit(&mut self, _: u64, worker: u32, term: u64) {
-        self.turns.extend([Turn::Manager(Event::Connected(worker)), Turn::Worker(WorkerEvent::Session(term))]);
+        self.session += 1;
+        let session = WorkerEvent::Session { term, session: self.session };
+        self.turns.extend([Turn::Manager(Event::Connected(worker)), Turn::Worker(session)]);
     }
 
     fn refuse(&mut self, _: u64, _: Refusal, why: String) {
@@ -306,7 +310,7 @@ impl Clients for Link {
     }
 
     fn send(&mut self, _: u32, envelope: Envelope, message: ToWorker) -> Result<()> {
-        self.turns.push_back(Turn::Worker(WorkerEvent::Message(envelope, message)));
+        self.turns.push_back(Turn::Worker(WorkerEvent::Message(self.session, envelope, message)));
         Ok(())
     }
 
@@ -351,7 +355,8 @@ impl LocalRun {
         });
         let registration = registration(&settings)?;
         let (graph, patience, rules) = (settings.graph.clone(), settings.patience.leave, settings.rules);
-        let mut link = Link { turns: VecDeque::new(), waiters: Waiters::default(), refused: None, tells: Box::new(|_| ()) };
+        let mut link =
+            Link { turns: VecDeque::new(), session: 0, waiters: Waiters::default(), refused: None, tells: Box::new(|_| ()) };
         let place = Place { store: store.clone(), window: WINDOW };
         let executor = Executor::start(settings, store, answers, &mut link)?;
         let mut run = Self {

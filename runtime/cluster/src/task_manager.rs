@@ -198,7 +198,9 @@ impl TaskManager {
                 out.push(WorkerAction::Tell(format!("has left: {why}")));
                 out.push(WorkerAction::End(WorkerEnd::Left));
             }
-            message => self.obey(env.run, message, out),
+            message @ (ToWorker::Command(..) | ToWorker::Start(_) | ToWorker::Release(_) | ToWorker::Members(_)) => {
+                self.obey(env.run, message, out);
+            }
         }
     }
 
@@ -324,10 +326,14 @@ mod tests {
         Envelope { term, run }
     }
 
+    fn message(session: u64, envelope: Envelope, message: ToWorker) -> WorkerEvent {
+        WorkerEvent::Message(session, envelope, message)
+    }
+
     /// In the run of term 3.
     fn at_work() -> TaskManager {
         let mut worker = TaskManager::new(Arc::default(), 0, 10, RULES);
-        let actions = worker.step(WorkerEvent::Message(envelope(3, 3), begin(3)));
+        let actions = worker.step(message(0, envelope(3, 3), begin(3)));
         assert!(matches!(&actions[..], [WorkerAction::Begin(_, mine)] if *mine == [SlotId(0)]), "{actions:?}");
         worker
     }
@@ -340,31 +346,33 @@ mod tests {
     #[test]
     fn the_first_message_of_a_session_is_the_journal_and_that_it_leaves_the_second() {
         let mut worker = TaskManager::new(Arc::default(), 0, 10, RULES);
-        assert_eq!(said(&worker.step(WorkerEvent::Session(2))), ["Journal(None)"]);
+        assert_eq!(said(&worker.step(WorkerEvent::Session { term: 2, session: 2 })), ["Journal(None)"]);
         let mut worker = at_work();
         let _told = worker.step(WorkerEvent::Leave);
-        let messages = said(&worker.step(WorkerEvent::Session(4)));
+        let messages = said(&worker.step(WorkerEvent::Session { term: 4, session: 4 }));
         assert!(messages.len() == 2 && messages[0].starts_with("Journal(Some(") && messages[1] == "Leaving", "{messages:?}");
     }
 
     #[test]
     fn a_manager_that_is_older_than_one_that_was_heard_is_not_obeyed() {
         let mut worker = at_work();
-        let _journal = worker.step(WorkerEvent::Session(5));
-        assert!(worker.step(WorkerEvent::Message(envelope(4, 3), ToWorker::End(None))).is_empty());
-        assert!(worker.step(WorkerEvent::Message(envelope(4, 4), begin(4))).is_empty());
-        assert!(worker.step(WorkerEvent::Message(envelope(4, 3), ToWorker::Release(SlotId(0)))).is_empty());
-        let newest = worker.step(WorkerEvent::Message(envelope(6, 3), ToWorker::Release(SlotId(0))));
+        let _journal = worker.step(WorkerEvent::Session { term: 5, session: 5 });
+        assert!(worker.step(message(5, envelope(4, 3), ToWorker::End(None))).is_empty());
+        assert!(worker.step(message(5, envelope(4, 4), begin(4))).is_empty());
+        assert!(worker.step(message(5, envelope(4, 3), ToWorker::Release(SlotId(0)))).is_empty());
+        let over = message(0, envelope(6, 3), ToWorker::Release(SlotId(0)));
+        assert!(worker.step(over).is_empty(), "of a session that is over");
+        let newest = worker.step(message(5, envelope(6, 3), ToWorker::Release(SlotId(0))));
         assert!(matches!(newest[..], [WorkerAction::Release(SlotId(0))]) && worker.term() == 6, "{newest:?}");
     }
 
     #[test]
     fn what_is_of_another_run_means_nothing() {
         let mut worker = at_work();
-        assert!(worker.step(WorkerEvent::Message(envelope(3, 2), ToWorker::Release(SlotId(0)))).is_empty());
+        assert!(worker.step(message(0, envelope(3, 2), ToWorker::Release(SlotId(0)))).is_empty());
         assert!(worker.step(WorkerEvent::Report(2, SlotId(0), Report::Ended)).is_empty());
         let never = ToWorker::Command(SlotId(1), Command::Published { epoch: 1, version: 0 });
-        assert!(worker.step(WorkerEvent::Message(envelope(3, 3), never)).is_empty(), "a slot that does not take part");
+        assert!(worker.step(message(0, envelope(3, 3), never)).is_empty(), "a slot that does not take part");
     }
 
     fn sealed(epoch: u64) -> WorkerEvent {
@@ -407,9 +415,9 @@ mod tests {
         assert!(!left(worker.step(WorkerEvent::Leave)) && !left(worker.step(WorkerEvent::Away(10))));
         assert!(left(worker.step(WorkerEvent::Away(11))));
         let mut worker = at_work();
-        assert!(left(worker.step(WorkerEvent::Message(envelope(3, 0), ToWorker::Released("others have what it had".into())))));
+        assert!(left(worker.step(message(0, envelope(3, 0), ToWorker::Released("others have what it had".into())))));
         let mut worker = at_work();
-        let ends = worker.step(WorkerEvent::Message(envelope(3, 3), ToWorker::End(Some("why".into()))));
+        let ends = worker.step(message(0, envelope(3, 3), ToWorker::End(Some("why".into()))));
         assert!(matches!(&ends[..], [WorkerAction::End(WorkerEnd::Job(Some(why)))] if why == "why"), "{ends:?}");
     }
 }

@@ -119,7 +119,7 @@ impl<A: Asked> Job for Service<A> {
         let reply = match self.wish(Wish::Scale(request.into_inner().replicas)).await? {
             Reply::Scaled(before) => ScaleReply { accepted: true, reason: String::new(), replicas_before: before },
             Reply::Refused(e) => ScaleReply { accepted: false, reason: explain(&e), replicas_before: 0 },
-            other => return Err(unexpected(&other)),
+            other @ (Reply::Stopping | Reply::Draining | Reply::Snapshot(_)) => return Err(unexpected(&other)),
         };
         Ok(Response::new(reply))
     }
@@ -129,7 +129,7 @@ impl<A: Asked> Job for Service<A> {
         let reply = match self.wish(Wish::Snapshot { name, wait }).await? {
             Reply::Snapshot(epoch) => SnapshotReply { accepted: true, reason: String::new(), epoch },
             Reply::Refused(e) => SnapshotReply { accepted: false, reason: explain(&e), epoch: 0 },
-            other => return Err(unexpected(&other)),
+            other @ (Reply::Scaled(_) | Reply::Stopping | Reply::Draining) => return Err(unexpected(&other)),
         };
         Ok(Response::new(reply))
     }
@@ -143,7 +143,7 @@ impl<A: Asked> Job for Service<A> {
                 StopReply { accepted: true, reason }
             }
             Reply::Refused(e) => StopReply { accepted: false, reason: explain(&e) },
-            other => return Err(unexpected(&other)),
+            other @ (Reply::Scaled(_) | Reply::Snapshot(_)) => return Err(unexpected(&other)),
         };
         Ok(Response::new(reply))
     }

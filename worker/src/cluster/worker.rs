@@ -134,6 +134,23 @@ impl WorkerJob {
         Leaver(self.told.0.clone())
     }
 
+    /// How it registers.
+    fn register(&self, incarnation: String, data_address: String) -> Result<Register> {
+        let shape = self.graph.shape()?.nodes;
+        Ok(Register {
+            identity: Some(Identity { name: self.name.clone(), incarnation }),
+            data_address,
+            slots: u32::from(self.slots),
+            memory_bytes: self.memory_bytes,
+            fingerprint: fingerprint(&shape),
+            shape: shape_text(&shape),
+            build: build(),
+            protocol: watershed_wire::PROTOCOL,
+            job: self.job.clone(),
+            session: 0,
+        })
+    }
+
     /// Works until the job is over, or until it has left.
     pub fn run(self) -> Result<()> {
         self.graph.check()?;
@@ -142,7 +159,6 @@ impl WorkerJob {
                 .advise("call the workers of a job NAME-0, NAME-1 and so on")
         })?;
         let runtime = threads(2)?;
-        let (told, events) = self.told;
         let incarnation = unique();
         let me = Me {
             worker: number,
@@ -155,19 +171,9 @@ impl WorkerJob {
         let handle = runtime.handle();
         let peers = Peers::new(me, self.graph.clone(), self.network.clone(), inlet.clone(), Era::default(), handle.clone());
         let listener = Listener::start(handle, &self.listen, &self.network, Services::default().data(&peers))?;
-        let shape = self.graph.shape()?.nodes;
-        let register = Register {
-            identity: Some(Identity { name: self.name.clone(), incarnation }),
-            data_address: self.advertise.clone().unwrap_or_else(|| listener.address().to_string()),
-            slots: u32::from(self.slots),
-            memory_bytes: self.memory_bytes,
-            fingerprint: fingerprint(&shape),
-            shape: shape_text(&shape),
-            build: build(),
-            protocol: watershed_wire::PROTOCOL,
-            job: self.job.clone(),
-            session: 0,
-        };
+        let address = self.advertise.clone().unwrap_or_else(|| listener.address().to_string());
+        let register = self.register(incarnation, address)?;
+        let (told, events) = self.told;
         let term = Arc::new(AtomicU64::new(0));
         let (coordinator, network) = (self.coordinator.clone(), self.network.clone());
         let config = SessionConfig { coordinator, network, register, term: term.clone() };
@@ -209,7 +215,7 @@ impl WorkerJob {
 enum Told {
     /// A session has begun.
     Registered(Registered),
-    Item(Item),
+    Item(u64, Item),
     Refused(Refused),
     Event(WorkerEvent),
 }
@@ -236,8 +242,8 @@ impl ControlHandler for Ear {
         again
     }
 
-    fn received(&self, item: Item) {
-        self.tell(Told::Item(item));
+    fn received(&self, session: u64, item: Item) {
+        self.tell(Told::Item(session, item));
     }
 
     fn notice(&self, _: Notice) {}
@@ -328,14 +334,14 @@ impl Process {
             let came = events.recv_timeout(TURN);
             self.watch.turns();
             let (event, storage) = match came {
-                Ok(Told::Item(item)) => {
+                Ok(Told::Item(session, item)) => {
                     let (envelope, message, storage) = unpack_for_worker(&item)?;
-                    (WorkerEvent::Message(envelope, message), storage)
+                    (WorkerEvent::Message(session, envelope, message), storage)
                 }
                 Ok(Told::Registered(registered)) => {
-                    let term = registered.era.unwrap_or_default().term;
-                    self.session = Era { term, generation: registered.session };
-                    (WorkerEvent::Session(term), None)
+                    let (term, session) = (registered.era.unwrap_or_default().term, registered.session);
+                    self.session = Era { term, generation: session };
+                    (WorkerEvent::Session { term, session }, None)
                 }
                 Ok(Told::Event(event)) => (event, None),
                 Ok(Told::Refused(refused)) => {

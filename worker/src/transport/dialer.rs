@@ -35,8 +35,8 @@ pub trait ControlHandler: Send + Sync + 'static {
     fn registered(&self, registered: Registered);
     /// Refused. True: try again.
     fn refused(&self, refused: Refused) -> bool;
-    /// The next item of the coordinator's.
-    fn received(&self, item: Item);
+    /// The next item of the coordinator's in the session with this number.
+    fn received(&self, session: u64, item: Item);
     /// News of the connection.
     fn notice(&self, notice: Notice);
 }
@@ -261,8 +261,8 @@ impl Work<Item> for HandlerWork {
         Ok((item, bytes))
     }
 
-    fn deliver(&mut self, _: Era, item: Item) -> Result<()> {
-        self.handler.received(item);
+    fn deliver(&mut self, era: Era, item: Item) -> Result<()> {
+        self.handler.received(era.generation, item);
         Ok(())
     }
 

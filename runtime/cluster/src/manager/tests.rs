@@ -24,6 +24,8 @@ struct World {
     events: VecDeque<Event>,
     workers: BTreeMap<u32, TaskManager>,
     objects: Objects,
+    /// The number of the newest session.
+    sessions: u64,
     now: i64,
     /// The storage does not answer.
     away: bool,
@@ -65,6 +67,7 @@ impl World {
             events: VecDeque::new(),
             workers: BTreeMap::new(),
             objects: objects.clone(),
+            sessions: 0,
             now: 0,
             away: false,
             held,
@@ -131,13 +134,16 @@ impl World {
                 let task = TaskManager::new(Arc::default(), worker, 10 * SECOND, RuleSet::ALL);
                 self.workers.insert(worker, task);
                 self.events.push_back(Event::Connected(worker));
-                self.worker(worker, WorkerEvent::Session(term));
+                self.sessions += 1;
+                self.worker(worker, WorkerEvent::Session { term, session: self.sessions });
                 self.wanted.push(action);
             }
             Action::EndSession(worker) => {
                 self.workers.remove(&worker);
             }
-            Action::Send(worker, envelope, message) => self.worker(worker, WorkerEvent::Message(envelope, message)),
+            Action::Send(worker, envelope, message) => {
+                self.worker(worker, WorkerEvent::Message(self.sessions, envelope, message))
+            }
             Action::Io(number, io @ Io::Name { .. }) if self.names.is_some() => {
                 self.names.get_or_insert_default().push((number, io))
             }
@@ -145,23 +151,25 @@ impl World {
                 Some(held) => held.push((number, io)),
                 None => self.storage(number, io),
             },
-            other => self.wanted.push(other),
+            other @ (Action::Refuse(..) | Action::AbandonIo(_) | Action::Reply(..) | Action::Tell(_) | Action::End(_)) => {
+                self.wanted.push(other);
+            }
         }
     }
 
     fn worker(&mut self, worker: u32, event: WorkerEvent) {
         let Some(task) = self.workers.get_mut(&worker) else { return };
         for action in task.step(event) {
-            match action {
-                WorkerAction::Send(envelope, message) => self.events.push_back(Event::Message(worker, envelope, message)),
-                WorkerAction::Command(slot, Command::Barrier(barrier)) if !self.mute => {
-                    let part = EpochPart { changed: true, ..EpochPart::default() };
-                    let run = self.workers[&worker].run();
-                    for report in [Report::Aligned(barrier.epoch), Report::Sealed(barrier.epoch, Box::new(part))] {
-                        self.worker(worker, WorkerEvent::Report(run, slot, report));
-                    }
+            if let WorkerAction::Send(envelope, message) = action {
+                self.events.push_back(Event::Message(worker, envelope, message));
+            } else if let WorkerAction::Command(slot, Command::Barrier(barrier)) = action
+                && !self.mute
+            {
+                let part = EpochPart { changed: true, ..EpochPart::default() };
+                let run = self.workers[&worker].run();
+                for report in [Report::Aligned(barrier.epoch), Report::Sealed(barrier.epoch, Box::new(part))] {
+                    self.worker(worker, WorkerEvent::Report(run, slot, report));
                 }
-                _ => {}
             }
         }
     }
@@ -363,7 +371,7 @@ fn running_slots_are_taken_over_as_they_are() {
     second.held = Some(Vec::new());
     second.register(0, "i");
     second.workers.insert(0, task);
-    second.worker(0, WorkerEvent::Session(9));
+    second.worker(0, WorkerEvent::Session { term: 1, session: second.sessions });
     second.settle();
     second.answer();
     assert!(second.told("is taken over as it is"), "{:?}", second.wanted);
@@ -445,10 +453,8 @@ fn a_wish_for_no_worker_or_for_more_slots_than_key_groups_is_refused() {
 fn a_worker_of_another_job_or_dataflow_is_refused_and_after_the_end_every_one_is() {
     let mut world = World::running(&Objects::default());
     let mine = Registration { job: "job".into(), name: "w-1".into(), slots: 1, ..Registration::default() };
-    let reason = |world: &World| {
-        let refusals = world.wanted.iter().filter_map(|a| if let Action::Refuse(_, why, _) = a { Some(*why) } else { None });
-        refusals.last()
-    };
+    let reason =
+        |world: &World| world.wanted.iter().rev().find_map(|a| if let Action::Refuse(_, why, _) = a { Some(*why) } else { None });
     world.happens(Event::Register(8, Registration { job: "other".into(), ..mine.clone() }));
     assert_eq!(reason(&world), Some(Refusal::Job));
     world.happens(Event::Register(9, mine.clone()));

@@ -72,7 +72,7 @@ impl ControlHandler for Ear {
         false
     }
 
-    fn received(&self, item: Item) {
+    fn received(&self, _: u64, item: Item) {
         self.hear(Heard::Item(item));
     }
 
