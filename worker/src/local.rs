@@ -392,7 +392,8 @@ impl LocalRun {
             Ok(LocalEvent::Request(request, waiter)) => Turn::Manager(self.link.waiters.ask(request, waiter)),
             Ok(LocalEvent::Look(look)) => {
                 look(self.executor.manager());
-                return Ok(None);
+                // However often it is looked at, time passes.
+                Turn::Manager(Event::Tick)
             }
             Err(RecvTimeoutError::Timeout) => Turn::Manager(Event::Tick),
             Err(RecvTimeoutError::Disconnected) => return Ok(Some(Outcome::Stopped)),

@@ -149,7 +149,14 @@ impl Asked for AskedLocal {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
+    use watershed_wire::v1::Phase;
+
     use super::*;
+    use crate::cluster::client::Client;
+    use crate::telemetry::log::Format;
+    use crate::{Job, Outcome, io};
 
     #[test]
     fn the_socket_of_remote_storage_is_in_the_default_directory() {
@@ -159,5 +166,64 @@ mod tests {
         assert_eq!(at(Some("memory:")), PathBuf::from(".watershed/j"));
         assert_eq!(at(Some("file:///var/j")), PathBuf::from("/var/j"));
         assert_eq!(at(Some("state")), PathBuf::from("state"));
+    }
+
+    fn until(client: &mut Client, what: &str, come: impl Fn(&StatusReply) -> bool) -> StatusReply {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        loop {
+            let now = client.status().unwrap();
+            if come(&now) {
+                return now;
+            }
+            assert!(Instant::now() < deadline, "{what} did not come: {now:?}");
+        }
+    }
+
+    #[test]
+    fn a_job_in_one_process_is_asked_and_steered_as_any_other() {
+        let dir = tempfile::tempdir().unwrap();
+        let job = Job::new();
+        job.source("rows", io::generate(|n| n).rows_per_second(1000.0))
+            .key_by(|n| n % 7)
+            .at_end()
+            .count()
+            .sink("out", io::blackhole());
+        let graph = job.build().unwrap();
+        let names = NodeName::all(&graph);
+        let mut settings = Settings::new("j");
+        settings.storage = Some(dir.path().display().to_string());
+        settings.epoch = Duration::from_millis(20);
+        let ready = settings.job(graph).unwrap().prepare().unwrap();
+        let log = Arc::new(Log::new(Format::Json, "j"));
+        let path = dir.path().join("control.sock");
+        // Left by a process that was killed.
+        drop(UnixListener::bind(&path).unwrap());
+        assert!(Client::connect_unix(&path).is_err());
+        let served = Served::start(&settings, ready.handle(), &names, &log).unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        let running = std::thread::spawn(move || ready.run());
+        let mut client = Client::connect_unix(&path).unwrap();
+        let now = until(&mut client, "an epoch", |s| s.phase() == Phase::Running && s.epoch > 0);
+        assert_eq!((now.job.as_str(), now.wanted, now.workers.len()), ("j", 1, 1));
+        assert_eq!((&now.workers[0].slots[..], now.workers[0].key_groups), (&[0][..], now.key_groups));
+        assert!(client.scale(0).unwrap_err().to_string().contains("at least one slot"));
+        assert!(client.scale(5000).unwrap_err().to_string().contains("4096 key groups"));
+        assert_eq!(client.scale(3).unwrap(), 1);
+        until(&mut client, "three slots", |s| s.phase() == Phase::Running && s.workers[0].slots == [0, 1, 2]);
+        assert!(client.snapshot("kept").unwrap() >= now.epoch);
+        assert!(dir.path().join("snapshot/kept.json").exists());
+        let taken = client.snapshot("kept").unwrap_err().to_string();
+        assert!(taken.contains("there is a snapshot `kept` already"), "{taken}");
+        assert!(client.releasable().unwrap().iter().all(|w| !w.releasable));
+        // Another process takes the place of the socket: that one stays.
+        let newer = dir.path().join("newer");
+        let _other = UnixListener::bind(&newer).unwrap();
+        client.stop().unwrap();
+        assert_eq!(running.join().unwrap().unwrap(), Outcome::Stopped);
+        let over = client.status().unwrap_err().to_string();
+        assert!(over.contains("the job is over"), "{over}");
+        std::fs::rename(&newer, &path).unwrap();
+        drop(served);
+        assert!(path.exists(), "it is another process's");
     }
 }

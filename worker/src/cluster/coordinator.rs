@@ -5,18 +5,19 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::oneshot;
 use watershed_cluster::manager::{Event, Outcome, Reply, Request};
-use watershed_cluster::{Envelope, JobStatus, Refusal, Registration, ToWorker};
+use watershed_cluster::{Envelope, Refusal, Registration, ToWorker};
 use watershed_runtime::error::{Error, Result};
 use watershed_wire::frame::Era;
-use watershed_wire::v1::{RefusalReason, Register, Registered, StatusReply};
+use watershed_wire::v1::{RefusalReason, Register, Registered};
 
-use super::inbox::{Inbox, Look, Told};
+use super::asked::AskedCoordinator;
+use super::build::build;
+use super::inbox::{Inbox, Told};
 use super::job::CoordinatorJob;
 use super::orders::{pack_for_worker, unpack_for_coordinator};
-use super::service::{Asked, Service};
-use super::status::{Loads, status_reply};
+use super::service::Service;
+use super::status::Loads;
 use super::watch::CoordinatorWatch;
 use crate::clock::now;
 use crate::executor::{Answers, Clients, Executor};
@@ -28,11 +29,6 @@ use crate::transport::{Answer, Listener, Notice, Services, Sessions, threads};
 const FAREWELL: Duration = Duration::from_secs(5);
 /// How often workers are to give a sign of life.
 const HEARTBEAT_MILLIS: u32 = 500;
-
-/// The build of a process.
-pub(super) fn build() -> String {
-    env!("CARGO_PKG_VERSION").to_owned()
-}
 
 impl CoordinatorJob {
     /// Coordinates until the job is over. `ready` hears the address it listens at, and gets a way to stop it.
@@ -75,31 +71,6 @@ impl Stopper {
     /// Stops with a snapshot.
     pub fn stop(&self) {
         let _over = self.0.send(Told::Stop);
-    }
-}
-
-/// A running coordinator, as it is asked.
-#[derive(Clone, Debug)]
-pub(super) struct AskedCoordinator {
-    pub(super) to: Sender<Told>,
-    pub(super) loads: Arc<Mutex<Loads>>,
-    pub(super) sessions: Sessions,
-}
-
-impl Asked for AskedCoordinator {
-    fn ask(&self, request: Request, waiter: oneshot::Sender<Reply>) -> bool {
-        self.to.send(Told::Request(request, waiter)).is_ok()
-    }
-
-    fn look(&self, look: Look) -> bool {
-        self.to.send(Told::Look(look)).is_ok()
-    }
-
-    fn reply(&self, status: &JobStatus) -> StatusReply {
-        let loads = self.loads.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut reply = status_reply(status, &loads);
-        reply.waiting.extend(self.sessions.waiting());
-        reply
     }
 }
 
@@ -215,7 +186,8 @@ impl Process {
             let event = match self.events.recv_timeout(self.executor.nap()) {
                 Ok(Told::Look(look)) => {
                     look(self.executor.manager());
-                    None
+                    // However often it is looked at, time passes.
+                    Some(Event::Tick)
                 }
                 Ok(told) => self.front.hear(told)?,
                 Err(RecvTimeoutError::Timeout) => Some(Event::Tick),

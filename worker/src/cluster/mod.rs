@@ -16,11 +16,14 @@
 //! | `orders` | messages as items of a control session |
 //! | `job`, `coordinator`, `inbox` | what a coordinator is told before it begins; its process; what reaches its thread |
 //! | `worker`, `heartbeat` | a worker's process; its sign of life |
-//! | `service`, `status` | what the command line and an operator ask |
+//! | `service`, `asked`, `status` | what the command line and an operator ask |
+//! | `build` | the build of this program |
 //! | `watch` | what both say of themselves to monitors |
 //! | `client` | asking a job |
 //! | `supervise` | `run --replicas N`: all of it as processes of this machine |
 
+mod asked;
+mod build;
 pub mod client;
 mod coordinator;
 pub(crate) mod heartbeat;

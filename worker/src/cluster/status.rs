@@ -9,7 +9,7 @@ use watershed_wire::v1::{
     BatchStatus, BatchStep, EpochProgress, Era, Identity, KeyRange, Load, Moves, Phase, RescaleStatus, StatusReply, WorkerStatus,
 };
 
-use super::coordinator::build;
+use super::build::build;
 use crate::clock::now;
 
 /// The last heartbeat of each worker, and what follows from the last two.

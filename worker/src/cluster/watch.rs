@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use watershed_cluster::manager::JobManager;
 use watershed_wire::v1::StatusReply;
 
-use super::coordinator::AskedCoordinator;
+use super::asked::AskedCoordinator;
 use super::service::Asked;
 use crate::clock::now;
 use crate::http::Watched;

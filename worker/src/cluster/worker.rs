@@ -16,7 +16,7 @@ use watershed_runtime::slot::{Event, Report};
 use watershed_wire::frame::{Era, Lane};
 use watershed_wire::v1::{Identity, Item, RefusalReason, Refused, Register, Registered};
 
-use super::coordinator::build;
+use super::build::build;
 use super::heartbeat::Heartbeat;
 use super::orders::{StorageAt, pack_for_coordinator, unpack_for_worker};
 use super::watch::WorkerWatch;
