@@ -1,8 +1,8 @@
 //! The executor of a job manager: its [`Action`]s become reads and writes of the storage, commits, discoveries, and messages.
 //!
-//! What may block has a thread of its own by kind, and its answer comes back as an event: a store that is away never keeps the manager from
-//! answering. How workers and users are reached is the affair of [`Clients`]: in the same process for a local job, through sessions for one
-//! in many processes.
+//! Each kind of work that may block has a thread of its own, and the answer comes back as an event: a store that is away never keeps the
+//! manager from answering. How workers and users are reached is the affair of [`Clients`]: in the same process for a local job, through
+//! sessions for one in many processes.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -27,7 +27,7 @@ use crate::clock::{now, unique};
 use crate::pool::Worker;
 use crate::store::Store;
 
-/// How long the manager sleeps at most, with a run and without one.
+/// The longest sleep of the manager with a run, and without one.
 const NAP: Duration = Duration::from_millis(100);
 const NAP_WITHOUT_RUN: Duration = Duration::from_millis(50);
 
@@ -48,7 +48,7 @@ pub(crate) fn settings(job: String, graph: Graph, target: Target) -> Settings {
     }
 }
 
-/// How epochs follow each other.
+/// The pace of epochs of this length.
 pub(crate) fn pace(epoch: Duration) -> Pace {
     Pace { interval_micros: u64::try_from(epoch.as_micros()).unwrap_or(u64::MAX), max_in_flight: 3 }
 }
@@ -125,12 +125,12 @@ impl Executor {
         &self.manager
     }
 
-    /// Where the snapshots are.
+    /// The place of the snapshots.
     pub(crate) fn place(&self) -> &str {
         self.store.place()
     }
 
-    /// How long nothing need happen by itself.
+    /// The time until something is due by itself.
     pub(crate) fn nap(&self) -> Duration {
         let Some(due) = self.manager.next_due() else { return NAP_WITHOUT_RUN };
         Duration::from_micros(u64::try_from(due.saturating_sub(now())).unwrap_or(0)).clamp(Duration::from_micros(200), NAP)

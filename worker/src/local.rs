@@ -38,14 +38,14 @@ use crate::worker_host::{Events, Place, WINDOW, Ways, WorkerHost};
 
 /// The number of the only worker.
 const WORKER: u32 = 0;
-/// How often it gives a sign of life, in microseconds.
+/// The time between two heartbeats, in microseconds.
 const HEARTBEAT: i64 = 500_000;
 
-/// What reaches the job's thread.
+/// An event for the job's thread.
 pub(crate) enum LocalEvent {
     /// An answer of the outside to the manager.
     Io(u64, IoReply),
-    /// Something has happened to the worker.
+    /// An event of the worker.
     Worker(WorkerEvent),
     /// A user asks for something, and may wait for the answer.
     Request(Request, Option<Box<dyn Waiter>>),
@@ -61,14 +61,14 @@ pub struct LocalJob {
     storage: Option<String>,
 }
 
-/// How a running job is: what its manager knows, and what its slots have counted.
+/// The status of a running job: the manager's view, and the numbers of the slots.
 #[derive(Clone, Debug, Default)]
 pub struct Progress {
-    /// What the manager knows. `wanted` counts slots, and `waiting` has what the slots wait for, too.
+    /// The manager's view. `wanted` counts slots, and `waiting` has what the slots wait for, too.
     pub job: JobStatus,
-    /// For each slot, its nodes' numbers, in the graph's order.
+    /// The numbers of each slot's nodes, in the graph's order.
     pub nodes: Vec<(u16, Vec<NodeStats>)>,
-    /// For each slot, what it has come across in moving key groups.
+    /// The cost of moving key groups, by slot.
     pub moves: Vec<(u16, MoveStats)>,
 }
 
@@ -122,7 +122,7 @@ impl Handle {
         Some(progress)
     }
 
-    /// What the manager knows; `None` when the job is over.
+    /// The manager's view; `None` when the job is over.
     pub(crate) fn job(&self) -> Option<JobStatus> {
         let (to, answer) = channel();
         let look = move |manager: &JobManager| {
@@ -168,21 +168,21 @@ impl LocalJob {
         Self { settings: settings(name.into(), graph, Target::Slots(1)), fresh: false, storage: None }
     }
 
-    /// How many engine threads.
+    /// The number of engine threads.
     #[must_use]
     pub fn slots(mut self, slots: u16) -> Self {
         self.settings.target = Target::Slots(slots.max(1));
         self
     }
 
-    /// How often a snapshot is taken and output committed.
+    /// The time between two snapshots; output is committed with each.
     #[must_use]
     pub fn epoch(mut self, every: Duration) -> Self {
         self.settings.pace = pace(every);
         self
     }
 
-    /// Where snapshots go: a directory or a URL.
+    /// The place of snapshots: a directory or a URL.
     #[must_use]
     pub fn storage(mut self, url: impl Into<String>) -> Self {
         self.storage = Some(url.into());
@@ -247,13 +247,13 @@ impl Ready {
         self.run.handle.clone()
     }
 
-    /// What the start found in the storage.
+    /// The state that was found in the storage.
     #[must_use]
     pub fn restored(&self) -> &Restored {
         &self.restored
     }
 
-    /// Where the snapshots are.
+    /// The place of the snapshots.
     #[must_use]
     pub fn place(&self) -> &str {
         self.run.executor.place()
@@ -285,7 +285,7 @@ enum Turn {
 
 /// The session between the manager and its only worker: what one says is the other's next event.
 struct Link {
-    /// What has been said, in order.
+    /// Messages in both directions, in order.
     turns: VecDeque<Turn>,
     /// The number of the session.
     session: u64,
@@ -323,7 +323,7 @@ impl Clients for Link {
     }
 }
 
-/// There is no other worker.
+/// A worker without others.
 struct Alone;
 
 impl Ways for Alone {
@@ -339,7 +339,7 @@ struct LocalRun {
     place: Place,
     events: Receiver<LocalEvent>,
     handle: Handle,
-    /// When the worker last gave a sign of life.
+    /// The time of the last heartbeat.
     heartbeat: i64,
 }
 

@@ -6,7 +6,7 @@ use watershed_cluster::{Event, Reply, Request};
 
 /// A user who waits.
 pub(crate) trait Waiter: Send {
-    /// Whether the user has gone.
+    /// True if the user has gone.
     fn gone(&self) -> bool;
     /// Answers.
     fn answer(self: Box<Self>, reply: Reply);

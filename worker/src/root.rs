@@ -13,8 +13,8 @@ use watershed_runtime::protocol::named::is_named;
 
 use crate::store::Store;
 
-/// Opens storage that is this job's and honours create-only puts; `settings` get the key space that is stored there. `fresh` throws earlier snapshots
-/// away.
+/// Opens storage that is this job's and honours create-only puts; `settings` get the key space that is stored there. `fresh` throws
+/// earlier snapshots away.
 pub(crate) fn open(settings: &mut Settings, fresh: bool, url: &str) -> Result<Store> {
     settings.graph.check()?;
     let store = Store::open(url)?;

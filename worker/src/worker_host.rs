@@ -34,7 +34,7 @@ pub(crate) trait Ways {
     fn enter(&mut self, run: u64, members: &[Member], directory: &Directory);
 }
 
-/// What a run has from its manager beside its beginning.
+/// The storage of a run, and its window.
 #[derive(Clone, Debug)]
 pub(crate) struct Place {
     pub(crate) store: Store,
@@ -78,8 +78,8 @@ impl WorkerHost {
         Ok(Self { graph, descs, directory, slots: BTreeMap::new(), events, uploads: None, written, window: WINDOW })
     }
 
-    /// A run begins: the slots of the one before end, keeping what they have, and these are made as the manifest has them. Routes exist before slots
-    /// that may use them.
+    /// A run begins: the slots of the one before end, keeping what they have, and these are made as the manifest has them. Routes exist
+    /// before slots that may use them.
     pub(crate) fn begin(&mut self, begin: Begin, mine: &[SlotId], place: Place, ways: &mut impl Ways) -> Result<()> {
         let Begin { run, manifest, table, members } = begin;
         let slots = std::mem::take(&mut self.slots);
@@ -159,7 +159,7 @@ fn write_delta(
     Ok(file)
 }
 
-/// What is needed to make slots as a manifest left them.
+/// The state of a manifest, for slots that begin with it.
 #[derive(Debug)]
 struct Restore {
     store: Store,

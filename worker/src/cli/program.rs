@@ -32,8 +32,8 @@ use super::flags::{self, RunFlags};
 use super::{Settings, dot, outline, report, run};
 use crate::cli::exit::print;
 
-/// Runs the program's command line: `run` (which may be left out), `snapshots`, `explain`, `completions`, and with the feature `grpc` those that ask a
-/// running job (`status`, `scale`, `snapshot`, `stop`). The name is that of the job: its snapshots are found by it.
+/// Runs the program's command line: `run` (which may be left out), `snapshots`, `explain`, `completions`, and with the feature `grpc`
+/// those that ask a running job (`status`, `scale`, `snapshot`, `stop`). The name is that of the job: its snapshots are found by it.
 pub fn main(name: &str, build: impl FnOnce(&Job) -> Result<()>) -> ExitCode {
     main_from(name, std::env::args_os(), build)
 }

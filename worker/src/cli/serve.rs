@@ -27,7 +27,7 @@ use crate::telemetry::NodeName;
 use crate::telemetry::log::Log;
 use crate::transport::{Runtime, Services, serve_unix, threads};
 
-/// How often a rescale is looked at.
+/// The time between two looks at a rescale.
 const EVERY: Duration = Duration::from_millis(50);
 
 /// The socket of a job: in the directory of its snapshots, or in the default one where they are not in a directory.

@@ -1,7 +1,7 @@
-//! What a running job is asked: `status`, `scale`, `snapshot` and `stop`, whether it is in one process or in many.
+//! Commands for a running job, in one process or in many: `status`, `scale`, `snapshot` and `stop`.
 //!
-//! A coordinator that was typed is the one that is meant. Else a job in one process that answers on its socket is; else the coordinator whose address
-//! `run --replicas` wrote down, which may be left over from processes that were killed.
+//! A coordinator that was typed is the one that is meant. Else a job in one process that answers on its socket is; else the coordinator
+//! whose address `run --replicas` wrote down, which may be left over from processes that were killed.
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
@@ -18,7 +18,7 @@ use super::serve::socket;
 use super::shown::{as_json, as_table};
 use crate::cluster::client::Client;
 
-/// How often a job is asked how far it is.
+/// The time between two looks at a rescale.
 const EVERY: Duration = Duration::from_millis(50);
 
 /// The job that runs on this storage in one process.

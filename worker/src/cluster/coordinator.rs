@@ -25,9 +25,9 @@ use crate::requests::Waiters;
 use crate::root;
 use crate::transport::{Answer, Listener, Notice, Services, Sessions, threads};
 
-/// How long workers may take to let go when the job is over.
+/// The time that workers have to let go when the job is over.
 const FAREWELL: Duration = Duration::from_secs(5);
-/// How often workers are to give a sign of life.
+/// The time between two heartbeats of a worker.
 const HEARTBEAT_MILLIS: u32 = 500;
 
 impl CoordinatorJob {
@@ -104,7 +104,7 @@ impl Front {
         Event::Register(self.last_ticket, registration)
     }
 
-    /// What has happened, for the manager.
+    /// The manager's event, if there is one in it.
     fn hear(&mut self, told: Told) -> Result<Option<Event>> {
         Ok(match told {
             Told::Register(register, answer) => Some(self.registers(register, answer)),

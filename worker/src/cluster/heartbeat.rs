@@ -16,9 +16,9 @@ use crate::clock::now;
 use crate::slots::{Directory, SlotNumbers};
 use crate::telemetry::{NodeKind, NodeName};
 
-/// How often a worker says how it is.
+/// The time between two heartbeats.
 const EVERY: Duration = Duration::from_millis(500);
-/// How long a slot may take to answer; it answers between two steps.
+/// The time that a slot has to answer; it answers between two steps.
 const PATIENCE: Duration = Duration::from_millis(200);
 
 /// Beats until it is dropped.
@@ -74,7 +74,7 @@ fn back_pressure(blocked: &mut Blocked, slot: SlotId, micros: i64) -> u32 {
     u32::try_from(spent.max(0) * 1000 / time).unwrap_or(u32::MAX).min(1000)
 }
 
-/// What the slots have counted; `sources` and `sinks` are those of the graph.
+/// The numbers of the slots; `sources` and `sinks` are those of the graph.
 fn load(
     (sources, sinks): &(Vec<NodeId>, Vec<NodeId>),
     directory: &Directory,

@@ -1,4 +1,4 @@
-//! What reaches the coordinator's thread, from sessions, from the storage, and from those who ask: one queue, in order.
+//! The queue of the coordinator's thread: events of sessions, answers of the storage, and requests of users, in order.
 
 use std::sync::mpsc::Sender;
 
@@ -11,7 +11,7 @@ use crate::transport::{Answer, ControlHost, Notice};
 /// A look at the manager.
 pub(crate) type Look = Box<dyn FnOnce(&JobManager) + Send>;
 
-/// What reaches the coordinator's thread. What is of a session bears its number.
+/// An event for the coordinator's thread. One of a session bears its number.
 pub(super) enum Told {
     Register(Register, Answer),
     Item(u32, u64, Item),

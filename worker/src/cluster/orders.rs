@@ -1,7 +1,7 @@
-//! What a manager and its workers say to each other, as items of a control session.
+//! Messages between a manager and its workers, as items of a control session.
 //!
-//! The engine's own words travel as they are (see `transport::items`); what carries a manifest or a table is JSON inside. An item's era is the
-//! message's [`Envelope`]: the term under which the run was begun, and as its generation the term of the manager.
+//! The engine's own words travel as they are (see `transport::items`); what carries a manifest or a table is JSON inside. An item's era
+//! is the message's [`Envelope`]: the term under which the run was begun, and as its generation the term of the manager.
 
 use std::sync::Arc;
 
@@ -51,7 +51,7 @@ struct PackedStart {
     joins_at: Barrier,
 }
 
-/// What comes with a beginning: where the storage is, and how many rows may be under way on a channel.
+/// The storage of a run that begins, and the rows that may be under way on a channel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct StorageAt {
     pub(super) storage: String,
@@ -67,7 +67,7 @@ fn envelope(item: &Item) -> Envelope {
     Envelope { term: era.generation, run: era.term }
 }
 
-/// What a worker is told. `storage` is that of the job.
+/// A message to a worker becomes an item. `storage` is that of the job.
 pub(super) fn pack_for_worker(to: Envelope, message: &ToWorker, storage: &str) -> Result<Item> {
     let era = era(to);
     match message {
@@ -94,7 +94,7 @@ pub(super) fn pack_for_worker(to: Envelope, message: &ToWorker, storage: &str) -
     }
 }
 
-/// What a worker was told, and where the storage is if that is said.
+/// A message to a worker from its item, and the storage if that is said.
 pub(super) fn unpack_for_worker(item: &Item) -> Result<(Envelope, ToWorker, Option<StorageAt>)> {
     let message = match item.kind {
         BEGIN => {
@@ -118,7 +118,7 @@ pub(super) fn unpack_for_worker(item: &Item) -> Result<(Envelope, ToWorker, Opti
     Ok((envelope(item), message, None))
 }
 
-/// What a worker says.
+/// A message of a worker becomes an item.
 pub(super) fn pack_for_coordinator(from: Envelope, message: &ToCoordinator) -> Result<Item> {
     let era = era(from);
     match message {
@@ -128,7 +128,7 @@ pub(super) fn pack_for_coordinator(from: Envelope, message: &ToCoordinator) -> R
     }
 }
 
-/// What a worker has said.
+/// A message of a worker from its item.
 pub(super) fn unpack_for_coordinator(item: &Item) -> Result<(Envelope, ToCoordinator)> {
     let message = match item.kind {
         REPORT => ToCoordinator::Report(slot_of(item)?, unpack(item)?),

@@ -31,7 +31,7 @@ pub(crate) trait Asked: Clone + Send + Sync + 'static {
 /// The service of a running job.
 pub(crate) struct Service<A> {
     job: A,
-    /// What the job was started from. It does not change.
+    /// The file that the job was started from. It does not change.
     file: FileReply,
 }
 
@@ -69,7 +69,7 @@ async fn status<A: Asked>(job: &A) -> Result<StatusReply, Status> {
     Ok(job.reply(&status))
 }
 
-/// What a reply says that is not one: a manager that answers another question.
+/// The status of a reply to another question.
 fn unexpected(reply: &Reply) -> Status {
     Status::internal(format!("the manager answers with {reply:?}"))
 }

@@ -48,7 +48,7 @@ impl Loads {
     }
 }
 
-/// How far the lowest watermark is behind the clock.
+/// The lag of the lowest watermark behind the clock.
 fn status_lag(load: &Load) -> Option<u64> {
     let lowest = load.slots.iter().filter_map(|s| s.watermark_micros).min()?;
     u64::try_from(now().saturating_sub(lowest) / 1000).ok()
@@ -71,7 +71,7 @@ fn millis(micros: i64) -> u64 {
     u64::try_from(micros / 1000).unwrap_or(0)
 }
 
-/// Everything that the `Job` service tells.
+/// The status as the `Job` service tells it.
 pub(crate) fn status_reply(status: &JobStatus, loads: &Loads) -> StatusReply {
     let mut reply = StatusReply {
         job: status.job.clone(),

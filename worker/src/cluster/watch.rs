@@ -1,8 +1,9 @@
 //! What a coordinator and a worker say of themselves to monitors: alive, ready, and their numbers.
 //!
-//! *Alive* is a main loop that turns: one that has not for [`HUNG`] is not, and whoever looks after the process ends it. Waiting is no illness:
-//! while a process waits for a storage that is away (it asks again, and gives up by itself) it says so and is alive, since starting it anew
-//! would change nothing. *Ready* is who can do what others come for: a coordinator that answers `status`, a worker with a session.
+//! *Alive* is a main loop that turns: one that has not for [`HUNG`] is not, and whoever looks after the process ends it. Waiting is no
+//! illness: while a process waits for a storage that is away (it asks again, and gives up by itself) it says so and is alive, since
+//! starting it anew would change nothing. *Ready* is who can do what others come for: a coordinator that answers `status`, a worker with
+//! a session.
 //!
 //! Both exist before there is anything to say, so that a process can be looked at from its first moment.
 

@@ -1,5 +1,5 @@
-//! A worker's process: its main thread steps the task manager and carries out what it wants, with slots as threads, links to other workers, and one
-//! session with the coordinator.
+//! A worker's process: its main thread steps the task manager and carries out what it wants, with slots as threads, links to other
+//! workers, and one session with the coordinator.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -29,7 +29,7 @@ use crate::transport::{
 };
 use crate::worker_host::{Events, Place, Ways, WorkerHost};
 
-/// How often the main loop turns at least: a monitor sees by it that it does not hang.
+/// The longest turn of the main loop: a monitor sees by it that it does not hang.
 const TURN: Duration = Duration::from_millis(500);
 
 /// A worker of a job.
@@ -53,7 +53,7 @@ pub struct WorkerJob {
 pub struct Leaver(Sender<Told>);
 
 impl Leaver {
-    /// What it has moves to others, and then its work ends; at once if there is nothing to move or nobody to move it to.
+    /// Key groups move to other workers, and then this one ends; at once if it has none or there is no other.
     pub fn leave(&self) {
         let _over = self.0.send(Told::Event(WorkerEvent::Leave));
     }
@@ -86,21 +86,21 @@ impl WorkerJob {
         }
     }
 
-    /// How many engine threads.
+    /// The number of engine threads.
     #[must_use]
     pub fn slots(mut self, slots: u16) -> Self {
         self.slots = slots.max(1);
         self
     }
 
-    /// How many bytes of state it has room for; 0 does not say.
+    /// The bytes of state that it has memory for; 0 does not say.
     #[must_use]
     pub fn memory_bytes(mut self, bytes: u64) -> Self {
         self.memory_bytes = bytes;
         self
     }
 
-    /// Where it listens for other workers (port 0 takes any), and the address they reach it at, if that is another.
+    /// The address at which it listens for other workers (port 0 takes any), and the one that they use, if that is another.
     #[must_use]
     pub fn listen(mut self, address: impl Into<String>, advertise: Option<String>) -> Self {
         (self.listen, self.advertise) = (address.into(), advertise);
@@ -114,14 +114,14 @@ impl WorkerJob {
         self
     }
 
-    /// What monitors look at.
+    /// The state that monitors look at.
     #[must_use]
     pub fn watch(mut self, watch: WorkerWatch) -> Self {
         self.watch = watch;
         self
     }
 
-    /// Who hears, in a sentence, how it leaves.
+    /// A listener that is told, in a sentence, how the worker leaves.
     #[must_use]
     pub fn tells(mut self, tells: impl Fn(&str) + Send + 'static) -> Self {
         self.tells = Box::new(tells);
@@ -134,7 +134,7 @@ impl WorkerJob {
         Leaver(self.told.0.clone())
     }
 
-    /// How it registers.
+    /// The registration.
     fn register(&self, incarnation: String, data_address: String) -> Result<Register> {
         let shape = self.graph.shape()?.nodes;
         Ok(Register {
@@ -210,7 +210,7 @@ impl WorkerJob {
     }
 }
 
-/// What a worker's main loop hears.
+/// An event for the worker's main loop.
 #[derive(Debug)]
 enum Told {
     /// A session has begun.
@@ -249,7 +249,7 @@ impl ControlHandler for Ear {
     fn notice(&self, _: Notice) {}
 }
 
-/// What comes from other workers goes to the slots of the present run.
+/// The way from other workers to the slots of the present run.
 struct In {
     directory: Directory,
     era: Mutex<Era>,
@@ -285,7 +285,7 @@ struct Links {
 }
 
 impl Links {
-    /// These workers are there now.
+    /// Links to the workers that are there now.
     fn meet(&self, members: &[Member], directory: &Directory) {
         let others: Vec<&Member> = members.iter().filter(|m| m.worker != self.number).collect();
         let peer = |m: &&Member| Peer {
@@ -363,7 +363,7 @@ impl Process {
         }
     }
 
-    /// For how many microseconds there has been no session.
+    /// The time without a session, in microseconds.
     fn away(&self) -> i64 {
         self.speaker.session().1.map_or(0, |(time, _)| i64::try_from(time.as_micros()).unwrap_or(i64::MAX))
     }

@@ -1,8 +1,8 @@
 //! The worker's end of its control session: registers, and registers again whenever the connection drops.
 //!
 //! While the coordinator is down nothing is lost that was said in a session that stands when it is back; another coordinator knows no
-//! session, so the worker hears [`ControlHandler::registered`] again and says what it has to say from the start. A coordinator whose term is lower
-//! than one that the worker has heard is not taken. Data goes on flowing meanwhile.
+//! session, so the worker hears [`ControlHandler::registered`] again and says what it has to say from the start. A coordinator whose term
+//! is lower than one that the worker has heard is not taken. Data goes on flowing meanwhile.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -184,8 +184,8 @@ impl Caller {
 
     /// The session's era; a new one is told before anything can be said in it.
     ///
-    /// Which of two coordinators is the older one says the term alone: numbers of sessions only tell one session from another, and each is greater than
-    /// the one before it, whichever coordinator gives it.
+    /// Which of two coordinators is the older one says the term alone: numbers of sessions only tell one session from another, and each
+    /// is greater than the one before it, whichever coordinator gives it.
     fn registered(&self, known: Era, registered: Registered) -> Result<Era, String> {
         let era = Era { term: registered.era.unwrap_or_default().term, generation: registered.session };
         if era == known {

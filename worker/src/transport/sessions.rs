@@ -153,7 +153,8 @@ impl Sessions {
         Ok((registered, connections))
     }
 
-    /// A number above all that were given here, and above the last one of the worker: another coordinator may have given it, with another clock.
+    /// A number above all that were given here, and above the last one of the worker: another coordinator may have given it, with another
+    /// clock.
     fn next_session(&self, last: u64) -> u64 {
         let next = |n: u64| Some(n.max(last).saturating_add(1));
         let given = self.0.numbers.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).unwrap_or_else(|given| given);

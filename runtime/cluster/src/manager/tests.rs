@@ -29,13 +29,13 @@ struct World {
     now: i64,
     /// The storage does not answer.
     away: bool,
-    /// What is asked of the storage waits here.
+    /// Requests to the storage that wait.
     held: Option<Vec<(u64, Io)>>,
-    /// Objects of snapshots that are to be written wait here.
+    /// Objects of snapshots that wait to be written.
     names: Option<Vec<(u64, Io)>>,
     /// Slots say nothing.
     mute: bool,
-    /// What the manager wanted beside messages and storage.
+    /// Actions beside messages and storage.
     wanted: Vec<Action>,
 }
 
@@ -80,7 +80,7 @@ impl World {
         world
     }
 
-    /// With a worker, and a run that has published something.
+    /// A manager with a worker, and a run that has published something.
     fn running(objects: &Objects) -> Self {
         let mut world = Self::new("a", 1, objects);
         world.register(0, "i");
@@ -202,7 +202,7 @@ impl World {
         self.events.push_back(Event::Io(number, reply));
     }
 
-    /// What was held is answered now.
+    /// Requests that were held are answered now.
     fn answer(&mut self) {
         for (number, io) in self.held.take().unwrap_or_default() {
             self.storage(number, io);
