@@ -14,10 +14,11 @@ use watershed_tidy::{none, root};
 /// Crate → what of ours it may depend on. A crate that is not here may not exist.
 const ARROWS: &[(&str, &[&str])] = &[
     ("watershed-runtime", &[]),
-    ("watershed-sim", &["watershed-runtime"]),
+    ("watershed-cluster", &["watershed-runtime"]),
+    ("watershed-sim", &["watershed-runtime", "watershed-cluster"]),
     ("watershed-columnar", &["watershed-runtime"]),
     ("watershed-wire", &[]),
-    ("watershed", &["watershed-runtime", "watershed-wire", "watershed-connectors", "watershed-columnar"]),
+    ("watershed", &["watershed-runtime", "watershed-cluster", "watershed-wire", "watershed-connectors", "watershed-columnar"]),
     ("watershed-cli", &["watershed", "watershed-sql", "watershed-job"]),
     ("watershed-job", &[]),
     ("watershed-sql", &["watershed-runtime", "watershed-columnar", "watershed-connectors"]),
@@ -39,6 +40,10 @@ const FOR_TESTS: &[(&str, &str)] = &[("watershed-sql", "watershed")];
 const ABSENCES: &[(&str, &[&str])] = &[
     (
         "watershed-runtime",
+        &["tokio", "rand", "getrandom", "mio", "arrow*", "datafusion*", "object_store", "kube*", "tonic", "prost"],
+    ),
+    (
+        "watershed-cluster",
         &["tokio", "rand", "getrandom", "mio", "arrow*", "datafusion*", "object_store", "kube*", "tonic", "prost"],
     ),
     ("watershed-columnar", &["tokio", "datafusion*", "object_store", "kube*", "tonic"]),

@@ -8,15 +8,15 @@
 //! | `io` | typed files, generators and standard streams for Rust jobs |
 //! | [`store`] | object storage as the engine needs it: create-only puts, probed at the start |
 //! | `slots` | one thread a slot |
-//! | `restore`, `stored` | from manifest and state files back into slots |
-//! | `named` | snapshots with a name |
-//! | `takeover` | what the storage has, compared with the job and claimed |
-//! | `host`, `crew` | the coordinator's surroundings: carries its effects out, to slots that are threads here |
-//! | [`local`] | `run`: all of it in this process |
+//! | `root`, `stored` | a job's storage: its root object; ranges of stored state |
+//! | `executor` | carries out what a job manager (`watershed-cluster`) wants: storage, commits, discoveries |
+//! | `worker_host` | carries out what a task manager wants: slots as threads, state files |
+//! | `requests` | users who wait for an answer |
+//! | [`local`] | `run`: a manager and one worker in this process |
 //! | [`cli`] | `main`: a job's program as a complete command line |
 //! | `cluster` (feature `grpc`) | one job in many processes: coordinator, workers, supervisor |
 //! | `transport` (feature `grpc`) | links between processes that survive dropped connections |
-//! | `control`, [`http`], `telemetry` | steering and watching a running job from outside |
+//! | [`http`], `telemetry` | watching a running job from outside |
 
 #[cfg(any(feature = "s3", feature = "gcs", feature = "azure"))]
 mod address;
@@ -25,32 +25,28 @@ pub mod cli;
 mod clock;
 #[cfg(feature = "grpc")]
 pub mod cluster;
-#[cfg(feature = "cli")]
-mod control;
-mod crew;
-mod host;
+mod executor;
 #[cfg(feature = "http")]
 pub mod http;
 pub mod io;
 pub mod local;
 #[cfg(feature = "http")]
 mod metrics;
-mod named;
 mod pool;
-mod restore;
+mod requests;
+mod root;
 mod slots;
 pub mod store;
 mod stored;
-mod takeover;
 pub mod telemetry;
 #[cfg(feature = "grpc")]
 pub mod transport;
-mod upkeep;
+mod worker_host;
 
 #[cfg(feature = "cli")]
 pub use cli::main;
-pub use local::{Handle, LocalJob, Outcome, Progress, Status};
-pub use takeover::Restored;
+pub use local::{Handle, LocalJob, Outcome, Progress, Restored};
+pub use watershed_cluster::JobStatus;
 pub use watershed_connectors as connectors;
 pub use watershed_runtime as runtime;
 pub use watershed_runtime::error::{Error, Kind, Result, explain};

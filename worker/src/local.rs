@@ -10,152 +10,148 @@
 //! # Ok(()) }
 //! ```
 
-use std::collections::BTreeMap;
+use std::collections::VecDeque;
+use std::ops::Deref;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
-use watershed_runtime::coordinator::{Coordinator, Input};
-use watershed_runtime::error::{Error, Kind, Result};
+use watershed_cluster::manager::{Event, IoReply, JobManager, Reply, Settings};
+use watershed_cluster::task_manager::{WorkerAction, WorkerEvent};
+use watershed_cluster::{
+    Envelope, JobStatus, Member, Refusal, Registration, Request, Target, TaskManager, ToWorker, fingerprint, shape_text,
+};
+pub use watershed_cluster::{Outcome, Restored};
+use watershed_runtime::error::{Error, Result};
 use watershed_runtime::graph::Graph;
-use watershed_runtime::key::{KeySpace, SlotId};
-use watershed_runtime::protocol::epoch::Pace;
-use watershed_runtime::protocol::rules::RuleSet;
+use watershed_runtime::key::KeySpace;
 use watershed_runtime::slot::{MoveStats, NodeStats};
 
-use crate::clock::unique;
-use crate::crew::Threads;
-use crate::host::{Host, HostEvent, HostSender, clock, explain_fenced};
-use crate::restore::Restore;
+use crate::clock::{now, unique};
+use crate::executor::{Answers, Clients, Executor, pace, settings};
+use crate::requests::{Waiter, Waiters};
+use crate::root;
 use crate::slots::{Directory, SlotNumbers};
-use crate::takeover::{Claim, Restored, TakenOver};
+use crate::store::Store;
+use crate::worker_host::{Events, Place, WINDOW, Ways, WorkerHost};
 
-/// What somebody outside wants of a running job.
-#[derive(Debug)]
-pub(crate) enum Control {
-    Scale(u16),
-    Stop,
-    Drain,
-    Status(Sender<(Status, Directory)>),
+/// The number of the only worker.
+const WORKER: u32 = 0;
+/// The time between two heartbeats, in microseconds.
+const HEARTBEAT: i64 = 500_000;
+
+/// An event for the job's thread.
+pub(crate) enum LocalEvent {
+    /// An answer of the outside to the manager.
+    Io(u64, IoReply),
+    /// An event of the worker.
+    Worker(WorkerEvent),
+    /// A user asks for something, and may wait for the answer.
+    Request(Request, Option<Box<dyn Waiter>>),
+    /// A look at the manager.
+    Look(Box<dyn FnOnce(&JobManager) + Send>),
 }
 
 /// A job to be run in this process.
 #[derive(Debug)]
 pub struct LocalJob {
-    claim: Claim,
-    slots: u16,
-    epoch: Duration,
+    settings: Settings,
+    fresh: bool,
     storage: Option<String>,
-    window: u32,
 }
 
-/// How a run ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// All input has been read and everything is committed.
-    Finished,
-    /// The job was stopped; it goes on from here at the next start.
-    Stopped,
-    /// There was nothing to do: the job had finished before.
-    AlreadyFinished,
-}
-
-/// The numbers of a running job.
+/// The status of a running job: the manager's view, and the numbers of the slots.
 #[derive(Clone, Debug, Default)]
-pub struct Status {
-    /// The coordinator's term.
-    pub term: u64,
-    /// The last published epoch.
-    pub epoch: u64,
-    /// Slots that take part.
-    pub slots: Vec<u16>,
-    /// For each slot, its nodes' numbers, in the graph's order.
+pub struct Progress {
+    /// The manager's view. `wanted` counts slots, and `waiting` has what the slots wait for, too.
+    pub job: JobStatus,
+    /// The numbers of each slot's nodes, in the graph's order.
     pub nodes: Vec<(u16, Vec<NodeStats>)>,
-    /// Key groups by slot.
-    pub groups: BTreeMap<u16, usize>,
-    /// The owner of each key group.
-    pub owners: Vec<u16>,
-    /// For each slot, what it has come across in moving key groups.
+    /// The cost of moving key groups, by slot.
     pub moves: Vec<(u16, MoveStats)>,
-    /// The newest wish is met and durable.
-    pub settled: bool,
-    /// For whom the job waits, besides for rows.
-    pub waiting: Vec<String>,
-    /// How long ago this process published an epoch.
-    pub snapshot_age: Option<Duration>,
 }
 
-/// Another name for [`Status`] in progress displays.
-pub type Progress = Status;
+impl Deref for Progress {
+    type Target = JobStatus;
 
-impl Status {
-    /// What the coordinator knows by itself.
-    pub(crate) fn of(coordinator: &Coordinator) -> Self {
-        let mut status = Self {
-            term: coordinator.term(),
-            epoch: coordinator.last().epoch,
-            slots: coordinator.members().iter().map(|s| s.0).collect(),
-            settled: coordinator.settled(),
-            waiting: coordinator.waiting(),
-            ..Self::default()
-        };
-        for slot in coordinator.table().table() {
-            *status.groups.entry(slot.0).or_default() += 1;
-            status.owners.push(slot.0);
-        }
-        status
-    }
-
-    /// Adds what the slots know. Waits for them, so it is done on the asker's thread and never on the coordinator's.
-    fn ask(mut self, directory: &Directory) -> Self {
-        for SlotNumbers { slot, nodes, waiting, moves, blocked: _ } in directory.numbers(Duration::from_secs(2)) {
-            self.nodes.push((slot.0, nodes));
-            self.moves.push((slot.0, moves));
-            self.waiting.extend(waiting);
-        }
-        self
+    fn deref(&self) -> &JobStatus {
+        &self.job
     }
 }
 
 /// Steers a running job from another thread.
 #[derive(Clone, Debug)]
 pub struct Handle {
-    sender: HostSender,
+    queue: Sender<LocalEvent>,
+    directory: Directory,
+}
+
+impl std::fmt::Debug for LocalEvent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("LocalEvent")
+    }
 }
 
 impl Handle {
     /// Runs on with so many slots, without stopping.
     pub fn scale(&self, slots: u16) {
-        let _over = self.sender.send(HostEvent::Control(Control::Scale(slots.max(1))));
+        self.ask(Request::Scale(u32::from(slots.max(1))), None);
     }
 
     /// Stops with a snapshot: what has been read is worked off and committed.
     pub fn stop(&self) {
-        let _over = self.sender.send(HostEvent::Control(Control::Stop));
+        self.ask(Request::Stop, None);
     }
 
     /// Drains: sources read nothing more, windows and timers that are open come out, and the job is finished.
     pub fn drain(&self) {
-        let _over = self.sender.send(HostEvent::Control(Control::Drain));
+        self.ask(Request::Drain, None);
     }
 
     /// The job's numbers; `None` when it is over.
     #[must_use]
-    pub fn status(&self) -> Option<Status> {
+    pub fn status(&self) -> Option<Progress> {
+        let mut progress = Progress { job: self.job()?, ..Progress::default() };
+        // The slots answer between two steps; the manager's thread does not wait for them.
+        for SlotNumbers { slot, nodes, waiting, moves, blocked: _ } in self.directory.numbers(Duration::from_secs(2)) {
+            progress.nodes.push((slot.0, nodes));
+            progress.moves.push((slot.0, moves));
+            progress.job.waiting.extend(waiting);
+        }
+        Some(progress)
+    }
+
+    /// The manager's view; `None` when the job is over.
+    pub(crate) fn job(&self) -> Option<JobStatus> {
         let (to, answer) = channel();
-        self.sender.send(HostEvent::Control(Control::Status(to)));
-        let (status, directory) = answer.recv().ok()?;
-        Some(status.ask(&directory))
+        let look = move |manager: &JobManager| {
+            let _gone = to.send(manager.status(now()));
+        };
+        self.look(Box::new(look)).then(|| answer.recv().ok()).flatten()
+    }
+
+    /// Asks for something. False when the job is over.
+    pub(crate) fn ask(&self, request: Request, waiter: Option<Box<dyn Waiter>>) -> bool {
+        self.queue.send(LocalEvent::Request(request, waiter)).is_ok()
+    }
+
+    /// Looks at the manager, on its thread. False when the job is over.
+    pub(crate) fn look(&self, look: Box<dyn FnOnce(&JobManager) + Send>) -> bool {
+        self.queue.send(LocalEvent::Look(look)).is_ok()
+    }
+
+    /// The slots.
+    #[cfg(all(feature = "cli", feature = "grpc"))]
+    pub(crate) fn directory(&self) -> &Directory {
+        &self.directory
     }
 }
 
-/// A job that is ready to run: its state restored, its term claimed.
+/// A job that is ready to run: its state found, its term claimed, its slots being made.
 pub struct Ready {
-    host: Host<Threads>,
-    coordinator: Option<Coordinator>,
-    events: Receiver<HostEvent>,
-    finished: bool,
+    run: LocalRun,
+    over: Option<Outcome>,
     restored: Restored,
 }
 
@@ -169,32 +165,24 @@ impl LocalJob {
     /// A job under a name: with one slot, an epoch a second, and `./.watershed/<name>` for its snapshots.
     #[must_use]
     pub fn new(name: impl Into<String>, graph: Graph) -> Self {
-        let claim = Claim {
-            name: name.into(),
-            graph: Arc::new(graph),
-            fresh: false,
-            keys: KeySpace::default(),
-            may_drop: Vec::new(),
-            drop_unmatched: false,
-        };
-        Self { claim, slots: 1, epoch: Duration::from_secs(1), storage: None, window: WINDOW }
+        Self { settings: settings(name.into(), graph, Target::Slots(1)), fresh: false, storage: None }
     }
 
-    /// How many engine threads.
+    /// The number of engine threads.
     #[must_use]
     pub fn slots(mut self, slots: u16) -> Self {
-        self.slots = slots.max(1);
+        self.settings.target = Target::Slots(slots.max(1));
         self
     }
 
-    /// How often a snapshot is taken and output committed.
+    /// The time between two snapshots; output is committed with each.
     #[must_use]
     pub fn epoch(mut self, every: Duration) -> Self {
-        self.epoch = every;
+        self.settings.pace = pace(every);
         self
     }
 
-    /// Where snapshots go: a directory or a URL.
+    /// The place of snapshots: a directory or a URL.
     #[must_use]
     pub fn storage(mut self, url: impl Into<String>) -> Self {
         self.storage = Some(url.into());
@@ -204,28 +192,28 @@ impl LocalJob {
     /// Throws earlier snapshots of the job away.
     #[must_use]
     pub fn fresh(mut self, fresh: bool) -> Self {
-        self.claim.fresh = fresh;
+        self.fresh = fresh;
         self
     }
 
     /// The number of key groups; only the first start of a job can set it.
     #[must_use]
     pub fn keys(mut self, keys: KeySpace) -> Self {
-        self.claim.keys = keys;
+        self.settings.keys = keys;
         self
     }
 
     /// Stored states (`node.state`) that may be given up because the job no longer has them.
     #[must_use]
     pub fn may_drop(mut self, states: Vec<String>) -> Self {
-        self.claim.may_drop = states;
+        self.settings.may_drop = states;
         self
     }
 
     /// Gives up every stored state that the job no longer has.
     #[must_use]
     pub fn drop_unmatched(mut self, drop: bool) -> Self {
-        self.claim.drop_unmatched = drop;
+        self.settings.drop_unmatched = drop;
         self
     }
 
@@ -240,114 +228,231 @@ impl LocalJob {
         self.prepare()?.run()
     }
 
-    /// Opens storage, claims the job, restores its state and starts its slots.
+    /// Opens storage, claims the job, finds its state and begins to make its slots.
     pub fn prepare(self) -> Result<Ready> {
-        let Self { claim, slots, epoch, storage, window } = self;
-        let url = storage.unwrap_or_else(|| Self::default_storage(&claim.name).display().to_string());
-        let (store, keys) = claim.open(&url)?;
-        let uid = unique();
-        let slots = (0..slots).map(SlotId).collect();
-        let TakenOver { start, log, restored, descs } = claim.take_over(&store, keys, &slots, &uid)?;
-        let graph = claim.graph;
-        let (queue, events) = channel();
-        let sender = HostSender::from(queue);
-        let directory = Directory::default();
-        let restore = Restore {
-            store: store.clone(),
-            graph: graph.clone(),
-            manifest: Arc::new(start.manifest.clone()),
-            table: start.table.clone(),
-            term: log.term(),
-            window,
-        };
-        let slots = if start.finished {
-            BTreeMap::new()
-        } else {
-            restore.slots(&start.manifest.members, BTreeMap::new(), &directory, &sender)?
-        };
-        let crew = Threads { graph: graph.clone(), directory, slots, sender: sender.clone(), window };
-        let coordinator = Coordinator::new(graph.clone(), log, &start, &uid, pace(epoch), clock(), RuleSet::ALL);
-        let host = Host::new(graph, store, crew, sender, keys, descs)?;
-        Ok(Ready { host, coordinator: Some(coordinator), events, finished: start.finished, restored })
+        let Self { mut settings, fresh, storage } = self;
+        let url = storage.unwrap_or_else(|| Self::default_storage(&settings.job).display().to_string());
+        let store = root::open(&mut settings, fresh, &url)?;
+        let mut run = LocalRun::new(settings, store)?;
+        let over = run.prepare()?;
+        let restored = run.executor.manager().restored().cloned().unwrap_or_default();
+        Ok(Ready { run, over, restored })
     }
-}
-
-/// Rows that may be under way on a channel, until a slot knows how fast it is.
-pub(crate) const WINDOW: u32 = 16384;
-
-/// How epochs follow each other.
-pub(crate) fn pace(epoch: Duration) -> Pace {
-    Pace { interval_micros: u64::try_from(epoch.as_micros()).unwrap_or(u64::MAX), max_in_flight: 3 }
 }
 
 impl Ready {
     /// Steers the job while [`Ready::run`] runs in another thread.
     #[must_use]
     pub fn handle(&self) -> Handle {
-        Handle { sender: self.host.sender.clone() }
+        self.run.handle.clone()
     }
 
-    /// What the start found in the storage.
+    /// The state that was found in the storage.
     #[must_use]
     pub fn restored(&self) -> &Restored {
         &self.restored
     }
 
-    /// Where the snapshots are.
+    /// The place of the snapshots.
     #[must_use]
     pub fn place(&self) -> &str {
-        self.host.store.place()
+        self.run.executor.place()
+    }
+
+    /// Hears, in a sentence, how the job's run ends and another begins.
+    #[must_use]
+    pub fn tells(mut self, tells: impl Fn(&str) + Send + 'static) -> Self {
+        self.run.link.tells = Box::new(tells);
+        self
     }
 
     /// Runs to the end of all input, or until stopped.
     pub fn run(mut self) -> Result<Outcome> {
-        let Some(mut coordinator) = self.coordinator.take() else {
-            return Err(Error::new(Kind::Broken, "the job has run already"));
-        };
-        if self.finished {
-            // The last manifest names output that may not be visible yet: committing again is harmless.
-            let handles = coordinator.last().handles_in_order();
-            crate::host::commit_handles(&self.host.graph, &handles)?;
-            return Ok(Outcome::AlreadyFinished);
-        }
-        let place = self.place().to_owned();
-        self.steer(&mut coordinator).map_err(|e| explain_fenced(e, &place))?;
-        Ok(if coordinator.finished() { Outcome::Finished } else { Outcome::Stopped })
-    }
-
-    /// Runs until the job is over. The error a source met (after everything before it was committed), or the one that stopped the job.
-    fn steer(&mut self, coordinator: &mut Coordinator) -> Result<()> {
-        if self.host.begin(coordinator)? {
-            return Ok(());
-        }
         loop {
-            let input = match self.events.recv_timeout(self.host.nap(coordinator)) {
-                Ok(HostEvent::Slot(slot, report)) => Input::Slot(slot, report),
-                Ok(HostEvent::Input(input)) => input,
-                Ok(HostEvent::Failed(e)) => return Err(e),
-                Ok(HostEvent::Control(control)) => match self.control(control, coordinator) {
-                    Some(input) => input,
-                    None => continue,
-                },
-                Err(RecvTimeoutError::Timeout) => Input::Tick,
-                Err(RecvTimeoutError::Disconnected) => return Ok(()),
-            };
-            if self.host.step(coordinator, input)? {
-                return Ok(());
+            if let Some(outcome) = self.over {
+                return Ok(outcome);
             }
+            self.over = self.run.turn()?;
         }
+    }
+}
+
+/// An event for one of the two machines.
+enum Turn {
+    Manager(Event),
+    Worker(WorkerEvent),
+}
+
+/// The session between the manager and its only worker: what one says is the other's next event.
+struct Link {
+    /// Messages in both directions, in order.
+    turns: VecDeque<Turn>,
+    /// The number of the session.
+    session: u64,
+    waiters: Waiters,
+    refused: Option<Error>,
+    tells: Box<dyn Fn(&str) + Send>,
+}
+
+impl Clients for Link {
+    fn admit(&mut self, _: u64, worker: u32, term: u64) {
+        self.session += 1;
+        let session = WorkerEvent::Session { term, session: self.session };
+        self.turns.extend([Turn::Manager(Event::Connected(worker)), Turn::Worker(session)]);
     }
 
-    fn control(&self, control: Control, coordinator: &Coordinator) -> Option<Input> {
-        match control {
-            Control::Scale(slots) => Some(Input::want(slots)),
-            Control::Stop => Some(Input::Stop),
-            Control::Drain => Some(Input::Drain),
-            Control::Status(to) => {
-                let status = Status { snapshot_age: self.host.snapshot_age(), ..Status::of(coordinator) };
-                let _gone = to.send((status, self.host.crew.directory.clone()));
-                None
+    fn refuse(&mut self, _: u64, _: Refusal, why: String) {
+        self.refused = Some(Error::broken("local session", why));
+    }
+
+    fn end_session(&mut self, _: u32) {
+        self.turns.retain(|t| !matches!(t, Turn::Worker(WorkerEvent::Message(..)) | Turn::Manager(Event::Message(..))));
+    }
+
+    fn send(&mut self, _: u32, envelope: Envelope, message: ToWorker) -> Result<()> {
+        self.turns.push_back(Turn::Worker(WorkerEvent::Message(self.session, envelope, message)));
+        Ok(())
+    }
+
+    fn reply(&mut self, request: u64, reply: Reply) {
+        self.waiters.answer(request, reply);
+    }
+
+    fn tell(&mut self, sentence: &str) {
+        (self.tells)(sentence);
+    }
+}
+
+/// A worker without others.
+struct Alone;
+
+impl Ways for Alone {
+    fn enter(&mut self, _: u64, _: &[Member], _: &Directory) {}
+}
+
+/// A manager and its only worker in this thread.
+struct LocalRun {
+    executor: Executor,
+    worker: TaskManager,
+    host: WorkerHost,
+    link: Link,
+    place: Place,
+    events: Receiver<LocalEvent>,
+    handle: Handle,
+    /// The time of the last heartbeat.
+    heartbeat: i64,
+}
+
+impl LocalRun {
+    fn new(settings: Settings, store: Store) -> Result<Self> {
+        let (queue, events) = channel();
+        let (told, happened, directory) = (queue.clone(), queue.clone(), Directory::default());
+        let answers: Answers = Arc::new(move |number, reply| {
+            let _over = told.send(LocalEvent::Io(number, reply));
+        });
+        let worker_events: Events = Arc::new(move |event| {
+            let _over = happened.send(LocalEvent::Worker(event));
+        });
+        let registration = registration(&settings)?;
+        let (graph, patience, rules) = (settings.graph.clone(), settings.patience.leave, settings.rules);
+        let mut link =
+            Link { turns: VecDeque::new(), session: 0, waiters: Waiters::default(), refused: None, tells: Box::new(|_| ()) };
+        let place = Place { store: store.clone(), window: WINDOW };
+        let executor = Executor::start(settings, store, answers, &mut link)?;
+        let mut run = Self {
+            executor,
+            worker: TaskManager::new(graph.clone(), WORKER, patience, rules),
+            host: WorkerHost::new(graph, directory.clone(), worker_events, Arc::default())?,
+            link,
+            place,
+            events,
+            handle: Handle { queue, directory },
+            heartbeat: now(),
+        };
+        run.take(Turn::Manager(Event::Register(0, registration)))?;
+        Ok(run)
+    }
+
+    /// Goes on until the job's run has begun. `Some` when it is over by then.
+    fn prepare(&mut self) -> Result<Option<Outcome>> {
+        while self.executor.manager().restored().is_none() {
+            let over = self.turn()?;
+            if over.is_some() {
+                return Ok(over);
             }
         }
+        Ok(None)
     }
+
+    /// Takes the next event. `Some` when the job is over.
+    fn turn(&mut self) -> Result<Option<Outcome>> {
+        let turn = match self.events.recv_timeout(self.executor.nap()) {
+            Ok(LocalEvent::Io(number, reply)) => Turn::Manager(Event::Io(number, reply)),
+            Ok(LocalEvent::Worker(event)) => Turn::Worker(event),
+            Ok(LocalEvent::Request(request, waiter)) => Turn::Manager(self.link.waiters.ask(request, waiter)),
+            Ok(LocalEvent::Look(look)) => {
+                look(self.executor.manager());
+                // However often it is looked at, time passes.
+                Turn::Manager(Event::Tick)
+            }
+            Err(RecvTimeoutError::Timeout) => Turn::Manager(Event::Tick),
+            Err(RecvTimeoutError::Disconnected) => return Ok(Some(Outcome::Stopped)),
+        };
+        let at = now();
+        if at - self.heartbeat > HEARTBEAT {
+            self.heartbeat = at;
+            self.link.turns.push_back(Turn::Manager(Event::Heartbeat(WORKER)));
+            self.link.turns.extend(self.link.waiters.abandoned().into_iter().map(Turn::Manager));
+        }
+        self.take(turn)
+    }
+
+    /// Steps the machines until neither has anything more to say.
+    fn take(&mut self, turn: Turn) -> Result<Option<Outcome>> {
+        self.link.turns.push_back(turn);
+        let mut over = None;
+        while let Some(turn) = self.link.turns.pop_front() {
+            match turn {
+                Turn::Manager(event) => over = self.executor.step(event, &mut self.link)?.or(over),
+                Turn::Worker(event) => {
+                    for action in self.worker.step(event) {
+                        self.carry_out(action)?;
+                    }
+                }
+            }
+        }
+        self.link.refused.take().map_or(Ok(over), Err)
+    }
+
+    fn carry_out(&mut self, action: WorkerAction) -> Result<()> {
+        match action {
+            WorkerAction::Send(envelope, message) => {
+                self.link.turns.push_back(Turn::Manager(Event::Message(WORKER, envelope, message)));
+            }
+            WorkerAction::Begin(begin, mine) => self.host.begin(*begin, &mine, self.place.clone(), &mut Alone)?,
+            WorkerAction::Command(slot, command) => self.host.command(slot, command),
+            WorkerAction::Start(run, new) => self.host.start(run, new)?,
+            WorkerAction::Release(slot) => self.host.release(slot),
+            WorkerAction::Upload { run, slot, epoch, runs } => self.host.upload(run, slot, epoch, runs),
+            WorkerAction::Tell(sentence) => (self.link.tells)(&sentence),
+            // The manager's end is the job's, and nobody else is there.
+            WorkerAction::End(_) | WorkerAction::Members(_) => {}
+        }
+        Ok(())
+    }
+}
+
+/// The only worker: it has room for any number of slots.
+fn registration(settings: &Settings) -> Result<Registration> {
+    let shape = settings.graph.shape()?.nodes;
+    Ok(Registration {
+        job: settings.job.clone(),
+        name: format!("local-{WORKER}"),
+        incarnation: unique(),
+        slots: u32::try_from(settings.keys.groups()).unwrap_or(u32::MAX),
+        address: String::new(),
+        memory_bytes: 0,
+        fingerprint: fingerprint(&shape),
+        shape: shape_text(&shape),
+    })
 }

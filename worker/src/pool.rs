@@ -27,8 +27,7 @@ impl Worker {
         Ok(Self { queue: Some(queue), thread: Some(thread) })
     }
 
-    /// Drops it without waiting: what is under way and queued is done behind whoever goes on, if at all.
-    #[cfg(feature = "grpc")]
+    /// Drops it without waiting: what is under way and queued is done while others go on, if at all.
     pub(crate) fn leave(mut self) {
         self.thread.take();
     }

@@ -16,10 +16,12 @@ use watershed_runtime::key::SlotId;
 use watershed_runtime::slot::{Event, Kept, MoveStats, NodeStats, Outbox, Report, Slot, Status};
 
 use crate::clock::now;
-use crate::host::{HostEvent, HostSender};
 
 /// Events taken from the queue before the slot runs again.
 const TAKE: usize = 256;
+
+/// Takes what slots report.
+pub(crate) type Reports = Arc<dyn Fn(SlotId, Report) + Send + Sync>;
 
 /// What a slot's thread is told.
 #[derive(Debug)]
@@ -113,7 +115,6 @@ impl Directory {
     }
 
     /// Nobody is there any more.
-    #[cfg(feature = "grpc")]
     pub(crate) fn clear(&self) {
         *self.routes() = Routes::default();
     }
@@ -168,7 +169,7 @@ struct Post {
     directory: Directory,
     known: Vec<Option<Route>>,
     me: SlotId,
-    host: HostSender,
+    reports: Reports,
 }
 
 impl Outbox for Post {
@@ -205,7 +206,7 @@ impl Outbox for Post {
     }
 
     fn report(&mut self, report: Report) {
-        let _gone = self.host.send(HostEvent::Slot(self.me, report));
+        (self.reports)(self.me, report);
     }
 }
 
@@ -232,12 +233,12 @@ impl SlotThread {
     pub(crate) fn start(
         id: SlotId,
         directory: &Directory,
-        host: HostSender,
+        reports: Reports,
         make: impl FnOnce(Waker) -> Result<Slot> + Send + 'static,
     ) -> Result<Self> {
         let (queue, events) = channel();
         directory.open(id, &queue);
-        let post = Post { directory: directory.clone(), known: Vec::new(), me: id, host };
+        let post = Post { directory: directory.clone(), known: Vec::new(), me: id, reports };
         let waker = Arc::new(SlotWaker { queue, waking: AtomicBool::new(false) });
         let life = Arc::new(Life::default());
         let lives = life.clone();
@@ -249,7 +250,6 @@ impl SlotThread {
     }
 
     /// Ends the slot; what it keeps.
-    #[cfg(feature = "grpc")]
     pub(crate) fn end(mut self) -> Option<Kept> {
         self.stop()
     }
@@ -346,12 +346,15 @@ mod tests {
     #[test]
     fn a_slot_that_still_reads_its_state_is_given_up_without_waiting_and_says_nothing_more() {
         let (store, answer) = channel::<()>();
-        let (host, said) = channel();
+        let (queue, said) = channel();
+        let reports: Reports = Arc::new(move |slot, report| {
+            let _gone = queue.send((slot, report));
+        });
         let reading = move |_: Waker| {
             let _back = answer.recv();
             Err(Error::new(Kind::Unavailable, "the store was away"))
         };
-        let slot = SlotThread::start(SlotId(3), &Directory::default(), HostSender::from(host), reading).unwrap();
+        let slot = SlotThread::start(SlotId(3), &Directory::default(), reports, reading).unwrap();
         let (done, dropped) = channel();
         std::thread::spawn(move || {
             drop(slot);

@@ -57,10 +57,10 @@ fn chain() -> Result<(), Failure> {
     let count = seen.clone();
     let rows = job.source("rows", feed.clone()).filter(|r| r.0 > 0 && r.1 != 7).map(|r| r.0 * 2 + r.1);
     rows.sink("out", Tap::new(move |rows| *count.lock().unwrap_or_else(PoisonError::into_inner) += rows.len() as u64));
-    let table = Assignment::even(KeySpace::default(), 1);
-    let manifest = Manifest::origin(0, Vec::new(), &table, vec![SlotId(0)]);
-    let (graph, waker) = (Arc::new(job.build()?), Waker::noop().clone());
-    let seat = SlotSeat { graph, term: 1, window: 16384, tuning: Tuning::default(), waker };
+    let graph = Arc::new(job.build()?);
+    let (table, tuning, waker) = (Assignment::even(KeySpace::default(), 1), Tuning::default(), Waker::noop().clone());
+    let manifest = Manifest::origin(0, graph.shape()?.nodes, &table, vec![SlotId(0)]);
+    let seat = SlotSeat { graph, term: 1, window: 16384, tuning, waker };
     let mut slot = Slot::new(SlotConfig::restored(seat, SlotId(0), &manifest, &table))?;
     slot.start(&[])?;
     let mut out = Nobody(None);

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use watershed::runtime::slot::{GATE_MILLIS, MoveStats};
-use watershed::{Handle, Job, LocalJob, Status};
+use watershed::{Handle, Job, LocalJob, Progress};
 use watershed_bench::feed::Tap;
 use watershed_bench::load::Load;
 use watershed_bench::{epoch, say, scratch};
@@ -144,7 +144,7 @@ fn main() -> Result<(), Failure> {
     say(&numbers.iter().map(|(k, v)| (k.as_str(), *v)).collect::<Vec<_>>())
 }
 
-fn status(handle: &Handle) -> Result<Status, Failure> {
+fn status(handle: &Handle) -> Result<Progress, Failure> {
     handle.status().ok_or_else(|| "the job ended too early".into())
 }
 
@@ -177,7 +177,7 @@ fn steer(load: &Load, seen: &Seen, handle: &Handle, keys: u64) -> Result<Numbers
         let took = after.1;
         let (silence, latency) = seen.worst();
         silences = silences.max(silence);
-        let (moved, least) = moves(&before.owners, &after.0.owners, slots);
+        let (moved, least) = moves(&owners(&before), &owners(&after.0), slots);
         for (slot, stats) in &after.0.moves {
             let old = before.moves.iter().find(|(s, _)| s == slot).map(|(_, m)| *m).unwrap_or_default();
             gates.extend(gated(&old, stats));
@@ -201,7 +201,7 @@ fn named((name, value): (&str, f64)) -> (String, f64) {
 }
 
 /// Scales and waits until that is settled; the status then, and the seconds.
-fn scale(handle: &Handle, slots: u16) -> Result<(Status, f64), Failure> {
+fn scale(handle: &Handle, slots: u16) -> Result<(Progress, f64), Failure> {
     let begin = Instant::now();
     handle.scale(slots);
     loop {
@@ -214,6 +214,11 @@ fn scale(handle: &Handle, slots: u16) -> Result<(Status, f64), Failure> {
         }
         std::thread::sleep(Duration::from_millis(20));
     }
+}
+
+/// The owner of each key group.
+fn owners(of: &Progress) -> Vec<u16> {
+    of.ranges.iter().flat_map(|r| std::iter::repeat_n(r.slot, r.groups as usize)).collect()
 }
 
 /// Key groups that have another owner, and how many must at least have one for every slot to own as many.

@@ -45,5 +45,6 @@ pub use manager::{Action, Event, Io, IoReply, JobManager, Outcome, Reply, Reques
 pub use membership::{Refusal, Registration, Target, number_of};
 pub use messages::{Begin, Envelope, Member, ToCoordinator, ToWorker};
 pub use patience::Patience;
+pub use savepoints::name_taken;
 pub use status::JobStatus;
 pub use task_manager::{TaskManager, WorkerAction, WorkerEnd, WorkerEvent};

@@ -11,6 +11,12 @@ use crate::manager::{Action, Io, JobManager, Reply};
 /// The number of what is asked of the storage for snapshots: no end of a run abandons it.
 const NAMING: u64 = 0;
 
+/// What is said of a name that is taken. A client that asks again because an answer was lost knows by it that its first question was heard.
+#[must_use]
+pub fn name_taken(name: &str) -> String {
+    format!("there is a snapshot `{name}` already")
+}
+
 /// A snapshot that is to get a name.
 #[derive(Debug)]
 struct Pending {
@@ -57,7 +63,7 @@ impl Savepoints {
         let reply = match outcome {
             Ok(Put::Created) => Reply::Snapshot(epoch),
             Ok(Put::Exists | Put::Ambiguous) => Reply::Refused(
-                Error::new(Kind::Invalid, format!("there is a snapshot `{name}` already"))
+                Error::new(Kind::Invalid, name_taken(&name))
                     .advise("choose another name, or delete that one with `snapshots delete`"),
             ),
             Err(e) => {

@@ -189,8 +189,9 @@ impl JobManager {
             Life::Running(r) if r.coordinator.draining() => Phase::Draining,
             Life::Running(r) if !r.coordinator.settled() => Phase::Rescaling,
             Life::Running(_) => Phase::Running,
-            _ if self.runs.recovering.is_some() => Phase::Recovering,
-            _ => Phase::Starting,
+            Life::Gathering(_) | Life::Reading(_) | Life::Claiming(_) | Life::Committing(_) | Life::Resting(_) => {
+                if self.runs.recovering.is_some() { Phase::Recovering } else { Phase::Starting }
+            }
         }
     }
 

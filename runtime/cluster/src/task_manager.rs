@@ -198,7 +198,9 @@ impl TaskManager {
                 out.push(WorkerAction::Tell(format!("has left: {why}")));
                 out.push(WorkerAction::End(WorkerEnd::Left));
             }
-            message => self.obey(env.run, message, out),
+            message @ (ToWorker::Command(..) | ToWorker::Start(_) | ToWorker::Release(_) | ToWorker::Members(_)) => {
+                self.obey(env.run, message, out);
+            }
         }
     }
 
@@ -293,5 +295,129 @@ impl TaskManager {
         self.leaving = true;
         out.push(WorkerAction::Tell("leaves: it ends when others have what it has; again to end at once".into()));
         self.send(ToCoordinator::Leaving, out);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use watershed_runtime::coordinator::Run;
+    use watershed_runtime::error::Kind;
+    use watershed_runtime::key::{Assignment, KeySpace};
+    use watershed_runtime::protocol::manifest::{Groups, Manifest};
+
+    use super::*;
+
+    const RULES: RuleSet = RuleSet::ALL;
+
+    fn begin(term: u64) -> ToWorker {
+        let table = Assignment::even(KeySpace { seed: 0, bits: 8 }, 1);
+        let manifest = Manifest::origin(0, Vec::new(), &table, vec![SlotId(0)]);
+        let member = Member {
+            worker: 0,
+            name: "w-0".into(),
+            incarnation: "i".into(),
+            address: String::new(),
+            slots: vec![SlotId(0), SlotId(1)],
+        };
+        ToWorker::Begin(Box::new(Begin { run: Run { term, epoch: 0 }, manifest, table, members: vec![member] }))
+    }
+
+    fn envelope(term: u64, run: u64) -> Envelope {
+        Envelope { term, run }
+    }
+
+    fn message(session: u64, envelope: Envelope, message: ToWorker) -> WorkerEvent {
+        WorkerEvent::Message(session, envelope, message)
+    }
+
+    /// In the run of term 3.
+    fn at_work() -> TaskManager {
+        let mut worker = TaskManager::new(Arc::default(), 0, 10, RULES);
+        let actions = worker.step(message(0, envelope(3, 3), begin(3)));
+        assert!(matches!(&actions[..], [WorkerAction::Begin(_, mine)] if *mine == [SlotId(0)]), "{actions:?}");
+        worker
+    }
+
+    fn said(actions: &[WorkerAction]) -> Vec<String> {
+        let said = |a: &WorkerAction| if let WorkerAction::Send(_, message) = a { Some(format!("{message:?}")) } else { None };
+        actions.iter().filter_map(said).collect()
+    }
+
+    #[test]
+    fn the_first_message_of_a_session_is_the_journal_and_that_it_leaves_the_second() {
+        let mut worker = TaskManager::new(Arc::default(), 0, 10, RULES);
+        assert_eq!(said(&worker.step(WorkerEvent::Session { term: 2, session: 2 })), ["Journal(None)"]);
+        let mut worker = at_work();
+        let _told = worker.step(WorkerEvent::Leave);
+        let messages = said(&worker.step(WorkerEvent::Session { term: 4, session: 4 }));
+        assert!(messages.len() == 2 && messages[0].starts_with("Journal(Some(") && messages[1] == "Leaving", "{messages:?}");
+    }
+
+    #[test]
+    fn a_manager_that_is_older_than_one_that_was_heard_is_not_obeyed() {
+        let mut worker = at_work();
+        let _journal = worker.step(WorkerEvent::Session { term: 5, session: 5 });
+        assert!(worker.step(message(5, envelope(4, 3), ToWorker::End(None))).is_empty());
+        assert!(worker.step(message(5, envelope(4, 4), begin(4))).is_empty());
+        assert!(worker.step(message(5, envelope(4, 3), ToWorker::Release(SlotId(0)))).is_empty());
+        let over = message(0, envelope(6, 3), ToWorker::Release(SlotId(0)));
+        assert!(worker.step(over).is_empty(), "of a session that is over");
+        let newest = worker.step(message(5, envelope(6, 3), ToWorker::Release(SlotId(0))));
+        assert!(matches!(newest[..], [WorkerAction::Release(SlotId(0))]) && worker.term() == 6, "{newest:?}");
+    }
+
+    #[test]
+    fn what_is_of_another_run_means_nothing() {
+        let mut worker = at_work();
+        assert!(worker.step(message(0, envelope(3, 2), ToWorker::Release(SlotId(0)))).is_empty());
+        assert!(worker.step(WorkerEvent::Report(2, SlotId(0), Report::Ended)).is_empty());
+        let never = ToWorker::Command(SlotId(1), Command::Published { epoch: 1, version: 0 });
+        assert!(worker.step(message(0, envelope(3, 3), never)).is_empty(), "a slot that does not take part");
+    }
+
+    fn sealed(epoch: u64) -> WorkerEvent {
+        let run: EncodedRun = serde_json::from_str("{\"chunks\":[],\"bytes\":1}").unwrap();
+        let part = EpochPart { runs: vec![(7, run)], changed: true, ..EpochPart::default() };
+        WorkerEvent::Report(3, SlotId(0), Report::Sealed(epoch, Box::new(part)))
+    }
+
+    #[test]
+    fn a_part_of_an_epoch_is_said_when_its_entries_are_durable() {
+        let mut worker = at_work();
+        let actions = worker.step(sealed(1));
+        assert!(matches!(&actions[..], [WorkerAction::Upload { run: 3, slot: SlotId(0), epoch: 1, .. }]), "{actions:?}");
+        let file = StateFile {
+            name: "state/delta/3-1-x".into(),
+            bytes: 1,
+            from_epoch: 1,
+            to_epoch: 1,
+            entries: 1,
+            level: 0,
+            groups: Groups::All,
+        };
+        let uploaded = |run, file| WorkerEvent::Uploaded { run, slot: SlotId(0), epoch: 1, file };
+        assert!(worker.step(uploaded(2, Ok(file.clone()))).is_empty(), "a file of another run");
+        let messages = said(&worker.step(uploaded(3, Ok(file.clone()))));
+        assert!(messages.len() == 1 && messages[0].contains("state/delta/3-1-x"), "{messages:?}");
+        assert!(worker.step(uploaded(3, Ok(file))).is_empty(), "it is said once");
+        let _upload = worker.step(sealed(1));
+        let failed = said(&worker.step(uploaded(3, Err(Error::new(Kind::Unavailable, "no room")))));
+        assert!(failed[0].starts_with("Report(SlotId(0), Failed(") && failed[0].contains("no room"), "{failed:?}");
+    }
+
+    #[test]
+    fn a_worker_that_leaves_waits_for_its_release_and_not_for_a_manager_that_stays_away() {
+        let mut idle = TaskManager::new(Arc::default(), 0, 10, RULES);
+        let left = |actions: Vec<WorkerAction>| actions.iter().any(|a| matches!(a, WorkerAction::End(WorkerEnd::Left)));
+        assert!(left(idle.step(WorkerEvent::Leave)), "it takes part in nothing");
+        let mut worker = at_work();
+        assert!(!left(worker.step(WorkerEvent::Away(11))), "it was not told to end");
+        assert!(!left(worker.step(WorkerEvent::Leave)) && !left(worker.step(WorkerEvent::Away(10))));
+        assert!(left(worker.step(WorkerEvent::Away(11))));
+        let mut worker = at_work();
+        assert!(left(worker.step(message(0, envelope(3, 0), ToWorker::Released("others have what it had".into())))));
+        let mut worker = at_work();
+        let ends = worker.step(message(0, envelope(3, 3), ToWorker::End(Some("why".into()))));
+        assert!(matches!(&ends[..], [WorkerAction::End(WorkerEnd::Job(Some(why)))] if why == "why"), "{ends:?}");
     }
 }

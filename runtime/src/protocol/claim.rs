@@ -19,7 +19,7 @@ pub enum Scanned {
     /// It reads on.
     More(Read),
     /// The end of the log.
-    End(Tail),
+    End(Box<Tail>),
 }
 
 /// Finds the end of the log: first the hint, then entry by entry.
@@ -46,7 +46,7 @@ impl LogScan {
                 first
             }
             Some(reader) => match reader.got(bytes)? {
-                Ok(tail) => return Ok(Scanned::End(tail)),
+                Ok(tail) => return Ok(Scanned::End(Box::new(tail))),
                 Err(next) => next,
             },
         };
@@ -65,7 +65,7 @@ impl LogScan {
         loop {
             match scan.got(get(&name)?.as_deref())? {
                 Scanned::More(Read(next)) => name = next,
-                Scanned::End(tail) => return Ok(tail),
+                Scanned::End(tail) => return Ok(*tail),
             }
         }
     }

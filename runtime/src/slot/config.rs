@@ -56,27 +56,18 @@ impl SlotConfig {
     #[must_use]
     pub fn restored(seat: SlotSeat, id: SlotId, manifest: &Manifest, table: &Assignment) -> Self {
         let written = manifest.handles.iter().map(|h| h.handle.version).max().unwrap_or(0);
-        let (members, epoch) = (manifest.members.clone(), manifest.epoch + 1);
-        Self::of(seat, id, table.clone(), members, epoch, written.max(table.version) + 1, None)
+        let SlotSeat { graph, term, window, tuning, waker } = seat;
+        let (assignment, members) = (table.clone(), manifest.members.clone());
+        let (epoch, segment) = (manifest.epoch + 1, written.max(table.version) + 1);
+        Self { id, term, graph, assignment, members, epoch, window, segment, joins_at: None, waker, tuning }
     }
 
     /// A slot that joins a running job. It owns nothing: its segments rise with what it is given (I3).
     #[must_use]
     pub fn joining(seat: SlotSeat, new: NewSlot) -> Self {
         let NewSlot { id, epoch, members, table, joins_at } = new;
-        Self::of(seat, id, (*table).clone(), members, epoch, 1, Some(joins_at))
-    }
-
-    fn of(
-        seat: SlotSeat,
-        id: SlotId,
-        assignment: Assignment,
-        members: Vec<SlotId>,
-        epoch: u64,
-        segment: u64,
-        joins_at: Option<Arc<Barrier>>,
-    ) -> Self {
         let SlotSeat { graph, term, window, tuning, waker } = seat;
+        let (assignment, segment, joins_at) = ((*table).clone(), 1, Some(joins_at));
         Self { id, term, graph, assignment, members, epoch, window, segment, joins_at, waker, tuning }
     }
 }

@@ -17,7 +17,7 @@
 pub mod frame;
 
 /// The version of the protocols in this crate: workers of another one are refused when they register.
-pub const PROTOCOL: u32 = 1;
+pub const PROTOCOL: u32 = 2;
 
 /// Upper bounds of the buckets of `Moves.gates`, in milliseconds; what is longer is in one more. The engine counts by the same ones.
 pub const GATE_MILLIS: [u64; 9] = [1, 2, 5, 10, 20, 50, 100, 200, 500];

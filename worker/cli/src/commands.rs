@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::ArgMatches;
 use watershed::cli::flags::{self as shared, RunFlags};
-use watershed::cli::{Printed, Settings, cluster, dot, report, run as run_graph, scale as scale_job};
+use watershed::cli::{Printed, Settings, cluster, dot, report, run as run_graph};
 use watershed::runtime::graph::Graph;
 use watershed::{Result, explain as explain_error};
 
@@ -16,14 +16,12 @@ use crate::job::{self, JobFile};
 pub(crate) fn run(typed: &ArgMatches) -> ExitCode {
     match typed.subcommand() {
         Some(("run", typed)) => run_job(typed),
-        Some(("scale", typed)) => report(scale(typed)),
+        Some(("scale", typed)) => report(asked(typed, cluster::scale)),
         Some(("coordinator", typed)) => with_job(typed, |graph, settings| cluster::coordinate(typed, graph, settings)),
         Some(("worker", typed)) => work(typed),
-        Some(("status", typed)) => report(name_and_storage(typed).and_then(|(job, _)| cluster::status(typed, &job))),
-        Some(("snapshot", typed)) => report(name_and_storage(typed).and_then(|(job, _)| cluster::snapshot(typed, &job))),
-        Some(("stop", typed)) => {
-            report(name_and_storage(typed).and_then(|(job, storage)| cluster::stop(typed, &job, storage.as_deref())))
-        }
+        Some(("status", typed)) => report(asked(typed, cluster::status)),
+        Some(("snapshot", typed)) => report(asked(typed, cluster::snapshot)),
+        Some(("stop", typed)) => report(asked(typed, cluster::stop)),
         Some(("validate", typed)) => validate(typed),
         Some(("explain", typed)) => report(explain(typed)),
         Some(("snapshots", typed)) => report(snapshots(typed)),
@@ -98,12 +96,10 @@ fn name_and_storage(typed: &ArgMatches) -> Result<(String, Option<String>)> {
     Ok((file.name(), storage.or_else(|| file.storage())))
 }
 
-fn scale(typed: &ArgMatches) -> Result<Printed> {
+/// Asks a running job.
+fn asked(typed: &ArgMatches, ask: impl FnOnce(&ArgMatches, &str, Option<&str>) -> Result<Printed>) -> Result<Printed> {
     let (job, storage) = name_and_storage(typed)?;
-    if let Some(replicas) = cluster::typed_replicas(typed) {
-        return cluster::scale(typed, &job, replicas);
-    }
-    scale_job(&job, storage.as_deref(), shared::scale_slots(typed))
+    ask(typed, &job, storage.as_deref())
 }
 
 fn snapshots(typed: &ArgMatches) -> Result<Printed> {

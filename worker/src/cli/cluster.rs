@@ -107,10 +107,11 @@ pub fn worker_command(job: Option<Arg>) -> Command {
 #[must_use]
 pub fn status_command(job: Option<Arg>) -> Command {
     Command::new("status")
-        .about("Show a job in many processes: key ranges, workers, rates, and for whom it waits")
+        .about("Show a running job: key ranges, workers, rates, and what it waits for")
         .args(job)
         .arg(Arg::new("watch").long("watch").action(clap::ArgAction::SetTrue).help("Again and again"))
         .arg(Arg::new("json").long("json").action(clap::ArgAction::SetTrue).help("For programs"))
+        .arg(flags::storage())
         .args(reach_args())
 }
 
@@ -118,9 +119,10 @@ pub fn status_command(job: Option<Arg>) -> Command {
 #[must_use]
 pub fn snapshot_command(job: Option<Arg>) -> Command {
     Command::new("snapshot")
-        .about("Name a snapshot of a job in many processes: it stays until `snapshots delete`")
+        .about("Name a snapshot of a running job: it stays until `snapshots delete`")
         .args(job)
         .arg(value("as", "NAME", "Its name [default: the time]"))
+        .arg(flags::storage())
         .args(reach_args())
 }
 

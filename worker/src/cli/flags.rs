@@ -110,33 +110,26 @@ pub fn storage_of(typed: &ArgMatches) -> Option<String> {
 }
 
 /// `scale`, for a job that `job` names (if the program does not know it).
+#[cfg(feature = "grpc")]
 #[must_use]
 pub fn scale_command(job: Option<Arg>) -> Command {
     Command::new("scale")
-        .about("Change the number of slots of a running job, without stopping it")
+        .about("Change the number of slots or workers of a running job, without stopping it")
         .args(job)
-        .args(scale_args())
+        .arg(
+            slots()
+                .value_name("M")
+                .help("How many slots it is to have, of a job in one process")
+                .required_unless_present("replicas"),
+        )
+        .arg(super::cluster::replicas("How many workers it is to have, of a job in many").conflicts_with(SLOTS))
+        .args(super::cluster::reach_args())
         .arg(storage())
 }
 
-#[cfg(not(feature = "grpc"))]
-fn scale_args() -> Vec<Arg> {
-    vec![slots().required(true).value_name("M").help("How many slots it is to have")]
-}
-
-#[cfg(feature = "grpc")]
-fn scale_args() -> Vec<Arg> {
-    let mut args = vec![
-        slots().value_name("M").help("How many slots it is to have, of a job in one process").required_unless_present("replicas"),
-        super::cluster::replicas("How many workers it is to have, of a job in many").conflicts_with(SLOTS),
-    ];
-    args.extend(super::cluster::reach_args());
-    args
-}
-
 /// The number of slots typed for `scale`.
-#[must_use]
-pub fn scale_slots(typed: &ArgMatches) -> u16 {
+#[cfg(feature = "grpc")]
+pub(super) fn scale_slots(typed: &ArgMatches) -> u16 {
     typed.get_one::<u16>(SLOTS).copied().unwrap_or(1)
 }
 

@@ -8,10 +8,11 @@
 //! |---|---|
 //! | `flags` | what may be typed |
 //! | `settings` | what it means: flags over the job's own words over defaults |
-//! | `run` | a job with everything around it: signals, control socket, HTTP, live line |
-//! | `scale`, `snapshots`, `explain` | the other commands |
+//! | `run` | a job with everything around it: signals, its service, HTTP, live line |
+//! | `serve` (feature `grpc`) | the service of a job in one process, on a Unix socket |
+//! | `snapshots`, `explain` | the other commands |
 //! | `cluster` (feature `grpc`) | a job in many processes: coordinator, worker |
-//! | `steer` | what is asked of it |
+//! | `steer` | what a running job is asked |
 //! | `shown` | its status, as a table and as JSON |
 //! | `leave` | a worker that is told to end |
 //! | `supervised` | processes that somebody else looks after |
@@ -27,7 +28,8 @@ pub mod flags;
 mod leave;
 mod program;
 mod run;
-mod scale;
+#[cfg(feature = "grpc")]
+mod serve;
 mod settings;
 #[cfg(feature = "grpc")]
 mod shown;
@@ -42,7 +44,6 @@ pub use exit::{EXIT_CODES, Printed, exit_code, report};
 pub use explain::{dot, outline};
 pub use program::{main, main_from};
 pub use run::run;
-pub use scale::scale;
 pub use settings::Settings;
 pub use snapshots::{delete, list, show};
 

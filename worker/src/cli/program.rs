@@ -29,11 +29,11 @@ use watershed_runtime::stream::Job;
 #[cfg(feature = "grpc")]
 use super::cluster;
 use super::flags::{self, RunFlags};
-use super::{Settings, dot, outline, report, run, scale};
+use super::{Settings, dot, outline, report, run};
 use crate::cli::exit::print;
 
-/// Runs the program's command line: `run` (which may be left out), `scale`, `snapshots`, `explain`, `completions`. The name is that of the
-/// job: its snapshots are found by it.
+/// Runs the program's command line: `run` (which may be left out), `snapshots`, `explain`, `completions`, and with the feature `grpc`
+/// those that ask a running job (`status`, `scale`, `snapshot`, `stop`). The name is that of the job: its snapshots are found by it.
 pub fn main(name: &str, build: impl FnOnce(&Job) -> Result<()>) -> ExitCode {
     main_from(name, std::env::args_os(), build)
 }
@@ -59,19 +59,13 @@ pub fn main_from(name: &str, args: impl IntoIterator<Item = OsString>, build: im
             Err(e) => report::<()>(Err(e)),
         },
         #[cfg(feature = "grpc")]
-        Some(("status", typed)) => report(cluster::status(typed, name)),
+        Some(("status", typed)) => report(cluster::status(typed, name, flags::storage_of(typed).as_deref())),
         #[cfg(feature = "grpc")]
-        Some(("snapshot", typed)) => report(cluster::snapshot(typed, name)),
+        Some(("snapshot", typed)) => report(cluster::snapshot(typed, name, flags::storage_of(typed).as_deref())),
         #[cfg(feature = "grpc")]
         Some(("stop", typed)) => report(cluster::stop(typed, name, flags::storage_of(typed).as_deref())),
         #[cfg(feature = "grpc")]
-        Some(("scale", typed)) if cluster::typed_replicas(typed).is_some() => {
-            report(cluster::scale(typed, name, cluster::typed_replicas(typed).unwrap_or(1)))
-        }
-        Some(("scale", typed)) => {
-            let storage = flags::storage_of(typed);
-            report(scale(name, storage.as_deref(), flags::scale_slots(typed)))
-        }
+        Some(("scale", typed)) => report(cluster::scale(typed, name, flags::storage_of(typed).as_deref())),
         Some(("snapshots", typed)) => report(flags::snapshots(typed, name, None)),
         Some(("explain", typed)) => report(graph(build).and_then(|g| {
             let text = if typed.get_flag("dot") { dot(name, &g) } else { outline(&g) };
@@ -114,6 +108,7 @@ fn command(name: &str) -> Command {
     let command = base(name);
     #[cfg(feature = "grpc")]
     let command = command
+        .subcommand(flags::scale_command(None))
         .subcommand(cluster::coordinator_command(None))
         .subcommand(cluster::worker_command(None))
         .subcommand(cluster::status_command(None))
@@ -129,7 +124,6 @@ fn base(name: &str) -> Command {
         .args_conflicts_with_subcommands(true)
         .args(flags::run_args())
         .subcommand(Command::new("run").about("Run the job (also without this word)").args(flags::run_args()))
-        .subcommand(flags::scale_command(None))
         .subcommand(flags::snapshots_command(None))
         .subcommand(Command::new("explain").about("Show what the job is made of").arg(dot))
         .subcommand(flags::completions_command())

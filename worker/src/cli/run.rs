@@ -12,7 +12,6 @@ use watershed_runtime::graph::Graph;
 use super::Settings;
 use super::exit::exit_code;
 use super::signals::Watch;
-use crate::control::Server;
 use crate::local::{Outcome, Ready};
 use crate::telemetry::NodeName;
 use crate::telemetry::line::Line;
@@ -38,8 +37,9 @@ fn run_job(graph: Graph, settings: &Settings, log: &Arc<Log>) -> Result<()> {
     let began = Instant::now();
     let outcome = {
         let _signals = Watch::start(log, handle.clone())?;
-        let _control = match Server::start(&settings.name, &settings.control_directory(), handle.clone(), log) {
-            Ok(server) => Some(server),
+        #[cfg(feature = "grpc")]
+        let _served = match super::serve::Served::start(settings, handle.clone(), &names, log) {
+            Ok(served) => Some(served),
             Err(e) => {
                 // The job itself needs no socket.
                 log.event("warning", &watershed_runtime::error::explain(&e), json!({ "message": e.to_string() }));
@@ -55,7 +55,8 @@ fn run_job(graph: Graph, settings: &Settings, log: &Arc<Log>) -> Result<()> {
         started(log, settings, &ready, page);
         let _line = (!settings.quiet).then(|| Line::show(log, handle.clone(), names));
         let place = ready.place().to_owned();
-        (ready.run()?, place)
+        let told = log.clone();
+        (ready.tells(move |sentence| told.event("run", sentence, json!({ "message": sentence }))).run()?, place)
     };
     ended(log, outcome, began);
     Ok(())

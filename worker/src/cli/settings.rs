@@ -1,6 +1,5 @@
 //! What a run is to be like, resolved once: flags, over what the job says of itself, over defaults.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use watershed_runtime::error::{Error, Kind, Result};
@@ -8,7 +7,6 @@ use watershed_runtime::graph::Graph;
 use watershed_runtime::key::KeySpace;
 
 use super::flags::RunFlags;
-use crate::control;
 use crate::local::LocalJob;
 use crate::telemetry::log::Format;
 
@@ -104,11 +102,6 @@ impl Settings {
             None => job,
         })
     }
-
-    /// The directory of the control socket.
-    pub(crate) fn control_directory(&self) -> PathBuf {
-        control::directory(&self.name, self.storage.as_deref())
-    }
 }
 
 #[cfg(test)]
@@ -123,15 +116,5 @@ mod tests {
         let settings = said.with(flags);
         assert_eq!((settings.slots, settings.storage.as_deref()), (2, Some("s3://bucket/j")));
         assert_eq!(settings.epoch, Duration::from_secs(1));
-    }
-
-    #[test]
-    fn the_control_socket_of_remote_storage_is_in_the_default_directory() {
-        let at = |storage: Option<&str>| control::directory("j", storage);
-        assert_eq!(at(None), PathBuf::from(".watershed/j"));
-        assert_eq!(at(Some("s3://bucket/j")), PathBuf::from(".watershed/j"));
-        assert_eq!(at(Some("memory:")), PathBuf::from(".watershed/j"));
-        assert_eq!(at(Some("file:///var/j")), PathBuf::from("/var/j"));
-        assert_eq!(at(Some("state")), PathBuf::from("state"));
     }
 }

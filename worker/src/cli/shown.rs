@@ -1,4 +1,4 @@
-//! The status of a job in many processes, for people and for programs.
+//! The status of a running job, for people and for programs.
 
 use std::io::Write;
 
@@ -12,14 +12,8 @@ fn phase(now: &StatusReply) -> String {
 pub(super) fn as_table(out: &mut dyn Write, now: &StatusReply) -> std::io::Result<()> {
     let age = now.epoch_age_millis.map_or_else(String::new, |ms| format!(", published {:.1} s ago", ms as f64 / 1000.0));
     let (term, generation) = now.era.as_ref().map_or((0, 0), |e| (e.term, e.generation));
-    writeln!(
-        out,
-        "{}: {}, term {term}, generation {generation}, epoch {}{age}, {} workers wanted",
-        now.job,
-        phase(now),
-        now.epoch,
-        now.wanted
-    )?;
+    let (phase, epoch, wanted, unit) = (phase(now), now.epoch, now.wanted, unit(now));
+    writeln!(out, "{}: {phase}, term {term}, generation {generation}, epoch {epoch}{age}, {wanted} {unit} wanted", now.job)?;
     writeln!(
         out,
         "{:<14} {:>6} {:>12} {:>12} {:>8} {:>12}  SLOTS",
@@ -41,7 +35,7 @@ pub(super) fn as_table(out: &mut dyn Write, now: &StatusReply) -> std::io::Resul
     for e in &now.epochs {
         writeln!(out, "  epoch {}: {} of {} slots aligned, {} durable", e.epoch, e.aligned, e.slots, e.uploaded)?;
     }
-    if let Some(text) = now.rescale.as_ref().map(rescale_text) {
+    if let Some(text) = now.rescale.as_ref().map(|r| rescale_text(r, unit)) {
         writeln!(out, "  {text}")?;
     }
     for r in &now.ranges {
@@ -50,8 +44,13 @@ pub(super) fn as_table(out: &mut dyn Write, now: &StatusReply) -> std::io::Resul
     now.waiting.iter().try_for_each(|w| writeln!(out, "waiting {w}"))
 }
 
-fn rescale_text(r: &RescaleStatus) -> String {
-    let mut text = format!("rescale {} to {} workers: {} of {} key groups moved", r.from, r.to, r.groups_moved, r.groups_to_move);
+/// What is wanted of a job: slots where its only worker is in the same process and has no address.
+fn unit(now: &StatusReply) -> &'static str {
+    if now.workers.iter().any(|w| w.data_address.is_empty()) { "slots" } else { "workers" }
+}
+
+fn rescale_text(r: &RescaleStatus, unit: &str) -> String {
+    let mut text = format!("rescale {} to {} {unit}: {} of {} key groups moved", r.from, r.to, r.groups_moved, r.groups_to_move);
     if let Some(c) = &r.current {
         text.push_str(&format!(", {}", c.step().as_str_name().trim_start_matches("BATCH_STEP_").to_lowercase()));
         if c.groups > 0 {

@@ -7,11 +7,11 @@ use std::path::Path;
 use watershed_runtime::error::{Error, Kind, Result};
 use watershed_runtime::protocol::entry::{Body, Entry};
 use watershed_runtime::protocol::manifest::Manifest;
+use watershed_runtime::protocol::named::{FOLDER, NamedSnapshot, is_named, object_of};
 use watershed_runtime::time::Time;
 
 use super::exit::{Printed, print};
 use crate::local::LocalJob;
-use crate::named;
 use crate::store::Store;
 use crate::telemetry::rfc3339;
 
@@ -42,11 +42,22 @@ fn entries(store: &Store) -> Result<Vec<(u64, Manifest)>> {
     Ok(all)
 }
 
+/// Every snapshot with a name.
+fn all_named(store: &Store) -> Result<Vec<NamedSnapshot>> {
+    let mut all = Vec::new();
+    for object in store.list(FOLDER)?.iter().filter(|n| is_named(n)) {
+        if let Some(bytes) = store.get(object)? {
+            all.push(NamedSnapshot::decode(object, &bytes).map_err(|e| e.at(format!("storage {}", store.place())))?);
+        }
+    }
+    Ok(all)
+}
+
 /// One line a snapshot.
 pub fn list(job: &str, storage: Option<&str>) -> Result<Printed> {
     let store = open(job, storage)?;
     let there: BTreeSet<String> = store.list("state")?.into_iter().collect();
-    let (all, named) = (entries(&store)?, named::all(&store)?);
+    let (all, named) = (entries(&store)?, all_named(&store)?);
     print(|out| {
         writeln!(
             out,
@@ -74,7 +85,7 @@ pub fn list(job: &str, storage: Option<&str>) -> Result<Printed> {
 /// Gives a named snapshot up; its files go when the job next collects.
 pub fn delete(job: &str, storage: Option<&str>, name: &str) -> Result<Printed> {
     let store = open(job, storage)?;
-    let object = named::object_of(name)?;
+    let object = object_of(name)?;
     if store.get(&object)?.is_none() {
         return Err(Error::new(Kind::Invalid, format!("there is no snapshot `{name}`"))
             .at(format!("storage {}", store.place()))

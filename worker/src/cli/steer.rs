@@ -1,20 +1,52 @@
-//! What a running job in many processes is asked: `status`, `scale`, `snapshot` and `stop`, which also reaches a job in one process.
+//! Commands for a running job, in one process or in many: `status`, `scale`, `snapshot` and `stop`.
 //!
-//! The address that is asked is the one that was typed, or the one that `run --replicas` wrote down. A written address may be left over from
-//! processes that were killed, so it decides nothing by itself: a job in one process that answers on its socket is the one that is meant.
+//! A coordinator that was typed is the one that is meant. Else a job in one process that answers on its socket is; else the coordinator
+//! whose address `run --replicas` wrote down, which may be left over from processes that were killed.
 
+use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::time::Duration;
 
 use clap::ArgMatches;
 use watershed_runtime::error::{Error, Kind, Result};
-use watershed_wire::v1::StatusReply;
+use watershed_wire::v1::{Phase, StatusReply};
 
-use super::cluster::{address_file, given, network};
+use super::cluster::{address_file, given, network, typed_replicas};
 use super::exit::{Printed, print};
+use super::flags::scale_slots;
+use super::serve::socket;
 use super::shown::{as_json, as_table};
 use crate::cluster::client::Client;
 
-fn client(typed: &ArgMatches, job: &str) -> Result<Client> {
+/// The time between two looks at a rescale.
+const EVERY: Duration = Duration::from_millis(50);
+
+/// The job that runs on this storage in one process.
+fn here(job: &str, storage: Option<&str>) -> Result<Client> {
+    let path = socket(job, storage);
+    let mut client = Client::connect_unix(&path).map_err(|e| {
+        let nobody = matches!(e.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused);
+        let (what, advice) = if nobody {
+            (
+                "does not run here",
+                "start it with `run`; if it runs from another directory or with --storage, go there or give the same --storage; \
+                 name a coordinator elsewhere with --coordinator ADDR",
+            )
+        } else {
+            ("cannot be reached", "only the user who started a job may steer it")
+        };
+        Error::new(Kind::Unavailable, format!("the job `{job}` {what}")).at(path.display().to_string()).advise(advice).because(e)
+    })?;
+    let runs = client.status()?.job;
+    if runs != job {
+        let what = format!("it is the job `{runs}` that runs here, not `{job}`");
+        return Err(Error::new(Kind::Invalid, what).at(path.display().to_string()));
+    }
+    Ok(client)
+}
+
+/// The coordinator that was typed, or whose address was written down.
+fn coordinator(typed: &ArgMatches, job: &str) -> Result<Client> {
     let file = address_file(job);
     let known = given(typed, "coordinator").or_else(|| std::fs::read_to_string(&file).ok());
     let address = known.ok_or_else(|| {
@@ -25,26 +57,71 @@ fn client(typed: &ArgMatches, job: &str) -> Result<Client> {
     Client::connect(address.trim(), network(typed)?)
 }
 
-/// `scale --replicas M`: waits until the wish is met and durable.
-pub fn scale(typed: &ArgMatches, job: &str, replicas: u32) -> Result<Printed> {
-    let mut client = client(typed, job)?;
-    let before = client.scale(replicas)?;
-    print(|out| writeln!(out, "{job}: from {before} to {replicas} workers"))?;
+/// The job that is meant, in one process or in many.
+fn any(typed: &ArgMatches, job: &str, storage: Option<&str>) -> Result<Client> {
+    if given(typed, "coordinator").is_some() {
+        return coordinator(typed, job);
+    }
+    match here(job, storage) {
+        Err(_) if address_file(job).exists() => coordinator(typed, job),
+        here => here,
+    }
+}
+
+/// `scale`: waits until the wish is met and durable.
+pub fn scale(typed: &ArgMatches, job: &str, storage: Option<&str>) -> Result<Printed> {
+    if let Some(replicas) = typed_replicas(typed) {
+        let mut client = coordinator(typed, job)?;
+        let before = client.scale(replicas).map_err(|e| e.at("replicas"))?;
+        print(|out| writeln!(out, "{job}: from {before} to {replicas} workers"))?;
+        let owners = |now: &StatusReply| now.workers.iter().filter(|w| w.key_groups > 0).count() == replicas as usize;
+        let end = follow(&mut client, job, progress, owners)?;
+        return print(|out| writeln!(out, "{job}: settled at epoch {}", end.epoch));
+    }
+    let (slots, mut client) = (scale_slots(typed), here(job, storage)?);
+    let before = client.scale(u32::from(slots)).map_err(|e| e.at(format!("job {job}")))?;
+    print(|out| writeln!(out, "{job}: from {before} to {slots} slots"))?;
+    let end = follow(&mut client, job, progress_of_slots, |now| by_slot(now).len() == usize::from(slots))?;
+    print(|out| writeln!(out, "{job}: settled at epoch {}: {}", end.epoch, progress_of_slots(&end)))
+}
+
+/// Says how far a rescale is until it is done; the status then.
+fn follow(
+    client: &mut Client,
+    job: &str,
+    line: impl Fn(&StatusReply) -> String,
+    done: impl Fn(&StatusReply) -> bool,
+) -> Result<StatusReply> {
     let mut shown = String::new();
     loop {
         let now = client.status()?;
-        let owners = now.workers.iter().filter(|w| w.key_groups > 0).count();
-        let settled = now.phase() == watershed_wire::v1::Phase::Running && owners == replicas as usize;
-        let line = progress(&now);
+        if now.phase() == Phase::Running && done(&now) {
+            return Ok(now);
+        }
+        let line = line(&now);
         if line != shown {
             print(|out| writeln!(out, "{job}: {line}"))?;
             shown = line;
         }
-        if settled {
-            return print(|out| writeln!(out, "{job}: settled at epoch {}", now.epoch));
-        }
-        std::thread::sleep(Duration::from_millis(100));
+        std::thread::sleep(EVERY);
     }
+}
+
+/// Key groups by the slot that owns them.
+fn by_slot(now: &StatusReply) -> BTreeMap<u32, u32> {
+    let mut all = BTreeMap::new();
+    now.ranges.iter().for_each(|r| *all.entry(r.slot).or_default() += r.groups);
+    all
+}
+
+fn progress_of_slots(now: &StatusReply) -> String {
+    let slots = by_slot(now);
+    let groups: Vec<String> = slots.values().map(u32::to_string).collect();
+    let mut text = format!("{} slots, key groups {}", slots.len(), groups.join("/"));
+    if let Some(first) = now.waiting.first() {
+        text.push_str(&format!(", waiting {first}"));
+    }
+    text
 }
 
 fn progress(now: &StatusReply) -> String {
@@ -57,37 +134,28 @@ fn progress(now: &StatusReply) -> String {
 }
 
 /// `snapshot`.
-pub fn snapshot(typed: &ArgMatches, job: &str) -> Result<Printed> {
+pub fn snapshot(typed: &ArgMatches, job: &str, storage: Option<&str>) -> Result<Printed> {
     let of_now = || crate::telemetry::rfc3339(crate::clock::now()).replace([':', '.'], "-").to_lowercase();
     let name = typed.get_one::<String>("as").cloned().unwrap_or_else(of_now);
-    let epoch = client(typed, job)?.snapshot(&name)?;
+    let epoch = any(typed, job, storage)?.snapshot(&name)?;
     print(|out| writeln!(out, "{job}: snapshot {name} is epoch {epoch}"))
 }
 
-/// `stop`: of a job in many processes, or of one in one process.
+/// `stop`.
 pub fn stop(typed: &ArgMatches, job: &str, storage: Option<&str>) -> Result<Printed> {
-    let drain = typed.get_flag("drain");
-    let named = given(typed, "coordinator").is_some();
-    let many = named || address_file(job).exists() && !super::scale::runs_here(job, storage);
-    let says = match (many, drain) {
-        (false, _) => {
-            super::scale::end(job, storage, drain)?;
-            String::new()
-        }
-        (true, false) => client(typed, job)?.stop().map(|()| String::new())?,
-        (true, true) => client(typed, job)?.drain()?,
-    };
-    let what = match (drain, says.as_str()) {
-        (false, _) => "stopping with a snapshot".to_owned(),
-        (true, "") => "draining".to_owned(),
-        (true, says) => format!("draining: {says}"),
+    let mut client = any(typed, job, storage)?;
+    let what = if typed.get_flag("drain") {
+        format!("draining: {}", client.drain()?)
+    } else {
+        client.stop()?;
+        "stopping with a snapshot".to_owned()
     };
     print(|out| writeln!(out, "{job}: {what}"))
 }
 
 /// `status`, with `--watch` again and again.
-pub fn status(typed: &ArgMatches, job: &str) -> Result<Printed> {
-    let mut client = client(typed, job)?;
+pub fn status(typed: &ArgMatches, job: &str, storage: Option<&str>) -> Result<Printed> {
+    let mut client = any(typed, job, storage)?;
     loop {
         let now = client.status()?;
         print(|out| if typed.get_flag("json") { as_json(out, &now) } else { as_table(out, &now) })?;

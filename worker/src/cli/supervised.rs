@@ -100,7 +100,7 @@ fn last_epoch(storage: &str) -> u64 {
     let (told, heard) = std::sync::mpsc::channel();
     let storage = storage.to_owned();
     std::thread::spawn(move || {
-        let log = crate::store::Store::open(&storage).and_then(|store| crate::restore::read_log(&store));
+        let log = crate::store::Store::open(&storage).and_then(|store| crate::root::read_log(&store));
         let _late = told.send(log.ok().and_then(|tail| tail.last).map_or(0, |(_, manifest)| manifest.epoch));
     });
     heard.recv_timeout(SOON).unwrap_or(0)

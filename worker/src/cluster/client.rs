@@ -1,5 +1,6 @@
-//! Asking a coordinator: what `status`, `scale`, `snapshot` and `stop` do, and a supervisor.
+//! Asking a running job: what `status`, `scale`, `snapshot` and `stop` do, and a supervisor.
 
+use std::path::Path;
 use std::time::Duration;
 
 use watershed_runtime::error::{Error, Kind, Result};
@@ -9,14 +10,14 @@ use watershed_wire::v1::{
     FileReply, FileRequest, Releasable, ReleasableRequest, ScaleRequest, SnapshotRequest, StatusReply, StatusRequest, StopRequest,
 };
 
-use crate::transport::{Network, Runtime, dial, threads};
+use crate::transport::{Network, Runtime, dial, dial_unix, threads};
 
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long a snapshot may take: it comes with the next barrier, and epochs last up to ten minutes.
 const SNAPSHOT_PATIENCE: Duration = Duration::from_secs(15 * 60);
 
-/// A connection to a coordinator.
+/// A connection to a running job: to its coordinator, or to the socket of a job in one process.
 #[derive(Debug)]
 pub struct Client {
     runtime: Runtime,
@@ -33,6 +34,16 @@ impl Client {
             .block_on(dial(&network, address))
             .map_err(|e| e.advise("check that the job runs, and its address with the one who started it"))?;
         Ok(Self { runtime, network, address: address.to_owned(), jobs: JobClient::new(channel) })
+    }
+
+    /// Connects to the Unix socket of a job in one process. The error is that of the system where nothing listens.
+    pub fn connect_unix(path: &Path) -> std::io::Result<Self> {
+        let stream = std::os::unix::net::UnixStream::connect(path)?;
+        stream.set_nonblocking(true)?;
+        let runtime = threads(1).map_err(std::io::Error::other)?;
+        let channel = runtime.block_on(dial_unix(stream)).map_err(std::io::Error::other)?;
+        let (network, address) = (Network::default(), path.display().to_string());
+        Ok(Self { runtime, network, address, jobs: JobClient::new(channel) })
     }
 
     fn ask<Q, R, F>(&mut self, question: Q, ask: impl FnOnce(JobClient<Channel>, tonic::Request<Q>) -> F) -> Result<R>
@@ -52,7 +63,7 @@ impl Client {
         F: Future<Output = std::result::Result<tonic::Response<R>, tonic::Status>>,
     {
         let (request, jobs) = (self.network.request(question)?, self.jobs.clone());
-        let late = || Error::new(Kind::Unavailable, format!("the coordinator at {} does not answer", self.address));
+        let late = || Error::new(Kind::Unavailable, format!("the job at {} does not answer", self.address));
         let answer = self.runtime.block_on(async { tokio::time::timeout(patience, ask(jobs, request)).await });
         answer.map_err(|_| late())?.map(tonic::Response::into_inner).map_err(|status| {
             let what = if status.message().is_empty() { status.code().to_string() } else { status.message().to_owned() };
@@ -65,10 +76,10 @@ impl Client {
         self.ask(StatusRequest {}, |mut jobs, q| async move { jobs.status(q).await })
     }
 
-    /// Wishes for so many workers; how many there were to be before.
+    /// Asks for so many workers, or slots of a job in one process; how many there were to be before.
     pub fn scale(&mut self, replicas: u32) -> Result<u32> {
         let reply = self.ask(ScaleRequest { replicas }, |mut jobs, q| async move { jobs.scale(q).await })?;
-        if reply.accepted { Ok(reply.replicas_before) } else { Err(Error::new(Kind::Invalid, reply.reason).at("replicas")) }
+        if reply.accepted { Ok(reply.replicas_before) } else { Err(Error::new(Kind::Invalid, reply.reason)) }
     }
 
     /// Names a snapshot of all that is read by now; its epoch.

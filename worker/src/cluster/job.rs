@@ -1,27 +1,24 @@
 //! What a coordinator is told before it begins.
 
-use std::sync::Arc;
 use std::time::Duration;
 
+use watershed_cluster::{Settings, Target};
 use watershed_runtime::graph::Graph;
 use watershed_runtime::key::KeySpace;
 use watershed_runtime::protocol::rescale::Sizes;
-
 use watershed_wire::v1::FileReply;
 
 use super::watch::CoordinatorWatch;
-use crate::takeover::Claim;
+use crate::executor::{pace, settings};
 use crate::transport::Network;
 
 /// The coordinator of a job in many processes.
 pub struct CoordinatorJob {
-    pub(super) claim: Claim,
+    pub(super) settings: Settings,
+    pub(super) fresh: bool,
     pub(super) storage: String,
-    pub(super) epoch: Duration,
-    pub(super) replicas: u32,
     pub(super) listen: String,
     pub(super) network: Network,
-    pub(super) sizes: Sizes,
     pub(super) tells: Box<dyn Fn(&str) + Send>,
     pub(super) watch: CoordinatorWatch,
     /// Name and text of the file that the job is from.
@@ -30,7 +27,7 @@ pub struct CoordinatorJob {
 
 impl std::fmt::Debug for CoordinatorJob {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("CoordinatorJob").field("claim", &self.claim).field("storage", &self.storage).finish_non_exhaustive()
+        f.debug_struct("CoordinatorJob").field("settings", &self.settings).field("storage", &self.storage).finish_non_exhaustive()
     }
 }
 
@@ -38,25 +35,15 @@ impl CoordinatorJob {
     /// The coordinator of a job whose snapshots are in `storage`: an epoch a second, one worker, any port of loopback.
     #[must_use]
     pub fn new(name: impl Into<String>, graph: Graph, storage: impl Into<String>) -> Self {
-        let claim = Claim {
-            name: name.into(),
-            graph: Arc::new(graph),
-            fresh: false,
-            keys: KeySpace::default(),
-            may_drop: Vec::new(),
-            drop_unmatched: false,
-        };
-        let (listen, watch) = ("127.0.0.1:0".into(), CoordinatorWatch::new(&claim.name));
+        let settings = settings(name.into(), graph, Target::Workers(1));
         Self {
-            claim,
+            watch: CoordinatorWatch::new(&settings.job),
+            settings,
+            fresh: false,
             storage: storage.into(),
-            epoch: Duration::from_secs(1),
-            replicas: 1,
-            listen,
+            listen: "127.0.0.1:0".into(),
             network: Network::default(),
-            sizes: Sizes::default(),
             tells: Box::new(|_| ()),
-            watch,
             file: None,
         }
     }
@@ -64,21 +51,21 @@ impl CoordinatorJob {
     /// How often a snapshot is taken and output committed.
     #[must_use]
     pub fn epoch(mut self, every: Duration) -> Self {
-        self.epoch = every;
+        self.settings.pace = pace(every);
         self
     }
 
     /// How many workers the job begins with.
     #[must_use]
     pub fn replicas(mut self, replicas: u32) -> Self {
-        self.replicas = replicas.max(1);
+        self.settings.target = Target::Workers(replicas.max(1));
         self
     }
 
     /// How many key groups move at once, and how.
     #[must_use]
     pub fn sizes(mut self, sizes: Sizes) -> Self {
-        self.sizes = sizes;
+        self.settings.sizes = sizes;
         self
     }
 
@@ -105,34 +92,34 @@ impl CoordinatorJob {
 
     pub(super) fn file_reply(&self) -> FileReply {
         let (name, text) = self.file.clone().unwrap_or_default();
-        FileReply { job: self.claim.name.clone(), name, text }
+        FileReply { job: self.settings.job.clone(), name, text }
     }
 
     /// Throws earlier snapshots of the job away.
     #[must_use]
     pub fn fresh(mut self, fresh: bool) -> Self {
-        self.claim.fresh = fresh;
+        self.fresh = fresh;
         self
     }
 
     /// The number of key groups; only the first start of a job can set it.
     #[must_use]
     pub fn keys(mut self, keys: KeySpace) -> Self {
-        self.claim.keys = keys;
+        self.settings.keys = keys;
         self
     }
 
     /// Stored states (`node.state`) that may be given up because the job no longer has them.
     #[must_use]
     pub fn may_drop(mut self, states: Vec<String>) -> Self {
-        self.claim.may_drop = states;
+        self.settings.may_drop = states;
         self
     }
 
     /// Any stored state that the job no longer has may be given up.
     #[must_use]
     pub fn drop_unmatched(mut self, drop: bool) -> Self {
-        self.claim.drop_unmatched = drop;
+        self.settings.drop_unmatched = drop;
         self
     }
 

@@ -1,13 +1,13 @@
-//! The `Job` service: what the command line and an operator ask goes to the coordinator's thread and comes back.
+//! The `Job` service: what a command line and an operator ask goes to the manager's thread and comes back.
 
 use std::pin::Pin;
-use std::sync::Mutex;
-use std::sync::PoisonError;
-use std::sync::mpsc::{self, Sender};
 use std::time::Duration;
 
 use futures_util::{Stream, stream};
 use tokio::sync::oneshot;
+use watershed_cluster::JobStatus;
+use watershed_cluster::manager::{JobManager, Reply, Request as Wish};
+use watershed_runtime::error::explain;
 use watershed_wire::tonic::{self, Request, Response, Status};
 use watershed_wire::v1::job_server::Job;
 use watershed_wire::v1::{
@@ -15,120 +15,85 @@ use watershed_wire::v1::{
     SnapshotRequest, StatusReply, StatusRequest, StopReply, StopRequest, WatchRequest,
 };
 
-use super::coordinator::Office;
-use super::told::Told;
-use crate::local::Outcome;
-use crate::metrics::Numbers;
-use watershed_runtime::error::{Error, Result as Outcomes};
+use super::inbox::Look;
+use crate::clock::now;
 
-/// A question, and where the answer goes.
-#[derive(Debug)]
-pub(super) enum Ask {
-    Status(oneshot::Sender<StatusReply>),
-    Numbers(mpsc::Sender<Numbers>),
-    Scale(u32, oneshot::Sender<ScaleReply>),
-    Snapshot(SnapshotRequest, oneshot::Sender<SnapshotReply>),
-    Stop(bool, oneshot::Sender<StopReply>),
-    Releasable(oneshot::Sender<ReleasableReply>),
+/// A running job, as it is asked.
+pub(crate) trait Asked: Clone + Send + Sync + 'static {
+    /// Asks the manager for something. False when the job is over.
+    fn ask(&self, request: Wish, waiter: oneshot::Sender<Reply>) -> bool;
+    /// Looks at the manager, on its thread. False when the job is over.
+    fn look(&self, look: Look) -> bool;
+    /// The status as it is told.
+    fn reply(&self, status: &JobStatus) -> StatusReply;
 }
 
-impl Office {
-    /// Tells how the job is and who may go, which changes nothing; nothing else is asked here.
-    pub(super) fn tell(&self, ask: Ask) {
-        match ask {
-            Ask::Status(to) => {
-                let _gone = to.send(self.status());
-            }
-            Ask::Numbers(to) => {
-                let _gone = to.send(self.numbers());
-            }
-            Ask::Releasable(to) => {
-                let free = self.releasable();
-                let workers = self.roster.all().map(|m| {
-                    let releasable = free.get(&m.worker).copied().unwrap_or(false);
-                    let reason = match (releasable, m.worker < self.wanted) {
-                        (true, _) => String::new(),
-                        (false, true) => "it is wanted".to_owned(),
-                        (false, false) => "it owns key groups, or a manifest or output not committed needs it".to_owned(),
-                    };
-                    Releasable { worker: m.worker, name: m.name.clone(), releasable, reason }
-                });
-                let _gone = to.send(ReleasableReply { workers: workers.collect() });
-            }
-            Ask::Scale(..) | Ask::Snapshot(..) | Ask::Stop(..) => {}
-        }
-    }
-
-    /// Answers. `Some` when the job is over by it.
-    pub(super) fn answer(&mut self, ask: Ask) -> Outcomes<Option<Outcome>> {
-        match ask {
-            Ask::Status(_) | Ask::Numbers(_) | Ask::Releasable(_) => self.tell(ask),
-            Ask::Scale(replicas, to) => {
-                let before = self.wanted;
-                let reply = match self.scale(replicas) {
-                    Ok(_) => ScaleReply { accepted: true, reason: String::new(), replicas_before: before },
-                    Err(e) => ScaleReply { accepted: false, reason: sentence(&e), replicas_before: before },
-                };
-                let _gone = to.send(reply);
-            }
-            Ask::Snapshot(asked, to) => self.wish_for_snapshot(asked, to),
-            Ask::Stop(false, to) => {
-                let _gone = to.send(StopReply { accepted: true, reason: String::new() });
-                return self.stop();
-            }
-            Ask::Stop(true, to) => {
-                let late = self.running.as_ref().is_some_and(|r| r.coordinator.closing() && !r.coordinator.draining());
-                let reason = if late {
-                    "the job's last snapshot is under way: if it has not finished then, start it again and drain it"
-                } else {
-                    "its sources read nothing more; it finishes when all that is open has come out"
-                };
-                let _gone = to.send(StopReply { accepted: !late, reason: reason.to_owned() });
-                return if late { Ok(None) } else { self.drain() };
-            }
-        }
-        Ok(None)
-    }
-}
-
-fn sentence(e: &Error) -> String {
-    watershed_runtime::error::explain(e)
-}
-
-/// Carries questions to the coordinator's thread.
-pub(super) struct Service {
-    to: Mutex<Sender<Told>>,
-    /// What the job was started from. It does not change, so nobody is asked for it.
+/// The service of a running job.
+pub(crate) struct Service<A> {
+    job: A,
+    /// The file that the job was started from. It does not change.
     file: FileReply,
 }
 
-impl Service {
-    pub(super) fn new(to: Sender<Told>, file: FileReply) -> Self {
-        Self { to: Mutex::new(to), file }
+fn over() -> Status {
+    Status::unavailable("the job is over")
+}
+
+impl<A: Asked> Service<A> {
+    pub(crate) fn new(job: A, file: FileReply) -> Self {
+        Self { job, file }
     }
 
-    fn sender(&self) -> Sender<Told> {
-        self.to.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    async fn ask<T>(&self, ask: impl FnOnce(oneshot::Sender<T>) -> Ask) -> Result<Response<T>, Status> {
-        question(&self.sender(), ask).await.map(Response::new)
+    async fn wish(&self, wish: Wish) -> Result<Reply, Status> {
+        let (waiter, answered) = oneshot::channel();
+        if !self.job.ask(wish, waiter) {
+            return Err(over());
+        }
+        answered.await.map_err(|_| over())
     }
 }
 
-async fn question<T>(to: &Sender<Told>, ask: impl FnOnce(oneshot::Sender<T>) -> Ask) -> Result<T, Status> {
-    let (answer, answered) = oneshot::channel();
-    let over = || Status::unavailable("the job is over");
-    to.send(Told::Ask(ask(answer))).map_err(|_| over())?;
+async fn look<A: Asked, T: Send + 'static>(job: &A, at: impl FnOnce(&JobManager) -> T + Send + 'static) -> Result<T, Status> {
+    let (to, answered) = oneshot::channel();
+    let look = move |manager: &JobManager| {
+        let _gone = to.send(at(manager));
+    };
+    if !job.look(Box::new(look)) {
+        return Err(over());
+    }
     answered.await.map_err(|_| over())
 }
 
+async fn status<A: Asked>(job: &A) -> Result<StatusReply, Status> {
+    let status = look(job, |manager| manager.status(now())).await?;
+    Ok(job.reply(&status))
+}
+
+/// The status of a reply to another question.
+fn unexpected(reply: &Reply) -> Status {
+    Status::internal(format!("the manager answers with {reply:?}"))
+}
+
+fn releasable(manager: &JobManager) -> ReleasableReply {
+    let (free, status) = (manager.releasable(), manager.status(now()));
+    let workers = status.workers.into_iter().map(|w| {
+        let releasable = free.get(&w.member.worker).copied().unwrap_or(false);
+        let reason = match (releasable, w.member.worker < status.wanted) {
+            (true, _) => String::new(),
+            (false, true) => "it is wanted".to_owned(),
+            (false, false) => "it owns key groups, or a manifest or output not committed needs it".to_owned(),
+        };
+        Releasable { worker: w.member.worker, name: w.member.name, releasable, reason }
+    });
+    ReleasableReply { workers: workers.collect() }
+}
+
 #[tonic::async_trait]
-impl Job for Service {
+impl<A: Asked> Job for Service<A> {
     type WatchStream = Pin<Box<dyn Stream<Item = Result<StatusReply, Status>> + Send>>;
 
     async fn status(&self, _: Request<StatusRequest>) -> Result<Response<StatusReply>, Status> {
-        self.ask(Ask::Status).await
+        status(&self.job).await.map(Response::new)
     }
 
     async fn watch(&self, request: Request<WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
@@ -136,13 +101,13 @@ impl Job for Service {
             0 => 1000,
             n => n.max(50),
         };
-        let (to, every) = (self.sender(), Duration::from_millis(u64::from(millis)));
-        let replies = stream::unfold(Some(to), move |to| async move {
-            let to = to?;
-            match question(&to, Ask::Status).await {
+        let (job, every) = (self.job.clone(), Duration::from_millis(u64::from(millis)));
+        let replies = stream::unfold(Some(job), move |job| async move {
+            let job = job?;
+            match status(&job).await {
                 Ok(reply) => {
                     tokio::time::sleep(every).await;
-                    Some((Ok(reply), Some(to)))
+                    Some((Ok(reply), Some(job)))
                 }
                 Err(over) => Some((Err(over), None)),
             }
@@ -151,25 +116,51 @@ impl Job for Service {
     }
 
     async fn scale(&self, request: Request<ScaleRequest>) -> Result<Response<ScaleReply>, Status> {
-        let replicas = request.into_inner().replicas;
-        self.ask(|to| Ask::Scale(replicas, to)).await
+        let reply = match self.wish(Wish::Scale(request.into_inner().replicas)).await? {
+            Reply::Scaled(before) => ScaleReply { accepted: true, reason: String::new(), replicas_before: before },
+            Reply::Refused(e) => ScaleReply { accepted: false, reason: explain(&e), replicas_before: 0 },
+            other @ (Reply::Stopping | Reply::Draining | Reply::Snapshot(_)) => return Err(unexpected(&other)),
+        };
+        Ok(Response::new(reply))
     }
 
     async fn snapshot(&self, request: Request<SnapshotRequest>) -> Result<Response<SnapshotReply>, Status> {
-        let asked = request.into_inner();
-        self.ask(|to| Ask::Snapshot(asked, to)).await
+        let SnapshotRequest { wait, name } = request.into_inner();
+        let reply = match self.wish(Wish::Snapshot { name, wait }).await? {
+            Reply::Snapshot(epoch) => SnapshotReply { accepted: true, reason: String::new(), epoch },
+            Reply::Refused(e) => SnapshotReply { accepted: false, reason: explain(&e), epoch: 0 },
+            other @ (Reply::Scaled(_) | Reply::Stopping | Reply::Draining) => return Err(unexpected(&other)),
+        };
+        Ok(Response::new(reply))
     }
 
     async fn stop(&self, request: Request<StopRequest>) -> Result<Response<StopReply>, Status> {
-        let drain = request.into_inner().drain;
-        self.ask(|to| Ask::Stop(drain, to)).await
+        let wish = if request.into_inner().drain { Wish::Drain } else { Wish::Stop };
+        let reply = match self.wish(wish).await? {
+            Reply::Stopping => StopReply { accepted: true, reason: String::new() },
+            Reply::Draining => {
+                let reason = "its sources read nothing more; it finishes when all that is open has come out".to_owned();
+                StopReply { accepted: true, reason }
+            }
+            Reply::Refused(e) => StopReply { accepted: false, reason: explain(&e) },
+            other @ (Reply::Scaled(_) | Reply::Snapshot(_)) => return Err(unexpected(&other)),
+        };
+        Ok(Response::new(reply))
     }
 
     async fn releasable(&self, _: Request<ReleasableRequest>) -> Result<Response<ReleasableReply>, Status> {
-        self.ask(Ask::Releasable).await
+        look(&self.job, releasable).await.map(Response::new)
     }
 
     async fn file(&self, _: Request<FileRequest>) -> Result<Response<FileReply>, Status> {
         Ok(Response::new(self.file.clone()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn that_a_name_is_taken_is_said_in_the_words_that_an_operator_reads() {
+        assert_eq!(watershed_cluster::name_taken("it"), watershed_wire::name_taken("it"));
     }
 }

@@ -1,20 +1,23 @@
 //! What a coordinator and a worker say of themselves to monitors: alive, ready, and their numbers.
 //!
-//! *Alive* is a main loop that turns: one that has not for [`HUNG`] is not, and whoever looks after the process ends it. Waiting is no illness:
-//! while a process waits for a storage that is away (it asks again, and gives up by itself) it says so and is alive, since starting it anew
-//! would change nothing. *Ready* is who can do what others come for: a coordinator that answers `status`, a worker with a session.
+//! *Alive* is a main loop that turns: one that has not for [`HUNG`] is not, and whoever looks after the process ends it. Waiting is no
+//! illness: while a process waits for a storage that is away (it asks again, and gives up by itself) it says so and is alive, since
+//! starting it anew would change nothing. *Ready* is who can do what others come for: a coordinator that answers `status`, a worker with
+//! a session.
 //!
 //! Both exist before there is anything to say, so that a process can be looked at from its first moment.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use watershed_cluster::manager::JobManager;
 use watershed_wire::v1::StatusReply;
 
-use super::service::Ask;
-use super::told::Told;
+use super::asked::AskedCoordinator;
+use super::service::Asked;
+use crate::clock::now;
 use crate::http::Watched;
 use crate::metrics::{self, Numbers, WorkerNumbers};
 use crate::slots::Directory;
@@ -28,7 +31,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Whether a main loop turns.
 #[derive(Clone, Debug)]
-struct Vitals(Arc<Mutex<Beat>>);
+struct Liveness(Arc<Mutex<Beat>>);
 
 #[derive(Debug)]
 struct Beat {
@@ -37,7 +40,7 @@ struct Beat {
     waits: Option<&'static str>,
 }
 
-impl Vitals {
+impl Liveness {
     fn new(waits: &'static str) -> Self {
         Self(Arc::new(Mutex::new(Beat { turned: Instant::now(), waits: Some(waits) })))
     }
@@ -64,7 +67,7 @@ impl Vitals {
 #[derive(Clone, Debug)]
 pub struct CoordinatorWatch {
     job: String,
-    vitals: Vitals,
+    liveness: Liveness,
     stage: Arc<Mutex<Stage>>,
 }
 
@@ -72,7 +75,7 @@ pub struct CoordinatorWatch {
 enum Stage {
     /// It does not listen yet.
     Opening,
-    Working(Sender<Told>),
+    Working(AskedCoordinator),
     Over(Box<StatusReply>),
 }
 
@@ -80,42 +83,47 @@ impl CoordinatorWatch {
     /// Of the coordinator of a job, which has not begun.
     #[must_use]
     pub fn new(job: impl Into<String>) -> Self {
-        let vitals = Vitals::new("it waits for the job's storage, and does not listen yet");
-        Self { job: job.into(), vitals, stage: Arc::new(Mutex::new(Stage::Opening)) }
+        let liveness = Liveness::new("it waits for the job's storage, and does not listen yet");
+        Self { job: job.into(), liveness, stage: Arc::new(Mutex::new(Stage::Opening)) }
     }
 
     /// It listens, and its thread hears questions.
-    pub(super) fn works(&self, to: Sender<Told>) {
-        *self.stage.lock().unwrap_or_else(PoisonError::into_inner) = Stage::Working(to);
+    pub(super) fn works(&self, asked: AskedCoordinator) {
+        *self.stage.lock().unwrap_or_else(PoisonError::into_inner) = Stage::Working(asked);
         self.turns();
     }
 
     /// The job is over, and this is what is said of it from now on.
     pub fn over(&self, status: StatusReply) {
         *self.stage.lock().unwrap_or_else(PoisonError::into_inner) = Stage::Over(Box::new(status));
-        self.vitals.set(Some("the job is over"));
+        self.liveness.set(Some("the job is over"));
     }
 
     pub(super) fn turns(&self) {
-        self.vitals.set(None);
+        self.liveness.set(None);
     }
 
     /// The job is over, and what is under way to the storage is waited for.
     pub(super) fn ends(&self) {
-        self.vitals.set(Some("the job is over"));
+        self.liveness.set(Some("the job is over"));
     }
 
     fn numbers(&self) -> Result<Numbers, String> {
         let asked = match &*self.stage.lock().unwrap_or_else(PoisonError::into_inner) {
-            Stage::Opening => return Err(self.vitals.waits().unwrap_or("it begins").to_owned()),
+            Stage::Opening => return Err(self.liveness.waits().unwrap_or("it begins").to_owned()),
             Stage::Over(status) => return Ok(Numbers { status: (**status).clone(), ..Numbers::default() }),
-            Stage::Working(to) => {
-                let (answer, answered) = channel();
-                to.send(Told::Ask(Ask::Numbers(answer))).map(|()| answered)
-            }
+            Stage::Working(asked) => asked.clone(),
         };
-        let over = |_| "the job is over".to_owned();
-        asked.map_err(over)?.recv_timeout(PATIENCE).map_err(|_| "the coordinator's thread does not answer".to_owned())
+        let (answer, answered) = channel();
+        let look = move |manager: &JobManager| {
+            let _gone = answer.send(manager.status(now()));
+        };
+        if !asked.look(Box::new(look)) {
+            return Err("the job is over".to_owned());
+        }
+        let status = answered.recv_timeout(PATIENCE).map_err(|_| "the coordinator's thread does not answer".to_owned())?;
+        let (slots, runs, lost) = (status.slots.len(), status.runs, status.lost);
+        Ok(Numbers { status: asked.reply(&status), slots, runs, lost })
     }
 }
 
@@ -125,7 +133,7 @@ impl Watched for CoordinatorWatch {
     }
 
     fn alive(&self) -> Result<(), String> {
-        self.vitals.alive(Instant::now())
+        self.liveness.alive(Instant::now())
     }
 
     fn ready(&self) -> Result<(), String> {
@@ -137,7 +145,7 @@ impl Watched for CoordinatorWatch {
 #[derive(Clone, Debug)]
 pub struct WorkerWatch {
     job: String,
-    vitals: Vitals,
+    liveness: Liveness,
     at_work: Arc<Mutex<Option<AtWork>>>,
     /// Bytes of state files that were written here.
     uploaded: Arc<AtomicU64>,
@@ -154,8 +162,8 @@ impl WorkerWatch {
     /// Of a worker of a job, which has not begun.
     #[must_use]
     pub fn new(job: impl Into<String>) -> Self {
-        let vitals = Vitals::new("it begins");
-        Self { job: job.into(), vitals, at_work: Arc::default(), uploaded: Arc::default() }
+        let liveness = Liveness::new("it begins");
+        Self { job: job.into(), liveness, at_work: Arc::default(), uploaded: Arc::default() }
     }
 
     pub(super) fn works(&self, directory: Directory, speaker: Speaker, names: Vec<NodeName>) {
@@ -167,11 +175,11 @@ impl WorkerWatch {
     /// The job is over, or this worker's part in it.
     pub fn over(&self) {
         *self.at_work.lock().unwrap_or_else(PoisonError::into_inner) = None;
-        self.vitals.set(Some("the job is over, or this worker's part in it"));
+        self.liveness.set(Some("the job is over, or this worker's part in it"));
     }
 
     pub(super) fn turns(&self) {
-        self.vitals.set(None);
+        self.liveness.set(None);
     }
 
     pub(super) fn uploaded(&self) -> Arc<AtomicU64> {
@@ -180,7 +188,7 @@ impl WorkerWatch {
 
     fn at_work(&self) -> Result<AtWork, String> {
         let at_work = self.at_work.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        at_work.ok_or_else(|| self.vitals.waits().unwrap_or("it begins").to_owned())
+        at_work.ok_or_else(|| self.liveness.waits().unwrap_or("it begins").to_owned())
     }
 }
 
@@ -198,7 +206,7 @@ impl Watched for WorkerWatch {
     }
 
     fn alive(&self) -> Result<(), String> {
-        self.vitals.alive(Instant::now())
+        self.liveness.alive(Instant::now())
     }
 
     fn ready(&self) -> Result<(), String> {
@@ -211,31 +219,41 @@ impl Watched for WorkerWatch {
 
 #[cfg(test)]
 mod tests {
+    use watershed_cluster::Target;
+
+    use super::super::inbox::{Inbox, Told};
     use super::*;
+    use crate::transport::Sessions;
 
     #[test]
     fn a_loop_that_hangs_is_not_alive_and_one_that_waits_is() {
-        let vitals = Vitals::new("it waits for the storage");
+        let liveness = Liveness::new("it waits for the storage");
         let later = Instant::now() + Duration::from_secs(300);
-        assert_eq!(vitals.alive(later), Ok(()));
+        assert_eq!(liveness.alive(later), Ok(()));
         let before = Instant::now();
-        vitals.set(None);
-        assert_eq!(vitals.alive(before + HUNG), Ok(()));
-        assert!(vitals.alive(later).unwrap_err().starts_with("the main loop has not turned for "));
+        liveness.set(None);
+        assert_eq!(liveness.alive(before + HUNG), Ok(()));
+        assert!(liveness.alive(later).unwrap_err().starts_with("the main loop has not turned for "));
     }
 
     #[test]
     fn a_coordinator_is_ready_while_its_thread_answers_and_when_the_job_is_over() {
         let watch = CoordinatorWatch::new("j");
         assert!(watch.ready().unwrap_err().contains("storage"));
-        let (told, events) = channel();
-        watch.works(told);
-        let office = std::thread::spawn(move || {
-            let Ok(Told::Ask(Ask::Numbers(to))) = events.recv() else { panic!("a question") };
-            to.send(Numbers::default()).unwrap();
+        let (to, events) = channel();
+        let runtime = crate::transport::threads(1).unwrap();
+        let sessions = Sessions::new(Arc::new(Inbox(to.clone())), PATIENCE, runtime.handle().clone());
+        watch.works(AskedCoordinator { to, loads: Arc::default(), sessions });
+        let job = crate::Job::new();
+        job.source("rows", crate::io::generate(|n| n).rows(1)).sink("out", crate::io::blackhole());
+        let settings = crate::executor::settings("j".into(), job.build().unwrap(), Target::Workers(1));
+        let (manager, _) = JobManager::new(settings, 0).unwrap();
+        let process = std::thread::spawn(move || {
+            let Ok(Told::Look(look)) = events.recv() else { panic!("a look") };
+            look(&manager);
         });
         assert_eq!(watch.ready(), Ok(()));
-        office.join().unwrap();
+        process.join().unwrap();
         assert_eq!(watch.ready(), Err("the job is over".into()), "nobody listens any more");
         watch.over(StatusReply { epoch: 8, ..StatusReply::default() });
         assert!(watch.metrics().unwrap().contains("watershed_epoch{job=\"j\"} 8\n"));

@@ -1,28 +1,36 @@
-//! A worker's process: slots as threads, their routes to slots elsewhere, and one session with the coordinator.
-//!
-//! The order at the beginning of a run matters: routes exist before slots that may use them, and what comes early for a slot waits for it.
+//! A worker's process: its main thread steps the task manager and carries out what it wants, with slots as threads, links to other
+//! workers, and one session with the coordinator.
 
-use std::collections::BTreeMap;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
+use watershed_cluster::task_manager::{WorkerAction, WorkerEnd, WorkerEvent};
+use watershed_cluster::{Envelope, Member, Patience, TaskManager, ToCoordinator, fingerprint, number_of, shape_text};
 use watershed_runtime::error::{Error, Kind, Result};
-use watershed_runtime::graph::{Graph, NodeShape};
-use watershed_runtime::state::StateDesc;
-use watershed_wire::frame::Era;
+use watershed_runtime::graph::Graph;
+use watershed_runtime::key::SlotId;
+use watershed_runtime::protocol::rules::RuleSet;
+use watershed_runtime::slot::{Event, Report};
+use watershed_wire::frame::{Era, Lane};
 use watershed_wire::v1::{Identity, Item, RefusalReason, Refused, Register, Registered};
 
-use super::at_work::{AtWork, In, Told};
-use super::pulse::Pulse;
-use super::roster::number_of;
+use super::build::build;
+use super::heartbeat::Heartbeat;
+use super::orders::{StorageAt, pack_for_coordinator, unpack_for_worker};
 use super::watch::WorkerWatch;
 use crate::clock::unique;
-use crate::crew::Threads;
-use crate::host::HostSender;
-use crate::local::WINDOW;
-use crate::slots::Directory;
+use crate::slots::{Directory, Far};
+use crate::store::Store;
 use crate::telemetry::NodeName;
-use crate::transport::{ControlHandler, Listener, Me, Network, Notice, Peers, Services, Session, SessionConfig, threads};
+use crate::transport::{
+    ControlHandler, Inlet, Listener, Me, Network, Notice, Outlet, Peer, Peers, Services, Session, SessionConfig, Speaker, threads,
+};
+use crate::worker_host::{Events, Place, Ways, WorkerHost};
+
+/// The longest turn of the main loop: a monitor sees by it that it does not hang.
+const TURN: Duration = Duration::from_millis(500);
 
 /// A worker of a job.
 pub struct WorkerJob {
@@ -45,9 +53,9 @@ pub struct WorkerJob {
 pub struct Leaver(Sender<Told>);
 
 impl Leaver {
-    /// What it has moves to others, and then its work ends; at once if there is nothing to move or nobody to move it to.
+    /// Key groups move to other workers, and then this one ends; at once if it has none or there is no other.
     pub fn leave(&self) {
-        let _over = self.0.send(Told::Leave);
+        let _over = self.0.send(Told::Event(WorkerEvent::Leave));
     }
 }
 
@@ -78,21 +86,21 @@ impl WorkerJob {
         }
     }
 
-    /// How many engine threads.
+    /// The number of engine threads.
     #[must_use]
     pub fn slots(mut self, slots: u16) -> Self {
         self.slots = slots.max(1);
         self
     }
 
-    /// How many bytes of state it has room for; 0 does not say.
+    /// The bytes of state that it has memory for; 0 does not say.
     #[must_use]
     pub fn memory_bytes(mut self, bytes: u64) -> Self {
         self.memory_bytes = bytes;
         self
     }
 
-    /// Where it listens for other workers (port 0 takes any), and the address they reach it at, if that is another.
+    /// The address at which it listens for other workers (port 0 takes any), and the one that they use, if that is another.
     #[must_use]
     pub fn listen(mut self, address: impl Into<String>, advertise: Option<String>) -> Self {
         (self.listen, self.advertise) = (address.into(), advertise);
@@ -106,14 +114,14 @@ impl WorkerJob {
         self
     }
 
-    /// What monitors look at.
+    /// The state that monitors look at.
     #[must_use]
     pub fn watch(mut self, watch: WorkerWatch) -> Self {
         self.watch = watch;
         self
     }
 
-    /// Who hears, in a sentence, how it leaves.
+    /// A listener that is told, in a sentence, how the worker leaves.
     #[must_use]
     pub fn tells(mut self, tells: impl Fn(&str) + Send + 'static) -> Self {
         self.tells = Box::new(tells);
@@ -126,6 +134,23 @@ impl WorkerJob {
         Leaver(self.told.0.clone())
     }
 
+    /// The registration.
+    fn register(&self, incarnation: String, data_address: String) -> Result<Register> {
+        let shape = self.graph.shape()?.nodes;
+        Ok(Register {
+            identity: Some(Identity { name: self.name.clone(), incarnation }),
+            data_address,
+            slots: u32::from(self.slots),
+            memory_bytes: self.memory_bytes,
+            fingerprint: fingerprint(&shape),
+            shape: shape_text(&shape),
+            build: build(),
+            protocol: watershed_wire::PROTOCOL,
+            job: self.job.clone(),
+            session: 0,
+        })
+    }
+
     /// Works until the job is over, or until it has left.
     pub fn run(self) -> Result<()> {
         self.graph.check()?;
@@ -134,78 +159,79 @@ impl WorkerJob {
                 .advise("call the workers of a job NAME-0, NAME-1 and so on")
         })?;
         let runtime = threads(2)?;
-        let (told, events) = self.told;
         let incarnation = unique();
-        let build = super::dataflow::build();
         let me = Me {
             worker: number,
             job: self.job.clone(),
             name: self.name.clone(),
             incarnation: incarnation.clone(),
-            build: build.clone(),
+            build: build(),
         };
         let inlet = Arc::new(In { directory: Directory::default(), era: Mutex::default() });
         let handle = runtime.handle();
         let peers = Peers::new(me, self.graph.clone(), self.network.clone(), inlet.clone(), Era::default(), handle.clone());
         let listener = Listener::start(handle, &self.listen, &self.network, Services::default().data(&peers))?;
-        let shape = self.graph.shape()?.nodes;
-        let register = Register {
-            identity: Some(Identity { name: self.name.clone(), incarnation }),
-            data_address: self.advertise.clone().unwrap_or_else(|| listener.address().to_string()),
-            slots: u32::from(self.slots),
-            memory_bytes: self.memory_bytes,
-            fingerprint: super::dataflow::fingerprint(&shape),
-            shape: super::dataflow::shape_text(&shape),
-            build,
-            protocol: watershed_wire::PROTOCOL,
-            job: self.job.clone(),
-            session: 0,
-        };
-        let config = SessionConfig { coordinator: self.coordinator.clone(), network: self.network.clone(), register };
-        let session = Session::start(config, Arc::new(Ear(Mutex::new(told))), handle);
+        let address = self.advertise.clone().unwrap_or_else(|| listener.address().to_string());
+        let register = self.register(incarnation, address)?;
+        let (told, events) = self.told;
+        let term = Arc::new(AtomicU64::new(0));
+        let (coordinator, network) = (self.coordinator.clone(), self.network.clone());
+        let config = SessionConfig { coordinator, network, register, term: term.clone() };
+        let happened = told.clone();
+        let worker_events: Events = Arc::new(move |event| {
+            let _over = happened.send(Told::Event(event));
+        });
+        let session = Session::start(config, Arc::new(Ear(told)), handle);
         self.watch.works(inlet.directory.clone(), session.speaker(), NodeName::all(&self.graph));
-        let _pulse = Pulse::start(self.graph.clone(), inlet.directory.clone(), peers.clone(), session.speaker())?;
-        let descs = Arc::new(tables(&shape));
-        let crew = |sender| Threads {
-            graph: self.graph.clone(),
-            directory: inlet.directory.clone(),
-            slots: BTreeMap::new(),
-            sender,
-            window: WINDOW,
-        };
-        let mut at_work = AtWork {
-            number,
-            crew: crew(HostSender::new(|_| false)),
-            inlet: inlet.clone(),
-            peers: peers.clone(),
+        let (linked, speaker) = (peers.clone(), session.speaker());
+        let _heartbeat = Heartbeat::start(
+            &NodeName::all(&self.graph),
+            inlet.directory.clone(),
+            move || linked.waiting(),
+            move |load| speaker.load(load),
+        )?;
+        let directory = inlet.directory.clone();
+        let mut process = Process {
+            manager: TaskManager::new(self.graph.clone(), number, Patience::default().leave, RuleSet::ALL),
+            host: WorkerHost::new(self.graph, directory, worker_events, self.watch.uploaded())?,
+            links: Links { number, inlet, peers, era: Era::default() },
             speaker: session.speaker(),
-            era: Era::default(),
-            descs,
-            book: None,
+            session: Era::default(),
+            term,
             watch: self.watch,
-            leaving: false,
             tells: self.tells,
         };
-        at_work.follow(&events)
+        let end = process.work(&events);
+        process.host.end();
+        match end? {
+            WorkerEnd::Job(Some(why)) => Err(Error::new(Kind::Unavailable, why)),
+            WorkerEnd::Job(None) | WorkerEnd::Left => Ok(()),
+        }
     }
 }
 
-fn tables(shape: &[NodeShape]) -> Vec<(u64, StateDesc)> {
-    shape.iter().flat_map(|n| n.states.iter().map(|s| (n.id.table(&s.name), s.clone()))).collect()
+/// An event for the worker's main loop.
+#[derive(Debug)]
+enum Told {
+    /// A session has begun.
+    Registered(Registered),
+    Item(u64, Item),
+    Refused(Refused),
+    Event(WorkerEvent),
 }
 
-struct Ear(Mutex<Sender<Told>>);
+/// Hears the session.
+struct Ear(Sender<Told>);
 
 impl Ear {
     fn tell(&self, what: Told) {
-        let _over = self.0.lock().unwrap_or_else(PoisonError::into_inner).send(what);
+        let _over = self.0.send(what);
     }
 }
 
 impl ControlHandler for Ear {
-    // Slots go on as they are, and the coordinator hears how they are: it takes them over, or begins a new run.
-    fn registered(&self, _: Registered) {
-        self.tell(Told::Registered);
+    fn registered(&self, registered: Registered) {
+        self.tell(Told::Registered(registered));
     }
 
     fn refused(&self, refused: Refused) -> bool {
@@ -216,9 +242,166 @@ impl ControlHandler for Ear {
         again
     }
 
-    fn received(&self, item: Item) {
-        self.tell(Told::Item(item));
+    fn received(&self, session: u64, item: Item) {
+        self.tell(Told::Item(session, item));
     }
 
     fn notice(&self, _: Notice) {}
+}
+
+/// The way from other workers to the slots of the present run.
+struct In {
+    directory: Directory,
+    era: Mutex<Era>,
+}
+
+impl Inlet for In {
+    fn deliver(&self, era: Era, to: SlotId, event: Event) {
+        // Held while delivering, so that nothing of an old run gets behind the beginning of a new one.
+        let now = self.era.lock().unwrap_or_else(PoisonError::into_inner);
+        if *now == era {
+            self.directory.deliver(to, event);
+        }
+    }
+
+    fn notice(&self, _: u32, _: Lane, _: Notice) {}
+}
+
+#[derive(Debug)]
+struct Way(Outlet);
+
+impl Far for Way {
+    fn send(&self, to: SlotId, event: Event) -> std::result::Result<(), Event> {
+        self.0.send(to, event)
+    }
+}
+
+/// The links to other workers. Their era is the run's, and does not change with the manager: what is between slots stays as it is.
+struct Links {
+    number: u32,
+    inlet: Arc<In>,
+    peers: Peers,
+    era: Era,
+}
+
+impl Links {
+    /// Links to the workers that are there now.
+    fn meet(&self, members: &[Member], directory: &Directory) {
+        let others: Vec<&Member> = members.iter().filter(|m| m.worker != self.number).collect();
+        let peer = |m: &&Member| Peer {
+            worker: m.worker,
+            name: m.name.clone(),
+            incarnation: m.incarnation.clone(),
+            address: m.address.clone(),
+        };
+        self.peers.set(others.iter().map(peer).collect());
+        for m in others {
+            if let Some(outlet) = self.peers.outlet(m.worker, self.era) {
+                let way = Arc::new(Way(outlet));
+                m.slots.iter().for_each(|s| directory.far(*s, way.clone()));
+            }
+        }
+    }
+}
+
+impl Ways for Links {
+    fn enter(&mut self, run: u64, members: &[Member], directory: &Directory) {
+        self.era = Era { term: run, generation: 1 };
+        *self.inlet.era.lock().unwrap_or_else(PoisonError::into_inner) = self.era;
+        self.meet(members, directory);
+        self.peers.enter(self.era);
+    }
+}
+
+/// A worker's process.
+struct Process {
+    manager: TaskManager,
+    host: WorkerHost,
+    links: Links,
+    speaker: Speaker,
+    /// The session in which messages go out: what belongs to another is not said in it.
+    session: Era,
+    /// The highest term that was heard: the session goes to no older manager.
+    term: Arc<AtomicU64>,
+    watch: WorkerWatch,
+    tells: Box<dyn Fn(&str) + Send>,
+}
+
+impl Process {
+    /// Works until the job is over, or this worker's part in it.
+    fn work(&mut self, events: &Receiver<Told>) -> Result<WorkerEnd> {
+        loop {
+            let came = events.recv_timeout(TURN);
+            self.watch.turns();
+            let (event, storage) = match came {
+                Ok(Told::Item(session, item)) => {
+                    let (envelope, message, storage) = unpack_for_worker(&item)?;
+                    (WorkerEvent::Message(session, envelope, message), storage)
+                }
+                Ok(Told::Registered(registered)) => {
+                    let (term, session) = (registered.era.unwrap_or_default().term, registered.session);
+                    self.session = Era { term, generation: session };
+                    (WorkerEvent::Session { term, session }, None)
+                }
+                Ok(Told::Event(event)) => (event, None),
+                Ok(Told::Refused(refused)) => {
+                    let what = format!("the coordinator does not take this worker: {}", refused.detail);
+                    let kind = if refused.reason() == RefusalReason::Replaced { Kind::Fenced } else { Kind::Invalid };
+                    return Err(Error::new(kind, what).at(refused.reason().as_str_name()));
+                }
+                Err(RecvTimeoutError::Timeout) => (WorkerEvent::Away(self.away()), None),
+                Err(RecvTimeoutError::Disconnected) => return Ok(WorkerEnd::Job(None)),
+            };
+            let mut actions = self.manager.step(event);
+            if self.manager.leaving() {
+                actions.extend(self.manager.step(WorkerEvent::Away(self.away())));
+            }
+            self.term.store(self.manager.term(), Ordering::Release);
+            if let Some(end) = self.carry_out(actions, storage)? {
+                return Ok(end);
+            }
+        }
+    }
+
+    /// The time without a session, in microseconds.
+    fn away(&self) -> i64 {
+        self.speaker.session().1.map_or(0, |(time, _)| i64::try_from(time.as_micros()).unwrap_or(i64::MAX))
+    }
+
+    /// Carries actions out. `Some` when the worker ends.
+    fn carry_out(&mut self, actions: Vec<WorkerAction>, mut storage: Option<StorageAt>) -> Result<Option<WorkerEnd>> {
+        for action in actions {
+            match action {
+                WorkerAction::Send(envelope, message) => self.send(envelope, &message)?,
+                WorkerAction::Begin(begin, mine) => {
+                    let at = storage.take().ok_or_else(|| Error::broken("session", "a run begins without its storage"))?;
+                    let place = Place { store: Store::open(&at.storage)?, window: at.window };
+                    self.host.begin(*begin, &mine, place, &mut self.links)?;
+                }
+                WorkerAction::Command(slot, command) => self.host.command(slot, command),
+                WorkerAction::Start(run, new) => self.host.start(run, new)?,
+                WorkerAction::Release(slot) => self.host.release(slot),
+                WorkerAction::Members(members) => self.links.meet(&members, &self.links.inlet.directory),
+                WorkerAction::Upload { run, slot, epoch, runs } => self.host.upload(run, slot, epoch, runs),
+                WorkerAction::Tell(sentence) => (self.tells)(&sentence),
+                WorkerAction::End(end) => return Ok(Some(end)),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Tells the manager. A report that cannot be said as it is fails the job, rather than to be waited for.
+    fn send(&mut self, envelope: Envelope, message: &ToCoordinator) -> Result<()> {
+        let failure = match (pack_for_coordinator(envelope, message), message) {
+            (Ok(item), _) => {
+                self.speaker.send(self.session, item);
+                return Ok(());
+            }
+            (Err(e), ToCoordinator::Report(_, Report::Failed(_)) | ToCoordinator::Journal(_) | ToCoordinator::Leaving) => {
+                return Err(e);
+            }
+            (Err(e), ToCoordinator::Report(slot, _)) => self.manager.unspeakable(*slot, e),
+        };
+        self.carry_out(failure, None).map(|_| ())
+    }
 }

@@ -3,7 +3,7 @@
 use super::page::Page;
 use super::slots;
 use crate::http::Watched;
-use crate::local::{Handle, Status};
+use crate::local::{Handle, Progress};
 use crate::telemetry::NodeName;
 
 /// What a job in one process says.
@@ -15,7 +15,7 @@ pub(crate) struct LocalWatch {
 }
 
 impl LocalWatch {
-    fn status(&self) -> Result<Status, String> {
+    fn status(&self) -> Result<Progress, String> {
         self.handle.status().ok_or_else(|| "the job is over".to_owned())
     }
 }
@@ -37,19 +37,19 @@ impl Watched for LocalWatch {
     }
 }
 
-fn text(job: &str, status: &Status, names: &[NodeName]) -> String {
+fn text(job: &str, status: &Progress, names: &[NodeName]) -> String {
     let mut page = Page::new(job);
     page.gauge("watershed_term", "The coordinator's term.", status.term);
     page.gauge("watershed_epoch", "The last published epoch.", status.epoch);
     page.gauge("watershed_slots", "Slots that take part.", status.slots.len());
     page.gauge("watershed_settled", "1 if no key group is about to move.", u8::from(status.settled));
     page.gauge("watershed_waiting", "For how much the job waits, besides for rows.", status.waiting.len());
-    if let Some(age) = status.snapshot_age {
-        page.gauge("watershed_snapshot_age_seconds", "Since the last epoch was published.", age.as_secs_f64());
+    if let Some(age) = status.epoch_age {
+        page.gauge("watershed_snapshot_age_seconds", "Since the last epoch was published.", age as f64 / 1e6);
     }
     let mut groups = page.family("watershed_slot_key_groups", "gauge", "Key groups that a slot owns.");
-    for (slot, n) in &status.groups {
-        groups.sample(&[("slot", slot)], n);
+    for (slot, n) in status.groups() {
+        groups.sample(&[("slot", &slot)], n);
     }
     slots::nodes(&mut page, &status.nodes, names);
     slots::moves(&mut page, &status.moves);
@@ -58,6 +58,7 @@ fn text(job: &str, status: &Status, names: &[NodeName]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use watershed_cluster::JobStatus;
     use watershed_runtime::graph::NodeId;
     use watershed_runtime::slot::{MoveStats, NodeStats};
     use watershed_runtime::time::Time;
@@ -79,8 +80,8 @@ mod tests {
             progress: (0, 0),
         };
         let moves = MoveStats { batches_in: 3, gates: [0, 2, 0, 0, 0, 0, 0, 0, 0, 1], ..MoveStats::default() };
-        let status =
-            Status { epoch: 9, slots: vec![0], nodes: vec![(0, vec![stats])], moves: vec![(0, moves)], ..Status::default() };
+        let job = JobStatus { epoch: 9, slots: vec![0], ..JobStatus::default() };
+        let status = Progress { job, nodes: vec![(0, vec![stats])], moves: vec![(0, moves)] };
         let names = [NodeName { name: "a \"b\"".into(), id: 7, kind: NodeKind::Sink, ends: false }];
         let page = text("j", &status, &names);
         assert!(page.contains("watershed_epoch{job=\"j\"} 9\n"), "{page}");

@@ -14,7 +14,7 @@ use super::names::{NodeKind, NodeName};
 use super::rates::{Rate, Rates};
 use super::rfc3339;
 use crate::clock::now;
-use crate::local::{Handle, Status};
+use crate::local::{Handle, Progress};
 
 const EVERY: Duration = Duration::from_millis(250);
 /// From this lag on it is the event time that is shown: the input is old data, and nobody waits for it.
@@ -37,7 +37,7 @@ impl Line {
         let log = log.clone();
         let bounded = names.iter().all(|n| n.ends || n.kind != NodeKind::Source);
         let run = move || {
-            let (mut rates, mut progress) = (Rates::new(), Progress::new());
+            let (mut rates, mut progress) = (Rates::new(), Done::new());
             while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(EVERY) {
                 let Some(status) = handle.status() else { break };
                 let rate = rates.look(&status, &names);
@@ -64,18 +64,18 @@ impl Drop for Line {
 
 /// How much of bounded input is done, and how long the rest will take at the pace so far.
 #[derive(Debug)]
-struct Progress {
+struct Done {
     began: Instant,
     first: Option<f64>,
     done: Option<f64>,
 }
 
-impl Progress {
+impl Done {
     fn new() -> Self {
         Self { began: Instant::now(), first: None, done: None }
     }
 
-    fn look(&mut self, status: &Status) {
+    fn look(&mut self, status: &Progress) {
         let all = status.nodes.iter().flat_map(|(_, nodes)| nodes.iter().map(|n| n.progress));
         let (done, of) = all.fold((0u64, 0u64), |a, p| (a.0 + p.0, a.1 + p.1));
         self.done = (of > 0).then(|| done as f64 / of as f64);
@@ -93,11 +93,11 @@ impl Progress {
     }
 }
 
-fn text(status: &Status, rate: Rate, progress: &Progress, names: &[NodeName]) -> String {
+fn text(status: &Progress, rate: Rate, progress: &Done, names: &[NodeName]) -> String {
     let mut parts = vec![format!("in {}/s, out {}/s", rows(rate.rows_in), rows(rate.rows_out))];
     parts.extend(progress.text());
     parts.extend(behind(status, names));
-    let age = status.snapshot_age.map_or_else(|| "none yet".to_owned(), |a| format!("{} ago", seconds(a.as_secs_f64())));
+    let age = status.epoch_age.map_or_else(|| "none yet".to_owned(), |a| format!("{} ago", seconds(a as f64 / 1e6)));
     parts.push(format!("epoch {}, snapshot {age}", status.epoch));
     let moving = if status.settled { "" } else { ", moving" };
     let slots = status.slots.len();
@@ -106,7 +106,7 @@ fn text(status: &Status, rate: Rate, progress: &Progress, names: &[NodeName]) ->
 }
 
 /// How far event time is behind the clock, or where it is.
-fn behind(status: &Status, names: &[NodeName]) -> Option<String> {
+fn behind(status: &Progress, names: &[NodeName]) -> Option<String> {
     let marks = status.nodes.iter().flat_map(|(_, nodes)| nodes.iter().zip(names));
     let sources = marks.filter(|(_, name)| name.kind == NodeKind::Source).map(|(node, _)| node.watermark);
     let lowest = sources.filter(|t| *t != Time::MIN && *t != Time::MAX).min()?;
@@ -136,6 +136,8 @@ fn seconds(s: f64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use watershed_cluster::JobStatus;
+
     use super::*;
 
     #[test]
@@ -146,8 +148,9 @@ mod tests {
 
     #[test]
     fn a_job_without_event_time_and_progress_says_neither() {
-        let status = Status { slots: vec![0], settled: true, ..Status::default() };
-        let line = text(&status, Rate::default(), &Progress::new(), &[]);
+        let job = JobStatus { slots: vec![0], settled: true, ..JobStatus::default() };
+        let status = Progress { job, ..Progress::default() };
+        let line = text(&status, Rate::default(), &Done::new(), &[]);
         assert_eq!(line, "in 0/s, out 0/s | epoch 0, snapshot none yet | 1 slot");
     }
 }

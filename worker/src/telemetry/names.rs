@@ -27,7 +27,7 @@ pub struct NodeName {
 }
 
 impl NodeName {
-    /// The names of a graph's nodes, in its order: that of [`crate::local::Status::nodes`].
+    /// The names of a graph's nodes, in its order: that of [`crate::local::Progress::nodes`].
     #[must_use]
     pub fn all(graph: &Graph) -> Vec<Self> {
         let kind = |role: &Role| match role {

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use super::names::{NodeKind, NodeName};
-use crate::local::Status;
+use crate::local::Progress;
 
 /// Rows read and written, and how fast.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -36,7 +36,7 @@ impl Rates {
     }
 
     /// The rates since the last look, smoothed a little so that they can be read.
-    pub(crate) fn look(&mut self, status: &Status, names: &[NodeName]) -> Rate {
+    pub(crate) fn look(&mut self, status: &Progress, names: &[NodeName]) -> Rate {
         let seconds = self.at.elapsed().as_secs_f64().max(1e-3);
         self.at = Instant::now();
         let mut slots = BTreeMap::new();
@@ -75,7 +75,7 @@ mod tests {
 
     use super::*;
 
-    fn status(slots: &[(u16, u64, u64)]) -> Status {
+    fn status(slots: &[(u16, u64, u64)]) -> Progress {
         let node = |rows_in, rows_out| NodeStats {
             id: NodeId(0),
             rows_in,
@@ -88,7 +88,7 @@ mod tests {
             progress: (0, 0),
         };
         let nodes = slots.iter().map(|(slot, read, written)| (*slot, vec![node(0, *read), node(*written, 0)])).collect();
-        Status { nodes, ..Status::default() }
+        Progress { nodes, ..Progress::default() }
     }
 
     #[test]

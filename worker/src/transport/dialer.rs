@@ -1,9 +1,10 @@
 //! The worker's end of its control session: registers, and registers again whenever the connection drops.
 //!
-//! While the coordinator is down nothing is lost that was said in a session that stands when it is back; a new coordinator (a higher
-//! term) knows no session, so the worker hears [`ControlHandler::registered`] again and says what it has to say from the start. Data
-//! goes on flowing meanwhile.
+//! While the coordinator is down nothing is lost that was said in a session that stands when it is back; another coordinator knows no
+//! session, so the worker hears [`ControlHandler::registered`] again and says what it has to say from the start. A coordinator whose term
+//! is lower than one that the worker has heard is not taken. Data goes on flowing meanwhile.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 
@@ -34,8 +35,8 @@ pub trait ControlHandler: Send + Sync + 'static {
     fn registered(&self, registered: Registered);
     /// Refused. True: try again.
     fn refused(&self, refused: Refused) -> bool;
-    /// The next item of the coordinator's.
-    fn received(&self, item: Item);
+    /// The next item of the coordinator's in the session with this number.
+    fn received(&self, session: u64, item: Item);
     /// News of the connection.
     fn notice(&self, notice: Notice);
 }
@@ -49,6 +50,8 @@ pub struct SessionConfig {
     pub network: Network,
     /// Who registers; the number of the session is filled in.
     pub register: Register,
+    /// The highest term that the worker has heard: a coordinator of a lower one is not taken.
+    pub term: Arc<AtomicU64>,
 }
 
 type Queued = (Era, Item);
@@ -84,10 +87,9 @@ impl Speaker {
         (*self.eras.borrow(), self.health.down())
     }
 
-    /// Says something, now or as soon as the coordinator is there again. Before the first registration it goes nowhere.
-    pub fn send(&self, item: Item) {
-        let era = *self.eras.borrow();
-        let _over = self.queue.send((era, item));
+    /// Says something in a session, now or as soon as the coordinator is there again. What is of a session that is over goes nowhere.
+    pub fn send(&self, session: Era, item: Item) {
+        let _over = self.queue.send((session, item));
     }
 
     /// A heartbeat: dropped if it cannot be sent now, since the next one is better.
@@ -148,7 +150,7 @@ struct Caller {
 
 impl Caller {
     async fn call(&self) -> Result<Connection<Item>, String> {
-        let SessionConfig { coordinator, network, register } = &self.config;
+        let SessionConfig { coordinator, network, register, term: _ } = &self.config;
         let known = *self.eras.borrow();
         let channel = dial(network, coordinator).await.map_err(|e| e.to_string())?;
         let mut client = ControlClient::new(channel).max_decoding_message_size(MAX_FRAME).max_encoding_message_size(MAX_FRAME);
@@ -181,15 +183,23 @@ impl Caller {
     }
 
     /// The session's era; a new one is told before anything can be said in it.
+    ///
+    /// Which of two coordinators is the older one says the term alone: numbers of sessions only tell one session from another, and each
+    /// is greater than the one before it, whichever coordinator gives it.
     fn registered(&self, known: Era, registered: Registered) -> Result<Era, String> {
         let era = Era { term: registered.era.unwrap_or_default().term, generation: registered.session };
-        if era < known {
-            return Err(format!("this coordinator's term {} is over: term {} has begun", era.term, known.term));
+        if era == known {
+            return Ok(era);
         }
-        if era > known {
-            self.eras.send_replace(era);
-            self.handler.registered(registered);
+        let term = self.config.term.load(Ordering::Acquire).max(known.term);
+        if era.term < term {
+            return Err(format!("this coordinator's term {} is over: term {term} has begun", era.term));
         }
+        if era.generation <= known.generation {
+            return Err(format!("session {} was given after session {}", era.generation, known.generation));
+        }
+        self.eras.send_replace(era);
+        self.handler.registered(registered);
         Ok(era)
     }
 }
@@ -251,8 +261,8 @@ impl Work<Item> for HandlerWork {
         Ok((item, bytes))
     }
 
-    fn deliver(&mut self, _: Era, item: Item) -> Result<()> {
-        self.handler.received(item);
+    fn deliver(&mut self, era: Era, item: Item) -> Result<()> {
+        self.handler.received(era.generation, item);
         Ok(())
     }
 

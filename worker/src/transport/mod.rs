@@ -23,6 +23,7 @@
 //! | `items` | what slots and coordinator say, as items of a session |
 //! | `sessions`, `dialer` | the control session: the coordinator's end and the worker's |
 //! | `server`, `socket` | listening and dialling: one place for windows, keepalive, TLS |
+//! | `unix` | the `Job` service of a job in one process |
 //! | `threads` | what all of it runs on |
 //! | `tls`, `token`, `jwt` | who may talk: certificates, a bearer token or a cluster's tokens; files are read again when they change |
 
@@ -39,6 +40,7 @@ mod socket;
 mod threads;
 mod tls;
 mod token;
+mod unix;
 
 pub use dialer::{ControlHandler, Session, SessionConfig, Speaker};
 pub use events::{decode_event, encode_event};
@@ -53,6 +55,9 @@ pub use threads::threads;
 pub use tls::{Tls, TlsFiles};
 pub use token::{Auth, Token};
 pub use tokio::runtime::{Handle, Runtime};
+pub(crate) use unix::dial_unix;
+#[cfg(feature = "cli")]
+pub(crate) use unix::serve_unix;
 pub use watershed_wire as wire;
 pub use watershed_wire::frame::{Era, Lane};
 

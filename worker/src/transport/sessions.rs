@@ -16,7 +16,8 @@ use watershed_runtime::error::Result;
 use watershed_wire::frame::Era;
 use watershed_wire::v1::control_server::Control;
 use watershed_wire::v1::{
-    Ack, Item, Load, RefusalReason, Refused, Register, Registered, Resume, ToCoordinator, ToWorker, to_coordinator, to_worker,
+    Ack, Identity, Item, Load, RefusalReason, Refused, Register, Registered, Resume, ToCoordinator, ToWorker, to_coordinator,
+    to_worker,
 };
 use watershed_wire::{PROTOCOL, tonic};
 
@@ -31,12 +32,12 @@ const KEEP: usize = 64 << 20;
 pub trait ControlHost: Send + Sync + 'static {
     /// A worker wants to take part: answer at any time, from any thread.
     fn register(&self, worker: Register, answer: Answer);
-    /// The next item of a worker's.
-    fn received(&self, worker: u32, item: Item);
+    /// The next item of a worker's in a session.
+    fn received(&self, worker: u32, session: u64, item: Item);
     /// A heartbeat.
     fn load(&self, worker: u32, load: Load);
-    /// News of a worker's connection.
-    fn notice(&self, worker: u32, notice: Notice);
+    /// News of the connection of a worker's session.
+    fn notice(&self, worker: u32, session: u64, notice: Notice);
 }
 
 /// How a registration is answered. Dropped without an answer, the worker is told to try again.
@@ -70,6 +71,7 @@ struct Shared {
 }
 
 struct Open {
+    identity: Option<Identity>,
     registered: Registered,
     era: Era,
     line: Line<Item, Queued>,
@@ -102,6 +104,13 @@ impl Sessions {
         self.0.by_worker.lock().unwrap_or_else(PoisonError::into_inner).remove(&worker);
     }
 
+    /// Whether this is the worker's session: what comes of one that has ended is void.
+    #[must_use]
+    pub fn stands(&self, worker: u32, session: u64) -> bool {
+        let sessions = self.0.by_worker.lock().unwrap_or_else(PoisonError::into_inner);
+        sessions.get(&worker).is_some_and(|open| open.registered.session == session)
+    }
+
     /// For which workers the coordinator waits, in words.
     #[must_use]
     pub fn waiting(&self) -> Vec<String> {
@@ -122,23 +131,34 @@ impl Sessions {
         }
         if register.session != 0 {
             let sessions = self.0.by_worker.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(open) = sessions.values().find(|open| open.registered.session == register.session) {
+            // Another coordinator may have given the same number to another worker.
+            let its = |open: &&Open| open.registered.session == register.session && open.identity == register.identity;
+            if let Some(open) = sessions.values().find(its) {
                 return Ok((open.registered.clone(), open.line.connections.clone()));
             }
         }
+        let (identity, last) = (register.identity.clone(), register.session);
         let (answer, answered) = oneshot::channel();
         self.0.host.register(register, Answer(answer));
         let unanswered = || Refused { reason: RefusalReason::Unspecified.into(), detail: "the coordinator is stopping".into() };
         let mut registered = answered.await.unwrap_or_else(|_| Err(unanswered()))?;
-        registered.session = self.0.numbers.fetch_add(1, Ordering::Relaxed) + 1;
+        registered.session = self.next_session(last);
         let era = Era { term: registered.era.unwrap_or_default().term, generation: registered.session };
         let (eras, worker, health) = (watch::Sender::new(era), registered.worker, Health::new());
-        let work = SessionWork { host: self.0.host.clone(), health: health.clone(), worker };
+        let work = SessionWork { host: self.0.host.clone(), health: health.clone(), worker, session: registered.session };
         let line = Line::start(&self.0.runtime, eras.subscribe(), KEEP, health, work);
         let connections = line.connections.clone();
-        let open = Open { registered: registered.clone(), era, line, _eras: eras };
+        let open = Open { identity, registered: registered.clone(), era, line, _eras: eras };
         self.0.by_worker.lock().unwrap_or_else(PoisonError::into_inner).insert(worker, open);
         Ok((registered, connections))
+    }
+
+    /// A number above all that were given here, and above the last one of the worker: another coordinator may have given it, with another
+    /// clock.
+    fn next_session(&self, last: u64) -> u64 {
+        let next = |n: u64| Some(n.max(last).saturating_add(1));
+        let given = self.0.numbers.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).unwrap_or_else(|given| given);
+        given.max(last).saturating_add(1)
     }
 
     fn inbound(&self, worker: u32, era: Era, from: Streaming<ToCoordinator>) -> Inbound<Item> {
@@ -179,6 +199,7 @@ struct SessionWork {
     host: Arc<dyn ControlHost>,
     health: Health,
     worker: u32,
+    session: u64,
 }
 
 impl Work<Item> for SessionWork {
@@ -194,13 +215,13 @@ impl Work<Item> for SessionWork {
     }
 
     fn deliver(&mut self, _: Era, item: Item) -> Result<()> {
-        self.host.received(self.worker, item);
+        self.host.received(self.worker, self.session, item);
         Ok(())
     }
 
     fn notice(&mut self, notice: Notice) {
         self.health.note(&notice);
-        self.host.notice(self.worker, notice);
+        self.host.notice(self.worker, self.session, notice);
     }
 }
 

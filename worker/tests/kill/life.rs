@@ -1,7 +1,5 @@
 //! One life of the job's process: started, watched until a chosen moment, and killed there or ended well.
 
-use std::io::{BufRead, BufReader, Write};
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -83,11 +81,9 @@ impl Life {
 
     /// What a hanging job says it waits for.
     fn status(&self) -> std::io::Result<String> {
-        let mut stream = UnixStream::connect(self.dir.join("state/control.sock"))?;
-        stream.write_all(b"{\"request\":\"status\"}\n")?;
-        let mut answer = String::new();
-        BufReader::new(stream).read_line(&mut answer)?;
-        Ok(answer)
+        let program = std::env::current_exe()?;
+        let said = Command::new(program).args(["status", "--storage", "state"]).current_dir(&self.dir).output()?;
+        Ok(String::from_utf8_lossy(&said.stdout).into_owned())
     }
 }
 

@@ -1,6 +1,6 @@
 //! A job that is killed (SIGKILL) again and again at random moments loses nothing and doubles nothing.
 //!
-//! This executable is both: called with `run` it is a job like any Rust program's, called otherwise it is the test that starts, kills
+//! This executable is both: called with `run` (or `status`) it is a job like any Rust program's, called otherwise it is the test that starts, kills
 //! and restarts itself until it has done so often enough. The job numbers each key's rows, so its output tells both laws at once: every
 //! row is there exactly once (sinks), and the numbers of a key run from 1 without a gap (state). Moments are chosen by what has become
 //! visible (the n-th new manifest, a chosen output file, the mere start), never by time.
@@ -33,7 +33,7 @@ const KEYS: u64 = 97;
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     match words.first().map(String::as_str) {
-        Some("run") => watershed::main("numbered", job::build),
+        Some("run" | "status") => watershed::main("numbered", job::build),
         Some("--list") => {
             println!("killed_at_any_moment_a_job_loses_and_doubles_nothing: test");
             ExitCode::SUCCESS

@@ -40,7 +40,7 @@ impl JobManager {
         let (workers, term) = (told.len(), log.term());
         let sentence = format!("the run of term {} is taken over as it is, with {workers} workers, under term {term}", run.term);
         out.push(Action::Tell(sentence));
-        self.host(run, coordinator, first, told, now, out)?;
+        self.host(run, (coordinator, first), told, now, out)?;
         // The others are newcomers to it; a worker that has been told hears nothing twice.
         for member in self.members.present() {
             self.welcome(member.worker, out);

@@ -50,7 +50,7 @@ impl JobManager {
         let mut coordinator = Coordinator::new(graph, log, &start, &uid, self.settings.pace, micros(now), rules);
         let first = coordinator.begin()?;
         out.push(Action::Tell(format!("a run begins at epoch {} with {} workers, term {}", run.epoch, members.len(), run.term)));
-        self.host(run, coordinator, first, members.iter().map(|m| m.worker).collect(), now, out)
+        self.host(run, (coordinator, first), members.iter().map(|m| m.worker).collect(), now, out)
     }
 
     /// The name of this run's entries in the log.
@@ -58,12 +58,11 @@ impl JobManager {
         format!("{}-{}", self.settings.uid, self.io)
     }
 
-    /// The run is under way.
+    /// The run is under way, with its coordinator and what that wants first.
     pub(super) fn host(
         &mut self,
         run: Run,
-        coordinator: Coordinator,
-        first: Vec<Effect>,
+        (coordinator, first): (Coordinator, Vec<Effect>),
         told: BTreeSet<u32>,
         now: i64,
         out: &mut Vec<Action>,

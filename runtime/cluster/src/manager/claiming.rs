@@ -50,14 +50,20 @@ impl JobManager {
         let bytes = match reply {
             IoReply::Got(bytes) => bytes,
             IoReply::Failed(e) => return Err(e),
-            _ => return Ok(()),
+            IoReply::Put(_)
+            | IoReply::Committed
+            | IoReply::Discovered(..)
+            | IoReply::Merged(..)
+            | IoReply::Collected
+            | IoReply::ChoreFailed(_)
+            | IoReply::Named(..) => return Ok(()),
         };
         match reading.scan.got(bytes.as_deref())? {
             Scanned::More(Read(name)) => {
                 out.push(Action::Io(self.io, Io::Get(name)));
                 Ok(())
             }
-            Scanned::End(tail) => self.claim(tail, tries, now, out),
+            Scanned::End(tail) => self.claim(*tail, tries, now, out),
         }
     }
 
@@ -79,7 +85,12 @@ impl JobManager {
             IoReply::Put(put) => claiming.claim.put(put)?,
             IoReply::Got(bytes) => claiming.claim.got(bytes.as_deref())?,
             IoReply::Failed(e) => return Err(e),
-            _ => return Ok(()),
+            IoReply::Committed
+            | IoReply::Discovered(..)
+            | IoReply::Merged(..)
+            | IoReply::Collected
+            | IoReply::ChoreFailed(_)
+            | IoReply::Named(..) => return Ok(()),
         };
         self.after_claim(claimed, now, out)
     }

@@ -54,7 +54,13 @@ impl JobManager {
         let scanned = match reply {
             IoReply::Got(bytes) => scan.got(bytes.as_deref()),
             IoReply::Failed(e) => Err(e),
-            _ => return Ok(()),
+            IoReply::Put(_)
+            | IoReply::Committed
+            | IoReply::Discovered(..)
+            | IoReply::Merged(..)
+            | IoReply::Collected
+            | IoReply::ChoreFailed(_)
+            | IoReply::Named(..) => return Ok(()),
         };
         let first = self.newer.due.is_none();
         match scanned {

@@ -432,3 +432,6 @@ impl JobManager {
 pub(super) fn micros(now: i64) -> u64 {
     u64::try_from(now).unwrap_or(0)
 }
+
+#[cfg(test)]
+mod tests;

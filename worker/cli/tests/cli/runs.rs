@@ -77,6 +77,22 @@ fn a_running_job_is_rescaled_and_watched() {
     assert!(!bench.path().join(".watershed/q/control.sock").exists(), "the socket goes with the job");
 }
 
+#[test]
+fn a_job_in_one_process_says_how_it_is_takes_a_snapshot_and_is_stopped() {
+    let bench = Bench::new();
+    bench.write("q.sql", ENDLESS);
+    let job = bench.start("job", &["run", "q.sql", "--epoch", "20ms", "--slots", "2"]);
+    bench.run(&["scale", "q", "--slots", "1"]).says(&["settled at epoch"]);
+    bench.run(&["status", "q"]).says(&["q: running", "1 slots wanted", "local-0", "slot 0, worker 0"]);
+    bench.run(&["snapshot", "q.sql", "--as", "kept"]).says(&["snapshot kept is epoch"]);
+    bench.run(&["snapshots", "list", "q"]).says(&["named kept: epoch"]);
+    bench.run(&["status", "j", "--storage", ".watershed/q"]).fails(2, &["it is the job `q` that runs here, not `j`"]);
+    bench.run(&["stop", "q"]).says(&["stopping with a snapshot"]);
+    let (code, said) = job.end();
+    assert!(code == 0 && said.contains("stopped"), "{code}: {said}");
+    bench.run(&["status", "q"]).fails(3, &["the job `q` does not run here", "--coordinator"]);
+}
+
 fn get(address: &str, path: &str) -> String {
     let mut stream = TcpStream::connect(address).expect("the page is served");
     write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();

@@ -100,7 +100,8 @@ impl World {
 
 /// The death that a test asked for.
 pub(crate) fn killed() -> Error {
-    Error::new(Kind::Unavailable, "killed by the test")
+    // What is away is waited for, and this does not come back.
+    Error::new(Kind::Broken, "killed by the test")
 }
 
 fn refused(table: &TableDef, what: &str) -> Error {

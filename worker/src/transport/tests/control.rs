@@ -48,7 +48,7 @@ impl ControlHost for Ear {
         self.hear(Heard::Register);
     }
 
-    fn received(&self, worker: u32, item: Item) {
+    fn received(&self, worker: u32, _: u64, item: Item) {
         assert_eq!(worker, 4);
         self.hear(Heard::Item(item));
     }
@@ -57,7 +57,7 @@ impl ControlHost for Ear {
         self.hear(Heard::Load(load));
     }
 
-    fn notice(&self, _: u32, notice: Notice) {
+    fn notice(&self, _: u32, _: u64, notice: Notice) {
         self.hear(Heard::Notice(notice));
     }
 }
@@ -72,7 +72,7 @@ impl ControlHandler for Ear {
         false
     }
 
-    fn received(&self, item: Item) {
+    fn received(&self, _: u64, item: Item) {
         self.hear(Heard::Item(item));
     }
 
@@ -106,10 +106,15 @@ fn coordinator(runtime: &Runtime, term: u64) -> (Sessions, Listener, Receiver<He
 }
 
 fn worker(runtime: &Runtime, coordinator: String, fingerprint: u64) -> (Session, Receiver<Heard>) {
+    worker_of(runtime, coordinator, fingerprint, 0)
+}
+
+/// A worker that has heard of a term.
+fn worker_of(runtime: &Runtime, coordinator: String, fingerprint: u64, term: u64) -> (Session, Receiver<Heard>) {
     let (ear, heard) = Ear::new(0);
     let identity = Some(Identity { name: "worker-4".into(), incarnation: "i".into() });
     let register = Register { identity, fingerprint, protocol: PROTOCOL, ..Register::default() };
-    let config = SessionConfig { coordinator, network: Network::default(), register };
+    let config = SessionConfig { coordinator, network: Network::default(), register, term: Arc::new(term.into()) };
     (Session::start(config, ear, runtime.handle()), heard)
 }
 
@@ -124,7 +129,7 @@ fn a_session_survives_dropped_connections_and_loses_nothing() {
     assert_ne!(registered.session, 0);
     let speaker = session.speaker();
     for i in 0..200 {
-        speaker.send(said(i));
+        speaker.send(speaker.session().0, said(i));
         assert!(sessions.send(4, said(1000 + i)));
     }
     for i in 0..200 {
@@ -175,7 +180,8 @@ fn a_new_coordinator_is_a_new_session_and_an_old_one_is_not_listened_to() {
     *target.lock().unwrap() = second.address();
     switch.cut();
     assert_eq!(term(&at_worker), 4);
-    session.speaker().send(said(1));
+    let speaker = session.speaker();
+    speaker.send(speaker.session().0, said(1));
     assert_eq!(item(&at_second), 1);
     *target.lock().unwrap() = first.address();
     switch.cut();
@@ -185,6 +191,74 @@ fn a_new_coordinator_is_a_new_session_and_an_old_one_is_not_listened_to() {
     });
     assert!(why.contains("term 4 has begun"), "{why}");
     assert!(session.down().is_some());
+}
+
+/// The second coordinator knows the newest term, and goes before it has claimed one: the first runs the job as before.
+#[test]
+fn a_worker_goes_back_to_a_coordinator_of_the_same_term_at_once() {
+    let runtime = runtime();
+    let (_first, first, at_first) = coordinator(&runtime, 3);
+    let (_second, second, _heard) = coordinator(&runtime, 3);
+    let target = Arc::new(Mutex::new(first.address()));
+    let switch = super::support::Proxy::switching(Arc::clone(&target));
+    let (session, at_worker) = worker(&runtime, switch.address.to_string(), 7);
+    let registered = || until(&at_worker, "registration", |h| if let Heard::Registered(r) = h { Some(r.session) } else { None });
+    let mut numbers = vec![registered()];
+    for next in [&second, &first, &second, &first] {
+        *target.lock().unwrap() = next.address();
+        switch.cut();
+        numbers.push(registered());
+    }
+    assert!(numbers.is_sorted() && numbers.windows(2).all(|n| n[0] != n[1]), "each is another session: {numbers:?}");
+    let speaker = session.speaker();
+    speaker.send(speaker.session().0, said(1));
+    assert_eq!(item(&at_first), 1);
+}
+
+#[test]
+fn what_is_said_in_a_session_that_is_over_goes_nowhere() {
+    let runtime = runtime();
+    let (_first, first, _heard) = coordinator(&runtime, 3);
+    let (_second, second, at_second) = coordinator(&runtime, 4);
+    let target = Arc::new(Mutex::new(first.address()));
+    let switch = super::support::Proxy::switching(Arc::clone(&target));
+    let (session, at_worker) = worker(&runtime, switch.address.to_string(), 7);
+    let registered = || until(&at_worker, "registration", |h| matches!(h, Heard::Registered(_)).then_some(()));
+    registered();
+    let speaker = session.speaker();
+    let old = speaker.session().0;
+    *target.lock().unwrap() = second.address();
+    switch.cut();
+    registered();
+    speaker.send(old, said(1));
+    speaker.send(speaker.session().0, said(2));
+    assert_eq!(item(&at_second), 2, "the first message of a session is what the worker says in it first");
+}
+
+#[test]
+fn a_coordinator_of_a_lower_term_than_the_worker_has_heard_is_not_taken() {
+    let runtime = runtime();
+    let (_sessions, listener, _heard) = coordinator(&runtime, 3);
+    let (_session, at_worker) = worker_of(&runtime, listener.address().to_string(), 7, 5);
+    until(&at_worker, "word of the old coordinator", |h| match h {
+        Heard::Notice(Notice::Unreachable(why)) => why.contains("term 3 is over: term 5 has begun").then_some(()),
+        Heard::Registered(r) => panic!("{r:?}"),
+        Heard::Register | Heard::Refused(_) | Heard::Item(_) | Heard::Load(_) | Heard::Notice(_) => None,
+    });
+}
+
+#[test]
+fn a_session_that_was_replaced_does_not_stand() {
+    let runtime = runtime();
+    let (sessions, listener, _heard) = coordinator(&runtime, 3);
+    let (_session, at_worker) = worker(&runtime, listener.address().to_string(), 7);
+    let registered = || until(&at_worker, "registration", |h| if let Heard::Registered(r) = h { Some(r.session) } else { None });
+    let first = registered();
+    assert!(sessions.stands(4, first) && !sessions.stands(5, first));
+    sessions.end(4);
+    assert!(!sessions.stands(4, first));
+    let second = registered();
+    assert!(sessions.stands(4, second) && !sessions.stands(4, first));
 }
 
 #[test]
@@ -206,9 +280,9 @@ fn who_answers_nothing_is_told_to_come_again() {
         fn register(&self, _: Register, answer: Answer) {
             drop(answer);
         }
-        fn received(&self, _: u32, _: Item) {}
+        fn received(&self, _: u32, _: u64, _: Item) {}
         fn load(&self, _: u32, _: Load) {}
-        fn notice(&self, _: u32, _: Notice) {}
+        fn notice(&self, _: u32, _: u64, _: Notice) {}
     }
     let sessions = Sessions::new(Arc::new(Mute), Duration::from_secs(3), runtime.handle().clone());
     let services = Services::default().control(&sessions);

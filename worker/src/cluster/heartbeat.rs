@@ -1,13 +1,12 @@
-//! A worker's heartbeat, on a thread of its own: a slot that is busy must not keep orders waiting, nor a worker from being heard.
+//! A worker's heartbeat, on a thread of its own: a slot that is busy must keep neither messages nor the sign of life waiting.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use watershed_runtime::error::{Error, Kind, Result};
-use watershed_runtime::graph::{Graph, NodeId};
+use watershed_runtime::graph::NodeId;
 use watershed_runtime::key::SlotId;
 use watershed_runtime::slot::NodeStats;
 use watershed_runtime::time::Time;
@@ -15,38 +14,46 @@ use watershed_wire::v1::{Load, Moves, SlotLoad};
 
 use crate::clock::now;
 use crate::slots::{Directory, SlotNumbers};
-use crate::transport::{Peers, Speaker};
+use crate::telemetry::{NodeKind, NodeName};
 
-/// How often a worker says how it is.
+/// The time between two heartbeats.
 const EVERY: Duration = Duration::from_millis(500);
-/// How long a slot may take to answer; it answers between two steps.
+/// The time that a slot has to answer; it answers between two steps.
 const PATIENCE: Duration = Duration::from_millis(200);
 
 /// Beats until it is dropped.
 #[derive(Debug)]
-pub(super) struct Pulse {
+pub(crate) struct Heartbeat {
     stop: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Pulse {
-    pub(super) fn start(graph: Arc<Graph>, directory: Directory, peers: Peers, speaker: Speaker) -> Result<Self> {
+impl Heartbeat {
+    /// `waiting` says what the worker waits for beside its slots; `to` takes each beat.
+    pub(crate) fn start(
+        names: &[NodeName],
+        directory: Directory,
+        waiting: impl Fn() -> Vec<String> + Send + 'static,
+        to: impl Fn(Load) + Send + 'static,
+    ) -> Result<Self> {
         let (stop, stopped) = channel();
+        let ids = |kind| names.iter().filter(|n| n.kind == kind).map(|n| NodeId(n.id)).collect::<Vec<_>>();
+        let ends = (ids(NodeKind::Source), ids(NodeKind::Sink));
         let beat = move || {
             let mut blocked = Blocked::default();
             while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(EVERY) {
-                speaker.load(load(&graph, &directory, peers.waiting(), &mut blocked));
+                to(load(&ends, &directory, waiting(), &mut blocked));
             }
         };
         let thread = std::thread::Builder::new()
-            .name("pulse".into())
+            .name("heartbeat".into())
             .spawn(beat)
             .map_err(|e| Error::new(Kind::Unavailable, "cannot start the thread of the heartbeat").because(e))?;
         Ok(Self { stop: Some(stop), thread: Some(thread) })
     }
 }
 
-impl Drop for Pulse {
+impl Drop for Heartbeat {
     fn drop(&mut self) {
         self.stop.take();
         if let Some(thread) = self.thread.take() {
@@ -67,9 +74,13 @@ fn back_pressure(blocked: &mut Blocked, slot: SlotId, micros: i64) -> u32 {
     u32::try_from(spent.max(0) * 1000 / time).unwrap_or(u32::MAX).min(1000)
 }
 
-fn load(graph: &Graph, directory: &Directory, waiting: Vec<String>, blocked: &mut Blocked) -> Load {
-    let sources: Vec<NodeId> = graph.sources().map(|(_, n, _)| n.id).collect();
-    let sinks: Vec<NodeId> = graph.sinks().map(|(_, n, _)| n.id).collect();
+/// The numbers of the slots; `sources` and `sinks` are those of the graph.
+fn load(
+    (sources, sinks): &(Vec<NodeId>, Vec<NodeId>),
+    directory: &Directory,
+    waiting: Vec<String>,
+    blocked: &mut Blocked,
+) -> Load {
     let at_micros = u64::try_from(now()).unwrap_or(0);
     let mut load = Load { at_micros, slots: Vec::new(), waiting, memory_used_bytes: 0 };
     for SlotNumbers { slot, nodes, waiting, moves, blocked: micros } in directory.numbers(PATIENCE) {
@@ -80,8 +91,8 @@ fn load(graph: &Graph, directory: &Directory, waiting: Vec<String>, blocked: &mu
         load.memory_used_bytes += sum(|n| n.bytes);
         load.slots.push(SlotLoad {
             slot: u32::from(slot.0),
-            rows_in: rows(&sources),
-            rows_out: rows(&sinks),
+            rows_in: rows(sources),
+            rows_out: rows(sinks),
             late: sum(|n| n.late),
             state_bytes: sum(|n| n.bytes),
             entries: sum(|n| n.entries),

@@ -1,0 +1,66 @@
+//! The `Job` service of a job in one process: the same gRPC over a Unix socket.
+
+use std::io;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::pin::Pin;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::task::{Context, Poll};
+
+use futures_util::stream;
+use hyper_util::rt::TokioIo;
+use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
+use tonic::codegen::Service;
+use tonic::codegen::http::Uri;
+use tonic::transport::{Channel, Endpoint, Server};
+use watershed_runtime::error::{Error, Kind, Result};
+use watershed_wire::tonic;
+
+use super::Services;
+
+/// Offers services at a socket that does not block, until the task is aborted.
+pub(crate) fn serve_unix(runtime: &Handle, listener: UnixListener, services: Services) -> io::Result<JoinHandle<()>> {
+    listener.set_nonblocking(true)?;
+    let listener = {
+        let _inside = runtime.enter();
+        tokio::net::UnixListener::from_std(listener)?
+    };
+    Ok(runtime.spawn(async move {
+        let accepted = stream::unfold(listener, |listener| async {
+            let socket = listener.accept().await.map(|(socket, _)| socket);
+            Some((socket, listener))
+        });
+        let _over = Server::builder().serve_with_incoming(services, accepted).await;
+    }))
+}
+
+/// A channel over a connection that there is, which does not block.
+pub(crate) async fn dial_unix(stream: UnixStream) -> Result<Channel> {
+    let failed = |e: tonic::transport::Error| Error::new(Kind::Unavailable, "the job's socket speaks no gRPC").because(e);
+    // The address is in no one's way: the socket is there already.
+    let endpoint = Endpoint::from_static("http://localhost");
+    endpoint.connect_with_connector(Once(Mutex::new(Some(stream)))).await.map_err(failed)
+}
+
+/// Gives a connection once: where it drops, the job has ended.
+struct Once(Mutex<Option<UnixStream>>);
+
+impl Service<Uri> for Once {
+    type Response = TokioIo<tokio::net::UnixStream>;
+    type Error = io::Error;
+    type Future = Pin<Box<dyn Future<Output = io::Result<Self::Response>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Uri) -> Self::Future {
+        let stream = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        Box::pin(async move {
+            let stream =
+                stream.ok_or_else(|| io::Error::new(io::ErrorKind::NotConnected, "the job has ended, or its process has"))?;
+            Ok(TokioIo::new(tokio::net::UnixStream::from_std(stream)?))
+        })
+    }
+}
