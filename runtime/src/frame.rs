@@ -30,7 +30,7 @@ pub enum Item {
     /// No later row at or below this time.
     Watermark(Time),
     /// Nothing is to be expected for now: leave this channel out of the minimum until it speaks again.
-    Quiet,
+    Idle,
     /// The end of an epoch.
     Barrier(Arc<Barrier>),
     /// From here on, rows of the plan's groups go to the target.

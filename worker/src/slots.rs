@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use watershed_runtime::error::{Error, Kind, Result};
 use watershed_runtime::key::SlotId;
-use watershed_runtime::slot::{Event, Kept, MoveStats, NodeStats, Outbox, Report, Slot, Status};
+use watershed_runtime::slot::{Event, MoveStats, NodeStats, Outbox, Report, RetainedState, Slot, Status};
 
 use crate::clock::now;
 
@@ -109,7 +109,7 @@ impl Directory {
                 let _gone = queue.send(SlotMessage::Event(event));
             }
             // Credits can only be late: for a slot that has left, and not for its successor.
-            Some(Route::There(_)) | None if matches!(event, Event::Credit { .. } | Event::Taken(_)) => {}
+            Some(Route::There(_)) | None if matches!(event, Event::Credit { .. } | Event::WarmupAck(_)) => {}
             Some(Route::There(_)) | None => routes.early.entry(slot).or_default().push(event),
         }
     }
@@ -225,7 +225,7 @@ pub(crate) struct SlotThread {
     directory: Directory,
     id: SlotId,
     life: Arc<Life>,
-    thread: Option<JoinHandle<Option<Kept>>>,
+    thread: Option<JoinHandle<Option<RetainedState>>>,
 }
 
 impl SlotThread {
@@ -250,11 +250,11 @@ impl SlotThread {
     }
 
     /// Ends the slot; what it keeps.
-    pub(crate) fn end(mut self) -> Option<Kept> {
+    pub(crate) fn end(mut self) -> Option<RetainedState> {
         self.stop()
     }
 
-    fn stop(&mut self) -> Option<Kept> {
+    fn stop(&mut self) -> Option<RetainedState> {
         let thread = self.thread.take()?;
         self.directory.send(self.id, SlotMessage::Stop);
         self.directory.close(self.id);
@@ -277,7 +277,7 @@ fn run(
     waker: Arc<SlotWaker>,
     life: &Life,
     make: impl FnOnce(Waker) -> Result<Slot>,
-) -> Option<Kept> {
+) -> Option<RetainedState> {
     let made = make(Waker::from(waker.clone()));
     life.made.store(true, Ordering::SeqCst);
     if life.over.load(Ordering::SeqCst) {

@@ -13,7 +13,7 @@ use watershed_runtime::graph::Graph;
 use watershed_runtime::key::{Assignment, SlotId};
 use watershed_runtime::protocol::manifest::{Manifest, StateFile};
 use watershed_runtime::protocol::state_file;
-use watershed_runtime::slot::{Command, Event, Kept, Slot, SlotConfig, SlotSeat, Tuning};
+use watershed_runtime::slot::{Command, Event, RetainedState, Slot, SlotConfig, SlotSeat, Tuning};
 use watershed_runtime::state::{EncodedRun, StateDesc};
 
 use crate::clock::unique;
@@ -83,7 +83,8 @@ impl WorkerHost {
     pub(crate) fn begin(&mut self, begin: Begin, mine: &[SlotId], place: Place, ways: &mut impl Ways) -> Result<()> {
         let Begin { run, manifest, table, members } = begin;
         let slots = std::mem::take(&mut self.slots);
-        let mut kept: BTreeMap<SlotId, Kept> = slots.into_iter().filter_map(|(id, slot)| Some((id, slot.end()?))).collect();
+        let mut kept: BTreeMap<SlotId, RetainedState> =
+            slots.into_iter().filter_map(|(id, slot)| Some((id, slot.end()?))).collect();
         self.directory.clear();
         ways.enter(run.term, &members, &self.directory);
         let Place { store, window } = place;
@@ -169,7 +170,7 @@ struct Restore {
 
 impl Restore {
     /// A slot with the entries of its groups: those that it had in the run before go back in memory, the others are read.
-    fn slot(&self, seat: SlotSeat, id: SlotId, kept: Option<Kept>) -> Result<Slot> {
+    fn slot(&self, seat: SlotSeat, id: SlotId, kept: Option<RetainedState>) -> Result<Slot> {
         let manifest = &self.manifest;
         let mut slot = Slot::new(SlotConfig::restored(seat, id, manifest, &self.table))?;
         let mut groups = self.table.groups_of(id);

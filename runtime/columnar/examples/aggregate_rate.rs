@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema};
-use watershed_columnar::aggregate::{Call, CallKind, Changelog, Combiner, Group, Grouping, Speak};
+use watershed_columnar::aggregate::{Call, CallKind, Changelog, Combiner, EmitMode, Group, Grouping};
 use watershed_columnar::{Columns, KeyBytes, KeyLayout};
 use watershed_runtime::container::Batch;
 use watershed_runtime::error::Result;
@@ -90,7 +90,7 @@ fn measure(keys: u64, values: bool, windows: bool) -> Result<f64> {
     } else {
         let mut fields = vec![Field::new("k", DataType::Utf8, true)];
         fields.extend(calls(values).iter().enumerate().map(|(i, _)| Field::new(format!("a{i}"), DataType::Int64, true)));
-        Box::new(Changelog::new(layout, grouping, Arc::new(Schema::new(fields)), Speak::Changes, space))
+        Box::new(Changelog::new(layout, grouping, Arc::new(Schema::new(fields)), EmitMode::Changes, space))
     };
     owner.tables(&mut |t| t.activate(&GroupSet::all(space)));
     let (mut rows, mut marked, mut out) = (0usize, Time::MIN, 0usize);

@@ -187,8 +187,8 @@ pub const BEYOND: &[(&str, &str)] = &[
          sender puts control on all its channels in one step; so a control item that waited for credits would wait for rows that are being taken",
     ),
     (
-        "highest_before_quiet",
-        "rare among all jobs, since it takes two keyed stages with event time: `--job cascade --mutant highest_before_quiet` has it with seed 99; a \
+        "highest_before_idle",
+        "rare among all jobs, since it takes two keyed stages with event time: `--job cascade --mutant highest_before_idle` has it with seed 99; a \
          test of the slot holds it",
     ),
 ];

@@ -153,9 +153,9 @@ rules! {
     commit_in_version_order => "I3: the new owner's output is overwritten by the old owner's";
     // Event time and output in a slot, and what a restart reads.
     /// At S a channel that was quiet at its fence holds the batch back no more than it held its target.
-    quiet_at_fence => "I6: T fires timers below its own promise";
+    idle_at_fence => "I6: T fires timers below its own promise";
     /// A stage comes to the highest promise of its channels before it goes quiet.
-    highest_before_quiet => "I6: a stage that heard in another order fires timers that nobody waits for any more";
+    highest_before_idle => "I6: a stage that heard in another order fires timers that nobody waits for any more";
     /// A newcomer learns from Final how far channels are that have said nothing to it yet.
     newcomer_trusts_final => "I2: what has fired for a group fires again at its next owner";
     /// Whatever is due for a group is found again when it arrives.

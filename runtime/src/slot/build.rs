@@ -188,7 +188,7 @@ impl Slot {
         for c in fed {
             if let Some(channel) = node.channels.get_mut(c) {
                 channel.watermark = Time::MIN;
-                channel.quiet = false;
+                channel.idle = false;
             }
         }
         for o in &mut node.outs {
@@ -227,7 +227,7 @@ fn node_state(graph: &Graph, i: usize, body: Body, channels: Vec<Channel>, epoch
         epoch,
         own: Time::MIN,
         emitted: Time::MIN,
-        quiet: false,
+        idle: false,
         turn: 0,
         unfinished: None,
         under: None,

@@ -147,9 +147,9 @@ impl Slot {
                 let own = node.own;
                 let old = node.channels.iter().find(|c| c.edge == edge && c.from == m.from).map_or(Time::MIN, |c| c.watermark);
                 if let Some(channel) = node.channels.get_mut(c) {
-                    // Never below the node itself: a quiet channel may stand anywhere, but what is due up to here has fired.
+                    // Never below the node itself: a idle channel may stand anywhere, but what is due up to here has fired.
                     channel.watermark = channel.watermark.min(old).max(own);
-                    channel.quiet = false;
+                    channel.idle = false;
                 }
             }
         }

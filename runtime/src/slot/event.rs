@@ -77,7 +77,7 @@ pub enum Event {
     /// Encoded entries of a moving batch, source to target, in order: warm-up items, then the one `Final`.
     Bulk(Bulk),
     /// The target has taken one warm-up item of this batch in: another may be sent.
-    Taken(u64),
+    WarmupAck(u64),
     /// From the coordinator.
     Command(Command),
 }

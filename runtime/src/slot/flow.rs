@@ -133,9 +133,9 @@ impl Slot {
                 }
                 self.advance(i, out)
             }
-            Item::Quiet => {
+            Item::Idle => {
                 if let Some(channel) = self.node(i).channels.get_mut(c) {
-                    channel.quiet = true;
+                    channel.idle = true;
                 }
                 self.advance(i, out)
             }
@@ -148,7 +148,7 @@ impl Slot {
     pub(super) fn take_data(&mut self, i: usize, c: usize, batch: Batch, tag: Option<Tag>, out: &mut dyn Outbox) -> Result<()> {
         let node = self.node(i);
         let Some(channel) = node.channels.get_mut(c) else { return Ok(()) };
-        channel.quiet = false;
+        channel.idle = false;
         let (edge, from, port, exchanged) = (channel.edge, channel.from, channel.port, channel.exchanged);
         if exchanged {
             let rows = batch.len();
@@ -260,14 +260,14 @@ impl Slot {
                 }
                 None => {
                     self.node(i).tag = None;
-                    self.promise(i);
+                    self.advance_output_watermark(i);
                     Ok(())
                 }
             },
             Then::Align(barrier) => self.align(i, &barrier, out),
             Then::Fired(batch) => self.fired(i, batch, out),
-            Then::Quiet => {
-                self.forward_quiet(i);
+            Then::Idle => {
+                self.forward_idle(i);
                 Ok(())
             }
         }

@@ -12,25 +12,25 @@
 //! | `event` | what comes in and what goes out |
 //! | `node`, `source`, `sink` | the receiving end of a node; reading splits; writing |
 //! | `route` | the sending end of an exchange: builders and credits |
-//! | `flow`, `promise` | taking one item through one node; what it may promise then |
+//! | `flow`, `output_watermark` | taking one item through one node; what it may promise then |
 //! | `epoch` | barriers: alignment, membership, encoding, sealing |
-//! | `moving`, `giving`, `taking` | the three roles in a cut-over |
+//! | `moving`, `cut_source`, `cut_target` | the three roles in a cut-over |
 
 mod build;
 mod config;
+mod cut_source;
+mod cut_target;
 mod epoch;
 mod event;
 mod flow;
-mod giving;
-mod keep;
 mod moving;
 mod node;
+mod output_watermark;
 mod pace;
-mod promise;
+mod retained;
 pub mod route;
 mod sink;
 mod source;
-mod taking;
 mod tuning;
 
 use std::collections::VecDeque;
@@ -46,11 +46,11 @@ use crate::time::Time;
 
 pub use config::{SlotConfig, SlotSeat};
 pub use event::{Barrier, Bulk, Command, EpochPart, Event, Outbox, Report, SplitMove, SplitState, Status};
-pub use keep::Kept;
 use moving::Moving;
 pub use moving::{GATE_MILLIS, MoveStats};
 use node::{Body, NodeState, Out};
 use pace::Pace;
+pub use retained::RetainedState;
 use route::Shipped;
 pub use tuning::Tuning;
 
@@ -201,7 +201,7 @@ impl Slot {
                 self.moving.incoming.push_back(bulk);
                 Ok(())
             }
-            Event::Taken(batch) => {
+            Event::WarmupAck(batch) => {
                 self.take_taken(batch, out);
                 Ok(())
             }
@@ -344,8 +344,8 @@ impl Slot {
     fn owes_word(&self, i: usize) -> bool {
         let rests = |n: &&NodeState| n.unfinished.is_none() && n.parts.is_empty() && !n.channels.is_empty();
         let Some(node) = self.nodes.get(i).filter(rests) else { return false };
-        match self.heard(i) {
-            None => !node.quiet && !self.moving.open(),
+        match self.input_watermark(i) {
+            None => !node.idle && !self.moving.open(),
             Some(together) => together > node.own && self.outputs_open(i),
         }
     }

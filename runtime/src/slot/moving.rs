@@ -14,7 +14,7 @@ use crate::protocol::cut::frozen::FrozenCopies;
 use crate::protocol::cut::hold::Holds;
 use crate::protocol::cut::source::{Complete, SourceCut, SourcePhase};
 use crate::protocol::cut::target::{TargetCut, TargetPhase};
-use crate::protocol::cut::{ChannelId, CutPlan, Promise, Tag};
+use crate::protocol::cut::{ChannelId, ChannelWatermark, CutPlan, Tag};
 use crate::protocol::rules::RuleSet;
 use crate::time::Time;
 
@@ -242,7 +242,7 @@ impl Slot {
         }
         let channels = self.stage_channels();
         let mut cut = SourceCut::new(plan.clone(), &channels, self.moving.rules);
-        for (i, node) in self.nodes.iter().enumerate().filter(|(i, _)| self.is_keyed(*i) && self.moving.rules.quiet_at_fence()) {
+        for (i, node) in self.nodes.iter().enumerate().filter(|(i, _)| self.is_keyed(*i) && self.moving.rules.idle_at_fence()) {
             cut.reached(i as u32, node.own);
         }
         self.moving.sources.push(cut);
@@ -283,18 +283,18 @@ impl Slot {
     }
 
     /// What a channel of a stage has promised.
-    pub(super) fn channel_promise(&self, i: usize, id: ChannelId) -> Promise {
+    pub(super) fn channel_promise(&self, i: usize, id: ChannelId) -> ChannelWatermark {
         let channel = self.nodes.get(i).and_then(|n| n.channels.iter().find(|c| c.edge == id.edge && c.from == id.from));
-        let promise = channel.map_or_else(|| Promise::from(Time::MIN), Channel::promise);
-        if promise.quiet && !self.moving.rules.quiet_at_fence() {
-            return Promise::from(promise.watermark.max(self.nodes.get(i).map_or(Time::MIN, |n| n.own)));
+        let promise = channel.map_or_else(|| ChannelWatermark::from(Time::MIN), Channel::channel_watermark);
+        if promise.idle && !self.moving.rules.idle_at_fence() {
+            return ChannelWatermark::from(promise.watermark.max(self.nodes.get(i).map_or(Time::MIN, |n| n.own)));
         }
         promise
     }
 
     /// The promises of a node's channels may have changed: what that means for batches on their way out.
     pub(super) fn observe_cuts(&mut self, i: usize) {
-        if self.moving.sources.is_empty() || !self.is_keyed(i) || !self.moving.rules.quiet_at_fence() {
+        if self.moving.sources.is_empty() || !self.is_keyed(i) || !self.moving.rules.idle_at_fence() {
             return;
         }
         let mut sources = std::mem::take(&mut self.moving.sources);

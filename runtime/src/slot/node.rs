@@ -8,7 +8,7 @@ use crate::frame::Item;
 use crate::key::SlotId;
 use crate::operator::{Operator, Watermarks};
 use crate::protocol::cut::consumer::Consumer;
-use crate::protocol::cut::{Promise, Tag};
+use crate::protocol::cut::{ChannelWatermark, Tag};
 use crate::time::Time;
 
 use super::event::Barrier;
@@ -35,7 +35,7 @@ pub(super) struct Channel {
     pub(super) watermark: Time,
     before: Time,
     /// Left out of the minimum until it speaks again.
-    pub(super) quiet: bool,
+    pub(super) idle: bool,
     /// Its barrier has come; it waits for the others'.
     pub(super) aligned: bool,
     /// It takes part (a new slot's channel exists before the barrier at which it joins).
@@ -52,7 +52,7 @@ pub(super) enum Then {
     /// Go on with the barrier.
     Align(Arc<Barrier>),
     /// Tell downstream that nothing is to be expected for now.
-    Quiet,
+    Idle,
     /// The timers of this batch have fired here.
     Fired(u64),
 }
@@ -111,7 +111,7 @@ pub(super) struct NodeState {
     /// What it has promised downstream.
     pub(super) emitted: Time,
     /// Whether it has said downstream that nothing is to be expected.
-    pub(super) quiet: bool,
+    pub(super) idle: bool,
     /// The next channel to look at.
     pub(super) turn: usize,
     /// An unfinished call, and what follows it.
@@ -129,11 +129,11 @@ pub(super) struct NodeState {
 }
 
 impl NodeState {
-    /// What the joined channels have promised together, if the node has not come to it; `None` if all are quiet and it has.
+    /// What the joined channels have promised together, if the node has not come to it; `None` if all are idle and it has.
     pub(super) fn minimum(&self) -> Option<Time> {
         let joined = self.channels.iter().filter(|c| c.joined);
-        let together = Promise::together(joined.clone().map(|c| (c.edge, c.promise())));
-        if joined.clone().all(|c| c.quiet) { together.filter(|w| *w > self.own) } else { Some(together.unwrap_or(self.own)) }
+        let together = ChannelWatermark::together(joined.clone().map(|c| (c.edge, c.channel_watermark())));
+        if joined.clone().all(|c| c.idle) { together.filter(|w| *w > self.own) } else { Some(together.unwrap_or(self.own)) }
     }
 
     /// Whether there may be something to take.
@@ -175,16 +175,16 @@ impl Channel {
             aside: 0,
             watermark: Time::MIN,
             before: Time::MIN,
-            quiet: false,
+            idle: false,
             aligned: false,
             joined,
         }
     }
 
     /// What its sender has said about time.
-    pub(super) fn promise(&self) -> Promise {
+    pub(super) fn channel_watermark(&self) -> ChannelWatermark {
         let before = if self.watermark == Time::MAX { self.before } else { self.watermark };
-        Promise { watermark: self.watermark, quiet: self.quiet, before }
+        ChannelWatermark { watermark: self.watermark, idle: self.idle, before }
     }
 
     /// Its sender promises more.
@@ -193,7 +193,7 @@ impl Channel {
             self.before = self.watermark;
         }
         self.watermark = self.watermark.max(w);
-        self.quiet = false;
+        self.idle = false;
     }
 
     /// Whether its next item may be taken now.

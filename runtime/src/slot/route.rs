@@ -31,9 +31,9 @@ struct Dest {
     credits: i64,
     /// Rows that may be under way: what `credits` is when nothing is.
     window: i64,
-    /// The watermark last sent, and whether the channel was last said to be quiet.
+    /// The watermark last sent, and whether the channel was last said to be idle.
     sent: Time,
-    quiet: bool,
+    idle: bool,
 }
 
 impl Dest {
@@ -51,9 +51,9 @@ pub struct Exchange {
     builders: Vec<Option<Batch>>,
     tag: Option<Tag>,
     watermark: Time,
-    /// The watermark before the end of time: every destination hears it, for it counts beside channels that are only quiet.
+    /// The watermark before the end of time: every destination hears it, for it counts beside channels that are only idle.
     before: Time,
-    quiet: bool,
+    idle: bool,
     window: i64,
     tuning: Tuning,
     scratch: Vec<u16>,
@@ -73,7 +73,7 @@ impl Exchange {
             tag: None,
             watermark: Time::MIN,
             before: Time::MIN,
-            quiet: false,
+            idle: false,
             window: i64::from(window),
             tuning,
             scratch: Vec::new(),
@@ -142,20 +142,20 @@ impl Exchange {
         let to = SlotId(d as u16);
         if let Some(batch) = builder.take_if(|_| force || dest.credits > 0) {
             dest.credits -= batch.len() as i64;
-            dest.quiet = false;
+            dest.idle = false;
             out.push((to, Frame { edge: self.edge, from: me, item: Item::Data(batch, self.tag) }));
         }
         if builder.is_none() && dest.live {
             for w in [self.before, self.watermark] {
                 if w > dest.sent {
                     dest.sent = w;
-                    dest.quiet = false;
+                    dest.idle = false;
                     out.push((to, Frame { edge: self.edge, from: me, item: Item::Watermark(w) }));
                 }
             }
-            if self.quiet && !dest.quiet {
-                dest.quiet = true;
-                out.push((to, Frame { edge: self.edge, from: me, item: Item::Quiet }));
+            if self.idle && !dest.idle {
+                dest.idle = true;
+                out.push((to, Frame { edge: self.edge, from: me, item: Item::Idle }));
             }
         }
     }
@@ -173,7 +173,7 @@ impl Exchange {
             self.before = self.watermark;
         }
         self.watermark = self.watermark.max(w);
-        self.quiet = false;
+        self.idle = false;
         for d in 0..self.dests.len() {
             let rows = self.builders.get(d).and_then(Option::as_ref).map_or(0, |b| b.len());
             if rows == 0 || rows >= self.tuning.worth_shipping || urgent || w == Time::MAX {
@@ -185,15 +185,15 @@ impl Exchange {
     /// What was promised up to the barrier just sent is void: splits come to this slot, and nobody knows yet where they stand.
     pub fn promise_nothing(&mut self) {
         (self.watermark, self.before) = (Time::MIN, Time::MIN);
-        self.quiet = false;
+        self.idle = false;
         for d in &mut self.dests {
-            (d.sent, d.quiet) = (Time::MIN, false);
+            (d.sent, d.idle) = (Time::MIN, false);
         }
     }
 
     /// Nothing is to be expected for now.
-    pub fn set_quiet(&mut self, me: SlotId, out: &mut Shipped) {
-        self.quiet = true;
+    pub fn set_idle(&mut self, me: SlotId, out: &mut Shipped) {
+        self.idle = true;
         self.ship_all(true, me, out);
     }
 
@@ -233,14 +233,14 @@ impl Exchange {
     pub fn set_members(&mut self, members: &[SlotId], me: SlotId, out: &mut Shipped) {
         let n = members.iter().map(|m| usize::from(m.0) + 1).max().unwrap_or(0).max(self.dests.len());
         while self.dests.len() < n {
-            self.dests.push(Dest { live: false, credits: 0, window: 0, sent: Time::MIN, quiet: false });
+            self.dests.push(Dest { live: false, credits: 0, window: 0, sent: Time::MIN, idle: false });
             self.builders.push(None);
         }
         for d in 0..n {
             let live = members.contains(&SlotId(d as u16));
             if let Some(dest) = self.dests.get_mut(d) {
                 if live && !dest.live {
-                    *dest = Dest { live, credits: self.window, window: self.window, sent: Time::MIN, quiet: false };
+                    *dest = Dest { live, credits: self.window, window: self.window, sent: Time::MIN, idle: false };
                     self.ship(d, true, me, out);
                 } else {
                     dest.live = live;

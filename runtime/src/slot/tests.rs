@@ -17,7 +17,7 @@ use crate::state::ShipFinal;
 use crate::stream::{Job, TypedSink, TypedSource};
 
 mod clock;
-mod keep;
+mod retained;
 
 const SPACE: KeySpace = KeySpace { seed: 0, bits: 8 };
 
@@ -184,8 +184,8 @@ fn a_stage_that_goes_quiet_has_come_to_the_highest_promise_in_whatever_order_it_
         for (slot, time) in [first, second] {
             h.from(slot, Item::Watermark(Time(time)));
         }
-        h.from(first.0, Item::Quiet);
-        h.from(second.0, Item::Quiet);
+        h.from(first.0, Item::Idle);
+        h.from(second.0, Item::Idle);
         assert_eq!(h.watermark(), 100);
         assert_eq!(h.notes.0.load(Ordering::Relaxed), 7, "its timers have fired");
     }
@@ -197,7 +197,7 @@ fn final_says_what_the_channels_came_to_though_a_quiet_one_was_fenced_before_thi
     h.nothing_to_read();
     h.from(1, Hand::row(7, 105));
     h.from(1, Item::Watermark(Time(100)));
-    // Its own channel is quiet, and is fenced here.
+    // Its own channel is idle, and is fenced here.
     h.tell(Command::Cut(plan(0, 1)));
     h.from(1, Item::Watermark(Time(110)));
     h.from(1, Item::Fence(plan(0, 1)));
@@ -302,8 +302,8 @@ fn what_is_not_a_moving_stage_may_go_quiet_during_a_cut() {
     let mut h = Hand::new(1, &[0, 1]);
     h.tell(Command::Cut(plan(0, 1)));
     h.nothing_to_read();
-    let quiet = |(to, e): &(SlotId, Event)| to.0 == 0 && matches!(e, Event::Frame(Frame { item: Item::Quiet, .. }));
-    assert!(h.said.sent.iter().any(quiet), "else event time at newcomers stands still for as long as groups move");
+    let idle = |(to, e): &(SlotId, Event)| to.0 == 0 && matches!(e, Event::Frame(Frame { item: Item::Idle, .. }));
+    assert!(h.said.sent.iter().any(idle), "else event time at newcomers stands still for as long as groups move");
 }
 
 #[test]

@@ -98,7 +98,7 @@ impl<K: StateKey, V: StateValue> Table<K, V> {
             Some(slot) => slot,
             None => {
                 let slot = self.place(name.hash, key, None, self.ttl.now);
-                self.grave(slot);
+                self.keep_tombstone(slot);
                 slot
             }
         };

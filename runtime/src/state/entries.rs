@@ -19,7 +19,7 @@ impl<K: StateKey, V: StateValue> Table<K, V> {
             && let Some(entry) = self.slab.get(slot)
         {
             self.groups.died(self.space.group(entry.hash), remix(entry.hash, entry.key.sub()));
-            self.bury(slot);
+            self.tombstone(slot);
         }
         Ok(value)
     }

@@ -61,7 +61,7 @@ pub(super) struct Epoch<V> {
     pub(super) marks: Chunked<Mark>,
     olds: Chunked<Old<V>>,
     /// Cells that became tombstones.
-    graves: Vec<u32>,
+    tombstones: Vec<u32>,
     /// Marks before this one are in the delta.
     pub(super) cursor: u32,
     /// What had to be encoded ahead of its turn.
@@ -71,7 +71,7 @@ pub(super) struct Epoch<V> {
 impl<V> Epoch<V> {
     fn new(epoch: u64, stamp: u32) -> Self {
         let (marks, olds) = (Chunked::default(), Chunked::default());
-        Self { epoch, stamp, marks, olds, graves: Vec::new(), cursor: 0, early: EncodedRun::default() }
+        Self { epoch, stamp, marks, olds, tombstones: Vec::new(), cursor: 0, early: EncodedRun::default() }
     }
 
     fn push(&mut self, mark: Mark, old: Old<V>) -> u32 {
@@ -94,7 +94,7 @@ impl<V> Epoch<V> {
 pub(super) struct Retired<V> {
     pub(super) stamp: u32,
     pub(super) olds: Chunked<Old<V>>,
-    pub(super) graves: Vec<u32>,
+    pub(super) tombstones: Vec<u32>,
 }
 
 /// All unpublished epochs of a table.
@@ -136,8 +136,8 @@ impl<V> Epochs<V> {
     }
 
     pub(super) fn retire(&mut self, epoch: Epoch<V>) {
-        let Epoch { epoch: _, stamp, marks: _, olds, graves, cursor: _, early: _ } = epoch;
-        self.retired.push_back(Retired { stamp, olds, graves });
+        let Epoch { epoch: _, stamp, marks: _, olds, tombstones, cursor: _, early: _ } = epoch;
+        self.retired.push_back(Retired { stamp, olds, tombstones });
     }
 
     /// The fixed part of a record.
@@ -259,12 +259,12 @@ impl<K: StateKey, V: StateValue> Table<K, V> {
     }
 
     /// A value has just been taken out of a touched entry: leaves a tombstone, or nothing if the entry was born in this epoch.
-    pub(super) fn bury(&mut self, slot: u32) {
+    pub(super) fn tombstone(&mut self, slot: u32) {
         let Some(entry) = self.slab.get(slot) else { return };
         let at = entry.dirty;
         let current = &mut self.epochs.current;
         if !matches!(current.olds.get(at), Some(Old::Fresh)) {
-            current.graves.push(slot);
+            current.tombstones.push(slot);
             return;
         }
         current.olds.swap_remove(at);
@@ -278,8 +278,8 @@ impl<K: StateKey, V: StateValue> Table<K, V> {
     }
 
     /// A tombstone that came with a move has to be freed in its time like one of ours.
-    pub(super) fn grave(&mut self, slot: u32) {
-        self.epochs.current.graves.push(slot);
+    pub(super) fn keep_tombstone(&mut self, slot: u32) {
+        self.epochs.current.tombstones.push(slot);
     }
 
     /// Makes every record of an entry void: it is about to be freed outside of undo and publish.

@@ -47,22 +47,22 @@ impl<K: StateKey, V: StateValue> Table<K, V> {
     /// About how many entries and images wait to be freed.
     #[must_use]
     pub fn debt(&self) -> usize {
-        self.epochs.retired.iter().map(|r| r.graves.len() + r.olds.len()).sum::<usize>() + self.garbage.len() * STEP
+        self.epochs.retired.iter().map(|r| r.tombstones.len() + r.olds.len()).sum::<usize>() + self.garbage.len() * STEP
     }
 
     fn sweep_retired(&mut self, budget: usize) -> Option<usize> {
         let front = self.epochs.retired.front_mut()?;
         let stamp = front.stamp;
-        let graves = front.graves.split_off(front.graves.len().saturating_sub(budget));
-        if graves.is_empty() {
+        let tombstones = front.tombstones.split_off(front.tombstones.len().saturating_sub(budget));
+        if tombstones.is_empty() {
             let more = front.olds.drop_chunk();
             if !more {
                 self.epochs.retired.pop_front();
             }
             return Some(if more { STEP } else { 1 });
         }
-        let spent = graves.len();
-        for slot in graves {
+        let spent = tombstones.len();
+        for slot in tombstones {
             // The cell may hold another entry by now, or this one may have come back to life.
             if self.slab.get(slot).is_some_and(|e| e.value.is_none() && e.written() <= stamp) {
                 self.free(slot);

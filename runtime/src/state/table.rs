@@ -215,7 +215,7 @@ impl<K: StateKey, V: StateValue> Table<K, V> {
             return Ok(None);
         }
         if entry.stamp != self.hot && !self.ready(slot)? {
-            self.bury(slot);
+            self.tombstone(slot);
             return Ok(None);
         }
         Ok(self.slab.get_mut(slot).and_then(|e| e.value.as_mut()).map(f))

@@ -4,7 +4,7 @@
 //!   kind u8 | rest                                                      numbers little-endian
 //!   0 data      | the edge's codec
 //!   1 tagged    | version u64 | batch u64 | source u16 | the edge's codec
-//!   2 watermark | i64          3 quiet          7 credit | rows u32 | window u32
+//!   2 watermark | i64          3 idle          7 credit | rows u32 | window u32
 //!   4 barrier, 5 fence, 6 drained | postcard
 //!   10 taken | batch u64
 //!   8 warm, 9 final | length u32 of the head | head in postcard | the bytes that the head counts
@@ -31,7 +31,7 @@ use watershed_wire::frame::{Channel, MAX_FRAME, Payload};
 const DATA: u8 = 0;
 const TAGGED: u8 = 1;
 const WATERMARK: u8 = 2;
-const QUIET: u8 = 3;
+const IDLE: u8 = 3;
 const BARRIER: u8 = 4;
 const FENCE: u8 = 5;
 const DRAINED: u8 = 6;
@@ -70,7 +70,7 @@ pub fn encode_event(graph: &Graph, to: SlotId, event: Event) -> Result<(Channel,
             };
             (0, from, bulk_bytes(bulk)?)
         }
-        Event::Taken(batch) => (0, SlotId(0), [&[TAKEN][..], &batch.to_le_bytes()].concat().into()),
+        Event::WarmupAck(batch) => (0, SlotId(0), [&[TAKEN][..], &batch.to_le_bytes()].concat().into()),
         Event::Command(command) => {
             return Err(Error::broken("transport", format!("a command on a data link: {command:?}")));
         }
@@ -119,7 +119,7 @@ fn item_bytes(graph: &Graph, edge: u32, item: Item) -> Result<Vec<u8>> {
             Ok(out)
         }
         Item::Watermark(time) => Ok([&[WATERMARK][..], &time.0.to_le_bytes()].concat()),
-        Item::Quiet => Ok(vec![QUIET]),
+        Item::Idle => Ok(vec![IDLE]),
         Item::Barrier(barrier) => packed(BARRIER, &barrier),
         Item::Fence(plan) => packed(FENCE, &plan),
         Item::Drained(plan) => packed(DRAINED, &plan),
@@ -182,7 +182,7 @@ fn decode(graph: &Graph, channel: Channel, payload: &[u8]) -> Result<Event> {
             (time, []) => Item::Watermark(Time(time as i64)),
             (_, more) => return Err(wrong(format!("{} bytes after a watermark", more.len()))),
         },
-        QUIET if rest.is_empty() => Item::Quiet,
+        IDLE if rest.is_empty() => Item::Idle,
         BARRIER => Item::Barrier(unpacked(rest)?),
         FENCE => Item::Fence(unpacked(rest)?),
         DRAINED => Item::Drained(unpacked(rest)?),
@@ -191,7 +191,7 @@ fn decode(graph: &Graph, channel: Channel, payload: &[u8]) -> Result<Event> {
             return Ok(Event::Credit { edge, from, rows: both as u32, window: (both >> 32) as u32 });
         }
         TAKEN => match number(rest)? {
-            (batch, []) => return Ok(Event::Taken(batch)),
+            (batch, []) => return Ok(Event::WarmupAck(batch)),
             (_, more) => return Err(wrong(format!("{} bytes after a batch", more.len()))),
         },
         WARM => return warm(rest).map(Event::Bulk),

@@ -91,7 +91,7 @@ impl Outlet {
     pub fn send(&self, to: SlotId, event: Event) -> Result<(), Event> {
         let lane = match &event {
             Event::Bulk(_) => &self.bulk,
-            Event::Frame(_) | Event::Credit { .. } | Event::Taken(_) | Event::Command(_) => &self.data,
+            Event::Frame(_) | Event::Credit { .. } | Event::WarmupAck(_) | Event::Command(_) => &self.data,
         };
         lane.send(Parcel { era: self.era, to, event }).map_err(|back| back.0.event)
     }

@@ -20,7 +20,7 @@ pub use call::{Call, CallKind};
 pub use combine::Combiner;
 pub use finish::{Finish, WindowField};
 pub use state::{Group, Grouping};
-pub use update::{Changelog, Speak};
+pub use update::{Changelog, EmitMode};
 
 use arrow::array::Array;
 

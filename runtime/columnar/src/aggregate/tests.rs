@@ -164,7 +164,7 @@ proptest! {
     fn a_changelog_adds_up(batches in prop::collection::vec((rows(), any::<bool>()), 0..5), take_back: bool) {
         let grouping = Grouping::new(calls(), take_back);
         let mut combiner = Combiner::new(layout(), grouping.clone(), 0);
-        let mut changelog = Changelog::new(layout(), grouping, schema(0), Speak::Changes, SPACE);
+        let mut changelog = Changelog::new(layout(), grouping, schema(0), EmitMode::Changes, SPACE);
         activate(&mut changelog);
         let mut model: BTreeMap<String, Vec<Option<i64>>> = BTreeMap::new();
         let mut seen: BTreeMap<String, String> = BTreeMap::new();
@@ -208,7 +208,7 @@ fn a_group_speaks_once_an_epoch() {
     let grouping = Grouping::new(vec![Call { kind: CallKind::Count, argument: None, result: DataType::Int64 }], false);
     let mut combiner = Combiner::new(layout(), grouping.clone(), 0);
     let fields = vec![Field::new("k", DataType::Utf8, true), Field::new("n", DataType::Int64, false)];
-    let mut changelog = Changelog::new(layout(), grouping, Arc::new(Schema::new(fields)), Speak::Changes, SPACE);
+    let mut changelog = Changelog::new(layout(), grouping, Arc::new(Schema::new(fields)), EmitMode::Changes, SPACE);
     activate(&mut changelog);
     let mut epoch = |keys: &[&str]| {
         let rows: Vec<Row> = keys.iter().map(|k| (Some((*k).to_owned()), None, 0)).collect();
@@ -225,7 +225,7 @@ fn a_group_speaks_once_an_epoch() {
 fn no_key_and_no_row_is_a_result_at_the_end() {
     let grouping = Grouping::new(vec![Call { kind: CallKind::Count, argument: None, result: DataType::Int64 }], false);
     let schema = Arc::new(Schema::new(vec![Field::new("n", DataType::Int64, false)]));
-    let mut changelog = Changelog::new(KeyLayout::new(Vec::new()).unwrap(), grouping, schema, Speak::End, SPACE);
+    let mut changelog = Changelog::new(KeyLayout::new(Vec::new()).unwrap(), grouping, schema, EmitMode::End, SPACE);
     activate(&mut changelog);
     assert_eq!(texts(watermark(&mut changelog, Time::MAX)), ["+I 0"]);
     assert_eq!(texts(watermark(&mut changelog, Time::MAX)), Vec::<String>::new());

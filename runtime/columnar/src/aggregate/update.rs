@@ -1,8 +1,8 @@
 //! Aggregation without windows: partial values to a changelog, consolidated inside an epoch.
 //!
-//! A group that changes remembers what was last said of it; when the epoch ends (or the slot is idle) one row says what it is now: `+I` for a
+//! A group that changes remembers what was last emitted of it; when the epoch ends (or the slot is idle) one row says what it is now: `+I` for a
 //! new group, `-U` and `+U` for another value, `-D` for a group without rows. A group whose result has not changed says nothing. With
-//! [`Speak::End`] every group speaks once, when the input has ended.
+//! [`EmitMode::End`] every group speaks once, when the input has ended.
 
 use arrow::datatypes::SchemaRef;
 use serde::{Deserialize, Serialize};
@@ -28,19 +28,19 @@ const AHEAD: usize = 32;
 
 /// When groups speak.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Speak {
+pub enum EmitMode {
     /// Each changed one at the end of each epoch.
     Changes,
     /// Each once, at the end of the input.
     End,
 }
 
-/// A group and what was last said of it.
+/// A group and what was last emitted of it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Held {
     group: Group,
     /// It has spoken: whoever reads knows of it.
-    said: bool,
+    emitted: bool,
     /// Changed since it last spoke. Never so at a barrier, so never stored.
     #[serde(skip)]
     changed: bool,
@@ -54,7 +54,7 @@ pub struct Changelog {
     layout: KeyLayout,
     grouping: Grouping,
     schema: SchemaRef,
-    speak: Speak,
+    speak: EmitMode,
     table: Table<Plain<KeyBytes>, Held>,
     changed: Vec<Slot>,
     ending: Option<Vec<Slot>>,
@@ -87,7 +87,7 @@ impl Out {
 impl Changelog {
     /// An aggregation whose results have the columns of `schema`: keys, then aggregates.
     #[must_use]
-    pub fn new(layout: KeyLayout, grouping: Grouping, schema: SchemaRef, speak: Speak, space: KeySpace) -> Self {
+    pub fn new(layout: KeyLayout, grouping: Grouping, schema: SchemaRef, speak: EmitMode, space: KeySpace) -> Self {
         let table = Table::new(StateDesc::of::<KeyBytes, Group>("groups"), space);
         Self { layout, grouping, schema, speak, table, changed: Vec::new(), ending: None }
     }
@@ -97,7 +97,7 @@ impl Changelog {
         group.rows > 0 || self.layout.is_empty()
     }
 
-    fn say(&mut self, slot: Slot, out: &mut Out) -> Result<()> {
+    fn emit(&mut self, slot: Slot, out: &mut Out) -> Result<()> {
         let Some((key, held, hash)) = self.table.at(slot)? else { return Ok(()) };
         if !held.changed {
             return Ok(());
@@ -115,12 +115,12 @@ impl Changelog {
             (Some(old), None) => out.push(Op::Delete, key, old.clone(), hash),
             (Some(_), Some(_)) | (None, None) => {}
         }
-        let said = new.is_some();
-        if !said && held.group.rows == 0 {
+        let emitted = new.is_some();
+        if !emitted && held.group.rows == 0 {
             self.table.remove_at(slot)?;
         } else {
             self.table.modify_at(slot, |held| {
-                held.said = said;
+                held.emitted = emitted;
                 held.changed = false;
                 held.before = None;
             })?;
@@ -147,7 +147,7 @@ impl Changelog {
         })
     }
 
-    fn emit(&self, out: Out, cx: &mut Context<'_>) -> Result<()> {
+    fn send(&self, out: Out, cx: &mut Context<'_>) -> Result<()> {
         let Out { keys, groups, hashes, ops } = out;
         if keys.is_empty() {
             return Ok(());
@@ -164,12 +164,12 @@ impl Changelog {
     fn say_changes(&mut self, cx: &mut Context<'_>) -> Result<Flow> {
         let mut out = Out::default();
         while let Some(slot) = self.changed.pop() {
-            self.say(slot, &mut out)?;
+            self.emit(slot, &mut out)?;
             if out.keys.len() >= cx.call_rows {
                 break;
             }
         }
-        self.emit(out, cx)?;
+        self.send(out, cx)?;
         Ok(if self.changed.is_empty() { Flow::Done } else { Flow::More })
     }
 
@@ -186,7 +186,7 @@ impl Changelog {
                 break;
             }
         }
-        self.emit(out, cx)?;
+        self.send(out, cx)?;
         let flow = if slots.is_empty() { Flow::Done } else { Flow::More };
         self.ending = Some(slots);
         Ok(flow)
@@ -196,7 +196,7 @@ impl Changelog {
 impl Operator for Changelog {
     fn on_batch(&mut self, _port: u8, batch: Batch, _cx: &mut Context<'_>) -> Result<Flow> {
         let rows = watershed_runtime::operator::apply::typed::<Partial<KeyBytes, Group>>(batch)?;
-        let track = self.speak == Speak::Changes;
+        let track = self.speak == EmitMode::Changes;
         let large = self.table.len() > LARGE;
         for (i, (row, hash)) in rows.rows.into_iter().zip(&rows.hashes).enumerate() {
             if large && i % AHEAD == 0 {
@@ -205,7 +205,7 @@ impl Operator for Changelog {
             let hash = *hash;
             let Partial { key, value, .. } = row;
             let grouping = &self.grouping;
-            let make = || (Plain(key.clone()), Held { group: grouping.empty(), said: false, changed: false, before: None });
+            let make = || (Plain(key.clone()), Held { group: grouping.empty(), emitted: false, changed: false, before: None });
             let (slot, first) = self.table.update_slot(
                 hash,
                 0,
@@ -213,7 +213,7 @@ impl Operator for Changelog {
                 make,
                 |held| {
                     let first = track && !std::mem::replace(&mut held.changed, track);
-                    if first && held.said {
+                    if first && held.emitted {
                         held.before = Some(grouping.visible(&held.group));
                     }
                     grouping.merge(&mut held.group, value);
@@ -228,7 +228,7 @@ impl Operator for Changelog {
     }
 
     fn on_watermark(&mut self, cx: &mut Context<'_>) -> Result<Flow> {
-        if self.speak == Speak::Changes || cx.watermarks.own != Time::MAX || self.ending.is_some() {
+        if self.speak == EmitMode::Changes || cx.watermarks.own != Time::MAX || self.ending.is_some() {
             return Ok(Flow::Done);
         }
         if self.layout.is_empty() {
@@ -236,8 +236,9 @@ impl Operator for Changelog {
             let hash = cx.space.hash_bytes(&[]);
             if self.table.active().contains_hash(hash) {
                 let grouping = &self.grouping;
-                let make =
-                    || (Plain(KeyBytes::new(&[])), Held { group: grouping.empty(), said: false, changed: false, before: None });
+                let make = || {
+                    (Plain(KeyBytes::new(&[])), Held { group: grouping.empty(), emitted: false, changed: false, before: None })
+                };
                 self.table.update(hash, 0, |_| true, make, |_| ())?;
             }
         }
@@ -265,7 +266,7 @@ impl Operator for Changelog {
     }
 
     fn after_release(&mut self, groups: &GroupSet) {
-        // Changes are said before a fence, so nothing of these groups is waiting; their slots may be somebody else's soon.
+        // Changes are emitted before a fence, so nothing of these groups is waiting; their slots may be somebody else's soon.
         let table = &self.table;
         self.changed.retain(|slot| table.at(*slot).ok().flatten().is_some_and(|(_, _, hash)| !groups.contains_hash(hash)));
     }

@@ -102,7 +102,7 @@ fn bytes_of(event: &Event) -> f64 {
     match event {
         Event::Bulk(Bulk::Warm { tables, .. }) => tables.iter().map(|(_, b)| b.len() as f64).sum(),
         Event::Bulk(Bulk::Final { tables, .. }) => tables.iter().map(|(_, f)| f.items.len() as f64).sum(),
-        Event::Frame(_) | Event::Credit { .. } | Event::Taken(_) | Event::Command(_) => 0.0,
+        Event::Frame(_) | Event::Credit { .. } | Event::WarmupAck(_) | Event::Command(_) => 0.0,
     }
 }
 
@@ -240,7 +240,7 @@ impl Works {
                 let owed = match &event {
                     Event::Bulk(Bulk::Warm { .. }) => nanos(bytes_of(&event) * self.scale, self.set.absorb),
                     Event::Bulk(Bulk::Final { .. }) => nanos(bytes_of(&event), self.set.absorb),
-                    Event::Frame(_) | Event::Credit { .. } | Event::Taken(_) | Event::Command(_) => 0,
+                    Event::Frame(_) | Event::Credit { .. } | Event::WarmupAck(_) | Event::Command(_) => 0,
                 };
                 let (now, paid) = (self.now, self.paid);
                 let Some(server) = self.servers.get_mut(&to) else { return };

@@ -8,7 +8,7 @@ use watershed_runtime::error::{Error, Result};
 use watershed_runtime::graph::{Graph, Role};
 use watershed_runtime::key::{Assignment, SlotId};
 use watershed_runtime::protocol::manifest::Manifest;
-use watershed_runtime::slot::{Command, Event, Kept, Report, Slot};
+use watershed_runtime::slot::{Command, Event, Report, RetainedState, Slot};
 use watershed_runtime::time::Time;
 
 use super::cover::Cover;
@@ -58,7 +58,7 @@ impl ClusterRun {
     pub(super) fn begin(
         &mut self,
         id: SlotId,
-        kept: Option<Kept>,
+        kept: Option<RetainedState>,
         manifest: &Manifest,
         table: &Assignment,
         env: &mut SimEnv,

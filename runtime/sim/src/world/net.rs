@@ -98,7 +98,7 @@ impl Net {
     #[must_use]
     pub fn late_credit(&self, n: usize) -> bool {
         let front = self.full.get(n).and_then(|at| self.queues.get(*at)).and_then(VecDeque::front);
-        matches!(front, Some(Event::Credit { .. } | Event::Taken(_)))
+        matches!(front, Some(Event::Credit { .. } | Event::WarmupAck(_)))
     }
 
     fn queue(at: usize) -> Queue {
@@ -111,8 +111,8 @@ impl Net {
     fn class(&self, event: &Event) -> usize {
         match event {
             Event::Bulk(_) if self.apart => 1,
-            Event::Credit { .. } | Event::Taken(_) if self.apart => 2,
-            Event::Frame(_) | Event::Bulk(_) | Event::Credit { .. } | Event::Taken(_) | Event::Command(_) => 0,
+            Event::Credit { .. } | Event::WarmupAck(_) if self.apart => 2,
+            Event::Frame(_) | Event::Bulk(_) | Event::Credit { .. } | Event::WarmupAck(_) | Event::Command(_) => 0,
         }
     }
 
@@ -198,13 +198,13 @@ impl Net {
                         p.3 = Time::MIN;
                     }
                 }
-                Item::Data(..) | Item::Quiet | Item::Fence(_) | Item::Drained(_) => {}
+                Item::Data(..) | Item::Idle | Item::Fence(_) | Item::Drained(_) => {}
             },
             Event::Bulk(Bulk::Final { plan, .. }) => {
                 self.finals.push(plan.batch);
                 self.cuts.push(Arc::clone(plan));
             }
-            Event::Bulk(Bulk::Warm { .. }) | Event::Credit { .. } | Event::Taken(_) | Event::Command(_) => {}
+            Event::Bulk(Bulk::Warm { .. }) | Event::Credit { .. } | Event::WarmupAck(_) | Event::Command(_) => {}
         }
     }
 

@@ -9,7 +9,7 @@ use watershed_runtime::error::{Error, Result};
 use watershed_runtime::graph::Graph;
 use watershed_runtime::key::{Assignment, GroupSet, SlotId};
 use watershed_runtime::protocol::manifest::Manifest;
-use watershed_runtime::slot::{Event, Kept, Report, Slot, SlotConfig, SlotSeat, Status};
+use watershed_runtime::slot::{Event, Report, RetainedState, Slot, SlotConfig, SlotSeat, Status};
 use watershed_runtime::state::snapshot::each_item;
 
 use super::cover::Cover;
@@ -57,7 +57,7 @@ impl SimSlot {
         term: u64,
         graph: &Arc<Graph>,
         id: SlotId,
-        kept: Option<Kept>,
+        kept: Option<RetainedState>,
         (manifest, table): (&Manifest, &Assignment),
         env: &mut SimEnv,
     ) -> Result<Self> {
@@ -144,12 +144,12 @@ pub(super) fn shown(event: &Event) -> String {
             Item::Barrier(b) => format!("edge {} barrier {} {:?}", f.edge, b.epoch, b.members),
             Item::Fence(p) => format!("edge {} fence {}", f.edge, plan(p)),
             Item::Drained(p) => format!("edge {} drained {}", f.edge, plan(p)),
-            other @ (Item::Watermark(_) | Item::Quiet) => format!("edge {} {other:?}", f.edge),
+            other @ (Item::Watermark(_) | Item::Idle) => format!("edge {} {other:?}", f.edge),
         },
         Event::Credit { edge, rows, window, .. } => format!("edge {edge} credit {rows} of {window}"),
         Event::Bulk(Bulk::Warm { plan: p, .. }) => format!("warm {}", plan(p)),
         Event::Bulk(Bulk::Final { plan: p, watermarks, .. }) => format!("final {} {watermarks:?}", plan(p)),
-        Event::Taken(batch) => format!("taken {batch}"),
+        Event::WarmupAck(batch) => format!("taken {batch}"),
         Event::Command(Command::Warm(p)) => format!("command warm {}", plan(p)),
         Event::Command(Command::Cut(p)) => format!("command cut {}", plan(p)),
         Event::Command(c) => format!("command {c:?}"),

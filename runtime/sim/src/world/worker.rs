@@ -8,7 +8,7 @@ use watershed_runtime::key::SlotId;
 use watershed_runtime::protocol::log::Put;
 use watershed_runtime::protocol::manifest::StateFile;
 use watershed_runtime::protocol::state_file::delta;
-use watershed_runtime::slot::{Command, Kept};
+use watershed_runtime::slot::{Command, RetainedState};
 use watershed_runtime::state::EncodedRun;
 
 use super::cluster_run::ClusterRun;
@@ -133,7 +133,7 @@ impl SimWorker {
     }
 
     /// Its slots end; what they keep.
-    fn drop_slots(&mut self, runs: &mut ClusterRuns, env: &mut SimEnv) -> BTreeMap<SlotId, Kept> {
+    fn drop_slots(&mut self, runs: &mut ClusterRuns, env: &mut SimEnv) -> BTreeMap<SlotId, RetainedState> {
         let slots = std::mem::take(&mut self.slots);
         let Some(run) = runs.get_mut(&self.run) else { return BTreeMap::new() };
         slots.into_iter().filter_map(|slot| Some((slot, run.lose(slot, env)?.keep()?))).collect()

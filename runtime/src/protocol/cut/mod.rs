@@ -73,34 +73,34 @@ pub struct Tag {
 
 /// What the sender of a channel has said about time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Promise {
+pub struct ChannelWatermark {
     /// No later row at or below this.
     pub watermark: Time,
     /// Nothing is to be expected for now: the channel holds nobody back.
-    pub quiet: bool,
+    pub idle: bool,
     /// What it had promised before it ended, where it has; otherwise what it promises.
     pub before: Time,
 }
 
-impl From<Time> for Promise {
+impl From<Time> for ChannelWatermark {
     fn from(watermark: Time) -> Self {
-        Self { watermark, quiet: false, before: if watermark == Time::MAX { Time::MIN } else { watermark } }
+        Self { watermark, idle: false, before: if watermark == Time::MAX { Time::MIN } else { watermark } }
     }
 }
 
-impl Promise {
+impl ChannelWatermark {
     /// What promises of several channels, each with its edge, come to: the least of those that speak. Where none does, the highest of all, since
-    /// another slot may have heard the channels go quiet in an order in which that one spoke last; a channel that has ended counts with what it had
+    /// another slot may have heard the channels go idle in an order in which that one spoke last; a channel that has ended counts with what it had
     /// promised before, for the same reason, whatever its edge. The end of time comes only with the end of every channel. `None`: nothing new.
     #[must_use]
     pub fn together(all: impl Iterator<Item = (u32, Self)> + Clone) -> Option<Time> {
         let ended = |p: &Self| p.watermark == Time::MAX;
-        let speaking = all.clone().filter(|(_, p)| !p.quiet && !ended(p)).map(|(_, p)| p.watermark).min();
+        let speaking = all.clone().filter(|(_, p)| !p.idle && !ended(p)).map(|(_, p)| p.watermark).min();
         if speaking.is_some() {
             return speaking;
         }
         if all.clone().all(|(_, p)| ended(&p)) {
-            return all.clone().any(|(_, p)| !p.quiet).then_some(Time::MAX);
+            return all.clone().any(|(_, p)| !p.idle).then_some(Time::MAX);
         }
         all.map(|(_, p)| p.before).max()
     }
@@ -162,26 +162,26 @@ impl FromIterator<(u32, Time)> for Frontiers {
 mod tests {
     use super::*;
 
-    /// Each channel of two edges says its promise and then ends or goes quiet: in each order a stage comes to the same.
+    /// Each channel of two edges says its promise and then ends or goes idle: in each order a stage comes to the same.
     #[test]
     fn a_stage_comes_to_the_same_time_in_whatever_order_its_channels_end_and_go_quiet() {
         let last = |(edge, at): (u32, i64), ended: bool| {
             let watermark = if ended { Time::MAX } else { Time(at) };
-            (edge, Promise { watermark, quiet: !ended, before: Time(at) })
+            (edge, ChannelWatermark { watermark, idle: !ended, before: Time(at) })
         };
         for (first, second) in [(7, 5), (5, 7), (5, 5)] {
-            let spoken = [(0, Promise::from(Time(first))), (1, Promise::from(Time(second)))];
+            let spoken = [(0, ChannelWatermark::from(Time(first))), (1, ChannelWatermark::from(Time(second)))];
             let over = [last((0, first), true), last((1, second), false)];
             let come_to = |order: [usize; 2]| {
                 let mut now = spoken;
-                let mut own = Promise::together(now.into_iter()).unwrap();
+                let mut own = ChannelWatermark::together(now.into_iter()).unwrap();
                 for at in order {
                     now[at] = over[at];
-                    own = own.max(Promise::together(now.into_iter()).unwrap_or(own));
+                    own = own.max(ChannelWatermark::together(now.into_iter()).unwrap_or(own));
                 }
                 own
             };
-            assert_eq!(come_to([0, 1]), come_to([1, 0]), "I6: edge 0 at {first} ends, edge 1 at {second} goes quiet");
+            assert_eq!(come_to([0, 1]), come_to([1, 0]), "I6: edge 0 at {first} ends, edge 1 at {second} goes idle");
         }
     }
 }

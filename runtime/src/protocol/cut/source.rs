@@ -9,7 +9,7 @@
 //! (its local ones too) and after it the released watermark; freeze, keeping undo images; [`SourceCut::put_drained`]. A fence is
 //! taken like any item, that is after everything before it in its channel has been worked off, timers included.
 //!
-//! A channel that was quiet at its fence holds the batch back no more than it held its target, wherever S itself stood by then: what the channels
+//! A channel that was idle at its fence holds the batch back no more than it held its target, wherever S itself stood by then: what the channels
 //! came to together at any time, each of them not beyond its fence, is over for the batch ([`SourceCut::observe`]). Otherwise a target that
 //! has heard more than S would fire timers below its own promise.
 //!
@@ -17,7 +17,7 @@
 
 use std::sync::Arc;
 
-use super::{ChannelId, CutPlan, Frontiers, Promise};
+use super::{ChannelId, ChannelWatermark, CutPlan, Frontiers};
 use crate::error::{Error, Result};
 use crate::protocol::rules::RuleSet;
 use crate::time::Time;
@@ -50,7 +50,7 @@ struct Input {
     stage: u32,
     fenced: bool,
     /// What the channel had promised at its fence.
-    at: Option<Promise>,
+    at: Option<ChannelWatermark>,
 }
 
 /// The last fence has come: what Final says about time.
@@ -93,7 +93,7 @@ impl SourceCut {
     }
 
     /// The promises of a stage's channels have changed.
-    pub fn observe<P: Into<Promise>>(&mut self, stage: u32, current: impl Fn(ChannelId) -> P) {
+    pub fn observe<P: Into<ChannelWatermark>>(&mut self, stage: u32, current: impl Fn(ChannelId) -> P) {
         if self.phase == SourcePhase::Continuing
             && let Some(time) = self.together(stage, &current)
         {
@@ -105,7 +105,11 @@ impl SourceCut {
     ///
     /// # Errors
     /// `Broken` for a fence that nobody can have sent: of an unknown channel, or a second one.
-    pub fn fence<P: Into<Promise>>(&mut self, channel: ChannelId, current: impl Fn(ChannelId) -> P) -> Result<Option<Complete>> {
+    pub fn fence<P: Into<ChannelWatermark>>(
+        &mut self,
+        channel: ChannelId,
+        current: impl Fn(ChannelId) -> P,
+    ) -> Result<Option<Complete>> {
         let batch = self.plan.batch;
         let Some(input) = self.inputs.iter_mut().find(|i| i.channel == channel) else {
             return Err(Error::broken(
@@ -139,7 +143,7 @@ impl SourceCut {
     }
 
     /// The watermark that drives the batch's timers, and no others, at `stage`.
-    pub fn batch_watermark<P: Into<Promise>>(&self, stage: u32, current: impl Fn(ChannelId) -> P) -> Time {
+    pub fn batch_watermark<P: Into<ChannelWatermark>>(&self, stage: u32, current: impl Fn(ChannelId) -> P) -> Time {
         if !self.inputs.iter().any(|i| i.stage == stage) {
             return Time::MAX;
         }
@@ -148,7 +152,7 @@ impl SourceCut {
     }
 
     /// How far the output watermark of `stage` may go, if it would go to `own` without this cut.
-    pub fn output_bound<P: Into<Promise>>(&self, stage: u32, own: Time, current: impl Fn(ChannelId) -> P) -> Time {
+    pub fn output_bound<P: Into<ChannelWatermark>>(&self, stage: u32, own: Time, current: impl Fn(ChannelId) -> P) -> Time {
         match self.phase {
             SourcePhase::Continuing | SourcePhase::Completing if self.rules.source_holds_watermark() => {
                 own.min(self.batch_watermark(stage, current))
@@ -170,8 +174,8 @@ impl SourceCut {
             .then(|| format!("batch {} waits at its source for the fence of {}", self.plan.batch, missing.join(", ")))
     }
 
-    fn together<P: Into<Promise>>(&self, stage: u32, current: &impl Fn(ChannelId) -> P) -> Option<Time> {
-        Promise::together(self.inputs.iter().filter(|i| i.stage == stage).map(|i| match i.at {
+    fn together<P: Into<ChannelWatermark>>(&self, stage: u32, current: &impl Fn(ChannelId) -> P) -> Option<Time> {
+        ChannelWatermark::together(self.inputs.iter().filter(|i| i.stage == stage).map(|i| match i.at {
             Some(at) if self.rules.freeze_at_source() => (i.channel.edge, at),
             Some(_) | None => (i.channel.edge, current(i.channel).into()),
         }))

@@ -64,11 +64,11 @@ fn a_fence_that_nobody_can_have_sent_is_a_defect() {
     assert!(s.fence(ch(7, 0), at(0, 0)).is_err());
 }
 
-/// Promises of the channels from slots 0 and 1; `None`: said nothing but that it is quiet, at 1.
-fn said(w0: Option<i64>, w1: Option<i64>) -> impl Fn(ChannelId) -> Promise {
+/// Promises of the channels from slots 0 and 1; `None`: said nothing but that it is idle, at 1.
+fn said(w0: Option<i64>, w1: Option<i64>) -> impl Fn(ChannelId) -> ChannelWatermark {
     move |c| match if c.from.0 == 0 { w0 } else { w1 } {
-        Some(w) => Promise::from(Time(w)),
-        None => Promise { quiet: true, ..Promise::from(Time(1)) },
+        Some(w) => ChannelWatermark::from(Time(w)),
+        None => ChannelWatermark { idle: true, ..ChannelWatermark::from(Time(1)) },
     }
 }
 
@@ -89,15 +89,15 @@ fn what_was_once_over_for_a_batch_stays_so() {
     s.observe(3, said(Some(2), Some(6)));
     let max = Time::MAX.0;
     let done = s.fence(ch(7, 1), said(Some(max), Some(max))).unwrap().unwrap();
-    assert_eq!(done.frontiers.get(3), Time(6), "who was quiet at its fence has not said that all is over");
+    assert_eq!(done.frontiers.get(3), Time(6), "who was idle at its fence has not said that all is over");
 }
 
 #[test]
 fn quiet_channels_alone_come_to_the_highest_promise_but_never_to_the_end() {
-    let p = |w: i64, quiet| (7, Promise { quiet, ..Promise::from(Time(w)) });
-    let over = |edge, before: i64| (edge, Promise { before: Time(before), ..Promise::from(Time::MAX) });
+    let p = |w: i64, idle| (7, ChannelWatermark { idle, ..ChannelWatermark::from(Time(w)) });
+    let over = |edge, before: i64| (edge, ChannelWatermark { before: Time(before), ..ChannelWatermark::from(Time::MAX) });
     let max = Time::MAX.0;
-    type Said = (u32, Promise);
+    type Said = (u32, ChannelWatermark);
     let cases: [(&[Said], Option<i64>); 9] = [
         (&[p(4, false), p(7, false)], Some(4)),
         (&[p(4, true), p(7, false)], Some(7)),
@@ -110,19 +110,19 @@ fn quiet_channels_alone_come_to_the_highest_promise_but_never_to_the_end() {
         (&[], None),
     ];
     for (all, want) in cases {
-        assert_eq!(Promise::together(all.iter().copied()), want.map(Time), "{all:?}");
+        assert_eq!(ChannelWatermark::together(all.iter().copied()), want.map(Time), "{all:?}");
     }
 }
 
 #[test]
 fn in_whatever_order_channels_go_quiet_and_end_they_come_to_the_same() {
-    // What a target that hears the first go quiet early has promised, the source has fired when the second has ended.
-    let quiet = Promise { quiet: true, ..Promise::from(Time(4)) };
-    let target = Promise::together([(7, quiet), (7, Promise::from(Time(9)))].into_iter());
-    let over = Promise { before: Time(9), ..Promise::from(Time::MAX) };
+    // What a target that hears the first go idle early has promised, the source has fired when the second has ended.
+    let idle = ChannelWatermark { idle: true, ..ChannelWatermark::from(Time(4)) };
+    let target = ChannelWatermark::together([(7, idle), (7, ChannelWatermark::from(Time(9)))].into_iter());
+    let over = ChannelWatermark { before: Time(9), ..ChannelWatermark::from(Time::MAX) };
     let mut s = cut(&[(ch(7, 0), 3), (ch(7, 1), 3)]);
-    s.observe(3, |c| if c.from.0 == 0 { Promise::from(Time(4)) } else { over });
-    let now = |c: ChannelId| if c.from.0 == 0 { quiet } else { over };
+    s.observe(3, |c| if c.from.0 == 0 { ChannelWatermark::from(Time(4)) } else { over });
+    let now = |c: ChannelId| if c.from.0 == 0 { idle } else { over };
     assert_eq!(s.fence(ch(7, 0), now).unwrap(), None);
     let done = s.fence(ch(7, 1), now).unwrap().unwrap();
     assert_eq!(Some(done.frontiers.get(3)), target, "I6: the target would fire the rest below its own promise");

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::datatypes::Schema;
-use watershed_columnar::aggregate::{Call, CallKind, Changelog, Combiner, Finish, Group, Grouping, Speak, WindowField};
+use watershed_columnar::aggregate::{Call, CallKind, Changelog, Combiner, EmitMode, Finish, Group, Grouping, WindowField};
 use watershed_columnar::{KeyBytes, KeyLayout};
 use watershed_runtime::container::RowsCodec;
 use watershed_runtime::error::{Error, Result};
@@ -142,7 +142,7 @@ impl Build {
         let layout = layout(first(inputs)?.schema, a.keys)?;
         let grouping = Grouping::new(calls(&a.calls), a.retracting);
         let combiner = self.combine(node, inputs, &layout, &grouping, 0);
-        let (output, speak) = (Arc::clone(&node.schema), if a.final_only { Speak::End } else { Speak::Changes });
+        let (output, speak) = (Arc::clone(&node.schema), if a.final_only { EmitMode::End } else { EmitMode::Changes });
         let make =
             Arc::new(move |space| Ok(boxed(Changelog::new(layout.clone(), grouping.clone(), Arc::clone(&output), speak, space))));
         Ok(self.owner(node, "aggregate", combiner, make))

@@ -44,7 +44,7 @@ fn every_event_survives_the_way() {
     check(frame(Item::Data(rows(), None)));
     check(frame(Item::Data(rows(), Some(plan().tag()))));
     check(frame(Item::Watermark(Time::MIN)));
-    check(frame(Item::Quiet));
+    check(frame(Item::Idle));
     check(frame(Item::Barrier(Arc::new(Barrier { epoch: 4, members: Some(vec![SlotId(1)]), last: true, ..Barrier::default() }))));
     check(frame(Item::Fence(plan())));
     check(frame(Item::Drained(plan())));
@@ -58,8 +58,8 @@ fn every_event_survives_the_way() {
 #[test]
 fn a_warm_up_item_taken_in_survives_the_way() {
     let (graph, _) = graph();
-    let (channel, payload) = encode_event(&graph, SlotId(1), Event::Taken(77)).unwrap();
-    assert!(matches!(decode_event(&graph, channel, &payload.whole()), Ok(Event::Taken(77))));
+    let (channel, payload) = encode_event(&graph, SlotId(1), Event::WarmupAck(77)).unwrap();
+    assert!(matches!(decode_event(&graph, channel, &payload.whole()), Ok(Event::WarmupAck(77))));
 }
 
 #[test]

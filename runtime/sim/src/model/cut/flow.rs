@@ -5,7 +5,7 @@ use watershed_runtime::protocol::cut::consumer::Verdict;
 use watershed_runtime::protocol::cut::target::TargetPhase;
 
 use super::TIMER_TS;
-use super::state::{Kept, Msg, Own, Row, World, back, sender, time};
+use super::state::{Msg, Own, RetainedState, Row, World, back, sender, time};
 use super::steps::CutModel;
 
 impl CutModel {
@@ -73,7 +73,7 @@ impl CutModel {
     }
 
     /// A row at a stage: to the gate, or into the state.
-    pub(super) fn row(&self, w: &mut World, k: usize, s: usize, kept: Kept) {
+    pub(super) fn row(&self, w: &mut World, k: usize, s: usize, kept: RetainedState) {
         if let Some(t) = w.moving(k, kept.row.key).1.filter(|t| t.gates()) {
             let cut = t.plan().batch as u8;
             let gate = w.slot(k).gates.entry((cut, s as u8)).or_default();
@@ -160,7 +160,7 @@ impl CutModel {
                 } else {
                     w.slot(to).stages[edge].consumer.offer(row.tag)
                 };
-                let kept = Kept { row, from: from as u8 };
+                let kept = RetainedState { row, from: from as u8 };
                 let aside = verdict == Verdict::SetAside;
                 let gated = !last && !aside && w.moving(to, row.key).1.is_some_and(|t| t.gates());
                 let keeps = aside && !self.rules.set_aside_credits || gated && !self.rules.gate_credits;

@@ -101,7 +101,7 @@ impl Val {
 
 /// A row in a gate or set aside, with the channel that it came by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Kept {
+pub(super) struct RetainedState {
     pub(super) row: Row,
     pub(super) from: u8,
 }
@@ -117,7 +117,7 @@ pub(super) struct Stage {
     /// The watermark sent.
     pub(super) sent: u8,
     pub(super) consumer: Consumer,
-    pub(super) aside: Vec<Kept>,
+    pub(super) aside: Vec<RetainedState>,
 }
 
 /// A slot.
@@ -130,7 +130,7 @@ pub(super) struct Slot {
     pub(super) sources: BTreeMap<u8, SourceCut>,
     pub(super) targets: BTreeMap<u8, TargetCut>,
     /// Gated rows by (cut, stage).
-    pub(super) gates: BTreeMap<(u8, u8), Vec<Kept>>,
+    pub(super) gates: BTreeMap<(u8, u8), Vec<RetainedState>>,
     pub(super) holds: Holds,
     pub(super) frozen: FrozenCopies,
     /// The last publication heard of.

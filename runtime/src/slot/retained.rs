@@ -20,23 +20,23 @@ use super::Slot;
 use super::node::Body;
 
 /// The tables of a slot whose run is over.
-pub struct Kept {
+pub struct RetainedState {
     id: SlotId,
     term: u64,
     base: Option<Age>,
     nodes: Vec<Option<Box<dyn Operator>>>,
 }
 
-impl std::fmt::Debug for Kept {
+impl std::fmt::Debug for RetainedState {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Kept").field("id", &self.id).field("term", &self.term).finish_non_exhaustive()
+        f.debug_struct("RetainedState").field("id", &self.id).field("term", &self.term).finish_non_exhaustive()
     }
 }
 
 impl Slot {
     /// Ends the slot; what is left are its tables. `None` of a slot that failed: nobody knows how far it came.
     #[must_use]
-    pub fn keep(self) -> Option<Kept> {
+    pub fn keep(self) -> Option<RetainedState> {
         if self.failed {
             return None;
         }
@@ -45,12 +45,12 @@ impl Slot {
             Body::Operator { keyed: false, .. } | Body::Source(_) | Body::Sink(_) => None,
         };
         let nodes = self.nodes.into_iter().map(|n| op(n.body)).collect();
-        Some(Kept { id: self.id, term: self.term, base: self.base, nodes })
+        Some(RetainedState { id: self.id, term: self.term, base: self.base, nodes })
     }
 
     /// Takes over the tables of its predecessor as they were at the manifest's barrier. Says for which groups that was possible: the others
     /// are to be restored. Before [`Slot::start_from`], in a slot in which nothing has been restored.
-    pub fn inherit(&mut self, mut kept: Kept, manifest: &Manifest) -> GroupSet {
+    pub fn inherit(&mut self, mut kept: RetainedState, manifest: &Manifest) -> GroupSet {
         let space = self.assignment.space();
         let none = GroupSet::new(space);
         let at = (manifest.injected_term, manifest.epoch);
@@ -69,7 +69,7 @@ impl Slot {
         }
     }
 
-    fn take_tables(&mut self, kept: &mut Kept) {
+    fn take_tables(&mut self, kept: &mut RetainedState) {
         for (node, old) in self.nodes.iter_mut().zip(&mut kept.nodes) {
             let (Body::Operator { op: new, .. }, Some(old)) = (&mut node.body, old) else { continue };
             new.tables(&mut |n| {
@@ -83,7 +83,7 @@ impl Slot {
     }
 }
 
-impl Kept {
+impl RetainedState {
     /// Undoes every table to the end of `epoch`, which is published. What all of them have of `owned` is theirs; the rest they forget.
     fn go_back(&mut self, epoch: u64, owned: &GroupSet, rules: RuleSet) -> Result<Option<GroupSet>> {
         let (mut common, mut tables) = (owned.clone(), 0);

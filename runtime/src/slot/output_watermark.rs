@@ -1,10 +1,10 @@
 //! What a node may promise downstream: watermarks, and that nothing is to be expected.
 //!
 //! A node's own watermark is the minimum of its channels; timers fire first, under every watermark that holds, then it is passed on,
-//! unless a cut holds it back (I6). A quiet channel is left out of the minimum, but never stands for the end of input. When the last channel
-//! goes quiet, the node first comes to the highest promise of all: slots hear of the same promises and silences in different orders, and one
+//! unless a cut holds it back (I6). A idle channel is left out of the minimum, but never stands for the end of input. When the last channel
+//! goes idle, the node first comes to the highest promise of all: slots hear of the same promises and silences in different orders, and one
 //! that stayed behind would later fire timers that others, who no longer waited for it, have passed. For the same reason what a channel promised before
-//! it ended counts as long as others of its edge are only quiet.
+//! it ended counts as long as others of its edge are only idle.
 
 use std::collections::VecDeque;
 
@@ -29,33 +29,33 @@ impl Slot {
             return;
         }
         match source.watermark(now) {
-            Some(w) if w > node.emitted || node.quiet => {
+            Some(w) if w > node.emitted || node.idle => {
                 node.own = w;
                 self.forward_watermark(i, w, false);
             }
             Some(_) => {}
-            None => self.forward_quiet(i),
+            None => self.forward_idle(i),
         }
     }
 
     /// A channel's watermark or quietness changed: the node's own may have.
     pub(super) fn advance(&mut self, i: usize, out: &mut dyn Outbox) -> Result<()> {
         self.observe_cuts(i);
-        let Some(minimum) = self.heard(i) else {
+        let Some(minimum) = self.input_watermark(i) else {
             // What a combiner holds back must not come after others have been told not to wait for it (I6).
-            let rests = self.node(i).quiet || !matches!(self.node(i).body, Body::Operator { .. });
+            let rests = self.node(i).idle || !matches!(self.node(i).body, Body::Operator { .. });
             let flow = if rests { Flow::Done } else { self.call(i, Call::Idle)? };
-            return self.after(i, flow, Then::Quiet, out);
+            return self.after(i, flow, Then::Idle, out);
         };
         let node = self.node(i);
-        if minimum <= node.own && !node.quiet {
+        if minimum <= node.own && !node.idle {
             // Nothing new is due; but after a restart nobody has been promised what the node had come to.
-            self.promise(i);
+            self.advance_output_watermark(i);
             return Ok(());
         }
         node.own = node.own.max(minimum);
         if !matches!(node.body, Body::Operator { .. }) {
-            self.promise(i);
+            self.advance_output_watermark(i);
             return Ok(());
         }
         let mut phases = self.watermark_phases(i);
@@ -66,10 +66,10 @@ impl Slot {
     }
 
     /// What the channels of a node have promised together; `None` if nothing is to be expected of any.
-    pub(super) fn heard(&self, i: usize) -> Option<Time> {
+    pub(super) fn input_watermark(&self, i: usize) -> Option<Time> {
         let node = self.nodes.get(i)?;
-        let left_behind = node.channels.iter().all(|c| c.quiet || !c.joined);
-        node.minimum().filter(|_| !left_behind || self.moving.rules.highest_before_quiet())
+        let left_behind = node.channels.iter().all(|c| c.idle || !c.joined);
+        node.minimum().filter(|_| !left_behind || self.moving.rules.highest_before_idle())
     }
 
     /// The watermarks under which timers fire now: first all groups that are not tagged, then each tagged batch for itself.
@@ -86,10 +86,10 @@ impl Slot {
     }
 
     /// Passes on what the node may promise now: its own watermark, unless a cut holds it back.
-    pub(super) fn promise(&mut self, i: usize) {
+    pub(super) fn advance_output_watermark(&mut self, i: usize) {
         let w = self.bound(i);
         let node = self.node(i);
-        if w > node.emitted || node.quiet {
+        if w > node.emitted || node.idle {
             let (w, urgent) = (w.max(node.emitted), std::mem::take(&mut node.urgent));
             self.forward_watermark(i, w, urgent);
         }
@@ -101,7 +101,7 @@ impl Slot {
         let mut shipped = std::mem::take(&mut self.shipped);
         let node = self.node(i);
         node.emitted = w;
-        node.quiet = false;
+        node.idle = false;
         let mut local = Vec::new();
         for o in &mut node.outs {
             match o {
@@ -115,26 +115,26 @@ impl Slot {
         }
     }
 
-    /// Tells downstream that nothing is to be expected for now. Never for a moving stage while groups of this slot move: a quiet channel
+    /// Tells downstream that nothing is to be expected for now. Never for a moving stage while groups of this slot move: a idle channel
     /// bounds nobody's watermark.
-    pub(super) fn forward_quiet(&mut self, i: usize) {
-        if self.node(i).quiet || self.moving.open() && self.is_keyed(i) {
+    pub(super) fn forward_idle(&mut self, i: usize) {
+        if self.node(i).idle || self.moving.open() && self.is_keyed(i) {
             return;
         }
         let id = self.id;
         let mut shipped = std::mem::take(&mut self.shipped);
         let node = self.node(i);
-        node.quiet = true;
+        node.idle = true;
         let mut local = Vec::new();
         for o in &mut node.outs {
             match o {
                 Out::Local { node, channel, .. } => local.push((*node, *channel)),
-                Out::Exchange { exchange, .. } => exchange.set_quiet(id, &mut shipped),
+                Out::Exchange { exchange, .. } => exchange.set_idle(id, &mut shipped),
             }
         }
         self.shipped = shipped;
         for (n, c) in local {
-            self.queue(n, c, Item::Quiet);
+            self.queue(n, c, Item::Idle);
         }
     }
 }

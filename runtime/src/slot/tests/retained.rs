@@ -74,7 +74,7 @@ fn a_survivor_goes_back_to_the_manifest_in_memory() {
     let mut h = Hand::new(0, &[0]);
     h.slot = slot;
     let (mut again, groups) = next(h, &manifest);
-    assert_eq!((groups, super::keep::entries(&mut again)), (GroupSet::all(SPACE), entries));
+    assert_eq!((groups, super::retained::entries(&mut again)), (GroupSet::all(SPACE), entries));
 }
 
 #[test]

@@ -76,7 +76,7 @@ impl Slot {
     fn take_bulk(&mut self, bulk: Bulk, out: &mut dyn Outbox) -> Result<()> {
         match bulk {
             Bulk::Warm { plan, tables } => {
-                out.send(plan.source, Event::Taken(plan.batch));
+                out.send(plan.source, Event::WarmupAck(plan.batch));
                 // Its source heard later than this slot that the warm-up was dropped.
                 if self.moving.forgotten.contains(&plan.batch) {
                     return Ok(());
@@ -138,7 +138,7 @@ impl Slot {
                     if self.moving.holds.release(plan.batch) {
                         for i in 0..self.nodes.len() {
                             if self.is_keyed(i) {
-                                self.promise(i);
+                                self.advance_output_watermark(i);
                             }
                         }
                     }
@@ -224,7 +224,7 @@ impl Slot {
         let Some(node) = self.nodes.get_mut(i).filter(|_| self.moving.rules.newcomer_trusts_final()) else { return false };
         for t in self.moving.targets.iter().filter(|t| t.cut.active()) {
             let upto = t.cut.final_watermark(i as u32);
-            let silent = |c: &&mut Channel| c.joined && !c.quiet && c.watermark == Time::MIN && upto > Time::MIN;
+            let silent = |c: &&mut Channel| c.joined && !c.idle && c.watermark == Time::MIN && upto > Time::MIN;
             let fenced = |c: &Channel| t.fenced.contains(&ChannelId { edge: c.edge, from: c.from });
             for c in node.channels.iter_mut().filter(silent).filter(|c| fenced(c)) {
                 c.watermark = upto;

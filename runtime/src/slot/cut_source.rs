@@ -83,7 +83,7 @@ impl Slot {
         Ok(true)
     }
 
-    /// Final says that everything up to its watermark has fired. Where channels went quiet and spoke again the slot's own may be behind
+    /// Final says that everything up to its watermark has fired. Where channels went idle and spoke again the slot's own may be behind
     /// it: then the batch, and nothing else, catches up. True if a node has more to fire.
     fn fire_up_to_final(&mut self) -> Result<bool> {
         let Some((plan, complete)) = self.moving.complete.first() else { return Ok(false) };
@@ -249,7 +249,7 @@ impl Slot {
         self.moving.stats.batches_out += 1;
         for i in 0..self.nodes.len() {
             if self.is_keyed(i) {
-                self.promise(i);
+                self.advance_output_watermark(i);
             }
         }
         Ok(())
