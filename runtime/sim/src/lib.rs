@@ -2,7 +2,7 @@
 
 #[cfg(feature = "mutants")]
 pub mod campaign;
-// pub mod cost;
+pub mod cost;
 pub mod jobs;
 #[cfg(feature = "mutants")]
 pub mod model;

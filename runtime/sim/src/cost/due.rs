@@ -1,15 +1,27 @@
 //! What happens when: the earliest first, and of those at one time the one that was said first.
 
-use watershed_runtime::coordinator::Input;
+use watershed_cluster::{Envelope, IoReply, Request, ToCoordinator, ToWorker, WorkerEvent};
 use watershed_runtime::key::SlotId;
 use watershed_runtime::slot::Event;
 
 /// Something that happens at a time.
 #[derive(Debug)]
 pub(super) enum What {
+    /// A slot hears another.
     Event(SlotId, Event),
+    /// A slot runs.
     Run(SlotId),
-    Input(Input),
+    /// The worker hears its manager.
+    Down(Envelope, Box<ToWorker>),
+    /// The manager hears its worker.
+    Up(Envelope, Box<ToCoordinator>),
+    /// The worker hears a slot, or its store.
+    Worker(Box<WorkerEvent>),
+    /// The manager hears its store, its sinks or its sources.
+    Io(u64, Box<IoReply>),
+    /// A user asks.
+    Request(Request),
+    /// Time passed.
     Tick,
 }
 

@@ -1,4 +1,4 @@
-//! The clock: slots and coordinator take turns in virtual time, each step as long as its work is said to be.
+//! The clock: slots and the job's machines take turns in virtual time, each step as long as its work is said to be.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
@@ -6,31 +6,31 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Wake, Waker};
 
-use watershed_runtime::coordinator::{Coordinator, Effect, Input, NewSlot};
-use watershed_runtime::env::Discovered;
+use watershed_cluster::{JobManager, Patience, Request, Settings, Target, TaskManager, WorkerEvent};
+use watershed_runtime::coordinator::Coordinator;
 use watershed_runtime::error::{Error, Result};
-use watershed_runtime::graph::{Graph, NodeIndex, Role};
+use watershed_runtime::graph::{Graph, Role};
 use watershed_runtime::key::{Assignment, Key, KeySpace, SlotId};
 use watershed_runtime::protocol::epoch::Pace;
-use watershed_runtime::protocol::log::{LogEffect, LogWriter, Put, Tail};
-use watershed_runtime::protocol::manifest::{Groups, Manifest, StateFile};
-use watershed_runtime::protocol::restart::Start;
+use watershed_runtime::protocol::rescale::Sizes;
 use watershed_runtime::protocol::rules::RuleSet;
-use watershed_runtime::slot::{Bulk, Event, Outbox, Report, Slot, SlotConfig, Status, Tuning};
+use watershed_runtime::slot::{Bulk, Event, Outbox, Report, Slot, SlotConfig, SlotSeat, Status, Tuning};
 
 use super::due::{Due, What};
 use super::flow::{Arrivals, SPLITS, Shared, graph};
 use super::setting::{MILLI, SECOND, Setting, Told};
 
 /// The key groups.
-const SPACE: KeySpace = KeySpace { seed: 0, bits: 12 };
+pub(super) const SPACE: KeySpace = KeySpace { seed: 0, bits: 12 };
 /// Rows may have filled the state by then, and a manifest carries it.
 const FILLED: i64 = 4 * SECOND;
 /// An encoded entry of the job, in bytes.
 const ENTRY: f64 = 24.0;
+/// No wait of the job's machines is what is measured.
+const FOREVER: i64 = i64::MAX / 4;
 
 #[derive(Debug, Default)]
-struct Flag(AtomicBool);
+pub(super) struct Flag(AtomicBool);
 
 impl Wake for Flag {
     fn wake(self: Arc<Self>) {
@@ -66,35 +66,38 @@ impl Outbox for Sent {
     }
 }
 
-struct Works {
-    set: Setting,
+pub(super) struct Simulation {
+    pub(super) set: Setting,
     shared: Arc<Shared>,
-    graph: Arc<Graph>,
-    coordinator: Coordinator,
+    pub(super) graph: Arc<Graph>,
+    pub(super) manager: JobManager,
+    pub(super) worker: TaskManager,
     servers: BTreeMap<SlotId, Server>,
     heap: BinaryHeap<Reverse<Due>>,
     seq: u64,
-    now: i64,
+    pub(super) now: i64,
     /// The last arrival of each queue, and when each slot's network is free.
     queues: BTreeMap<(SlotId, SlotId, bool), i64>,
     network: BTreeMap<SlotId, i64>,
+    /// Objects of the log.
+    pub(super) log: BTreeMap<String, Vec<u8>>,
     /// Work costs time.
-    paid: bool,
+    pub(super) paid: bool,
     /// Virtual bytes of a byte of warm-up.
     scale: f64,
     /// Rows take this much of what they take: less, when more slots are said to share them.
     ease: f64,
-    failed: Option<Error>,
+    pub(super) failed: Option<Error>,
     came: i64,
     told: Told,
     /// Between which times the rescale goes on, and the table before it.
     span: (i64, i64),
-    before: Assignment,
+    before: Option<Assignment>,
     /// Rows that came out while it went on: key and latency.
     during: Vec<(u64, i64)>,
 }
 
-fn nanos(bytes: f64, rate: f64) -> i64 {
+pub(super) fn nanos(bytes: f64, rate: f64) -> i64 {
     (bytes / rate * 1e9) as i64
 }
 
@@ -106,40 +109,45 @@ fn bytes_of(event: &Event) -> f64 {
     }
 }
 
-impl Works {
+/// What the manager is told before it begins.
+fn settings(graph: &Arc<Graph>, set: &Setting) -> Settings {
+    let waits = Patience { silent: FOREVER, away: FOREVER, ..Patience::default() };
+    Settings {
+        job: "cost".into(),
+        graph: graph.clone(),
+        keys: SPACE,
+        may_drop: Vec::new(),
+        drop_unmatched: false,
+        pace: Pace { interval_micros: (set.epoch / 1000) as u64, max_in_flight: 3 },
+        sizes: Sizes::default(),
+        target: Target::Slots(set.slots.0),
+        patience: waits,
+        uid: "a".into(),
+        rules: RuleSet::ALL,
+    }
+}
+
+impl Simulation {
     fn new(set: Setting) -> Result<Self> {
         let shared = Arc::new(Shared::default());
         let every = SPLITS as f64 * 1e9 / (set.rate * set.load * f64::from(set.slots.0));
         let graph = Arc::new(graph(&shared, Arrivals { keys: set.entries, every: every as i64 })?);
-        let members: Vec<SlotId> = (0..set.slots.0).map(SlotId).collect();
-        let table = Assignment::even(SPACE, set.slots.0);
-        let manifest = Manifest::origin(1, graph.shape()?.nodes, &table, members.clone());
-        let start = Start {
-            took_part: vec![],
-            manifest,
-            table: table.clone(),
-            commit: vec![],
-            empty: vec![],
-            dropped: vec![],
-            finished: false,
-        };
-        let mut log = LogWriter::new(&Tail::default(), RuleSet::ALL);
-        let _create = log.claim("term")?;
-        let _claimed = log.put(Put::Created)?;
-        let pace = Pace { interval_micros: (set.epoch / 1000) as u64, max_in_flight: 3 };
-        let coordinator = Coordinator::new(graph.clone(), log, &start, "a", pace, 0, RuleSet::ALL);
+        let (manager, first) = JobManager::new(settings(&graph, &set), 0)?;
+        let worker = TaskManager::new(graph.clone(), 0, FOREVER, RuleSet::ALL);
         let scale = set.state / (set.entries as f64 * ENTRY);
-        let mut works = Self {
+        let mut simulation = Self {
             set,
             shared,
             graph,
-            coordinator,
+            manager,
+            worker,
             servers: BTreeMap::new(),
             heap: BinaryHeap::new(),
             seq: 0,
             now: 0,
             queues: BTreeMap::new(),
             network: BTreeMap::new(),
+            log: BTreeMap::new(),
             paid: false,
             scale,
             ease: 1.0,
@@ -147,60 +155,52 @@ impl Works {
             came: 0,
             told: Told::default(),
             span: (i64::MAX, i64::MAX),
-            before: table.clone(),
+            before: None,
             during: Vec::new(),
         };
-        for id in &members {
-            let mut slot = works.slot(*id, &table, &members, 1, None)?;
-            slot.0.start_from(&start.manifest)?;
-            works.put(*id, slot);
-        }
-        let first = works.coordinator.begin()?;
-        works.carry_out(first);
-        let sources: Vec<(NodeIndex, Discovered)> =
-            works.graph.sources().map(|(i, _, s)| Ok((i, s.discover()?))).collect::<Result<_>>()?;
-        for (node, found) in sources {
-            works.at(0, What::Input(Input::Discovered(node, found)));
-        }
-        works.at(0, What::Tick);
-        Ok(works)
+        simulation.carry_out(first);
+        simulation.register()?;
+        simulation.at(0, What::Tick);
+        Ok(simulation)
     }
 
-    fn slot(
-        &self,
-        id: SlotId,
-        table: &Assignment,
-        members: &[SlotId],
-        epoch: u64,
-        new: Option<&NewSlot>,
-    ) -> Result<(Slot, Arc<Flag>)> {
+    /// Makes a slot.
+    pub(super) fn make(&mut self, term: u64, config: impl FnOnce(SlotSeat) -> SlotConfig) -> Result<(Slot, Arc<Flag>)> {
         let flag = Arc::new(Flag::default());
         // So many bytes of a slice stand for as many as a slice has.
         let warm_bytes = ((Tuning::default().warm_bytes as f64 / self.scale) as usize).max(64);
-        let slot = Slot::new(SlotConfig {
-            id,
-            term: 1,
+        let seat = SlotSeat {
             graph: self.graph.clone(),
-            assignment: table.clone(),
-            members: members.to_vec(),
-            epoch,
+            term,
             window: 16_384,
-            segment: table.version + 1,
-            joins_at: new.map(|n| n.joins_at.clone()),
-            waker: Waker::from(flag.clone()),
             tuning: Tuning { warm_bytes, undo_bytes: usize::MAX, ..Tuning::default() },
-        })?;
-        Ok((slot, flag))
+            waker: Waker::from(flag.clone()),
+        };
+        Ok((Slot::new(config(seat))?, flag))
     }
 
-    fn put(&mut self, id: SlotId, (slot, flag): (Slot, Arc<Flag>)) {
+    fn coordinator(&self) -> Option<&Coordinator> {
+        self.manager.coordinator()
+    }
+
+    /// Whether every wish is met.
+    fn settled(&self) -> bool {
+        self.coordinator().is_some_and(Coordinator::settled)
+    }
+
+    pub(super) fn put(&mut self, id: SlotId, (slot, flag): (Slot, Arc<Flag>)) {
         self.servers.insert(id, Server { slot, flag, free: self.now, next: None, rows: (0, 0), owed: 0 });
         self.wants(id, self.now);
     }
 
-    fn at(&mut self, at: i64, what: What) {
+    pub(super) fn at(&mut self, at: i64, what: What) {
         self.seq += 1;
         self.heap.push(Reverse(Due(at, self.seq, what)));
+    }
+
+    /// A slot has left.
+    pub(super) fn remove(&mut self, id: SlotId) {
+        self.servers.remove(&id);
     }
 
     /// A slot has something to do from a time on.
@@ -236,35 +236,38 @@ impl Works {
 
     fn happens(&mut self, what: What) {
         match what {
-            What::Event(to, event) => {
-                let owed = match &event {
-                    Event::Bulk(Bulk::Warm { .. }) => nanos(bytes_of(&event) * self.scale, self.set.absorb),
-                    Event::Bulk(Bulk::Final { .. }) => nanos(bytes_of(&event), self.set.absorb),
-                    Event::Frame(_) | Event::Credit { .. } | Event::WarmupAck(_) | Event::Command(_) => 0,
-                };
-                let (now, paid) = (self.now, self.paid);
-                let Some(server) = self.servers.get_mut(&to) else { return };
-                server.owed += if paid { owed } else { 0 };
-                let mut sent = Sent::default();
-                server.slot.handle(event, now / 1000, &mut sent);
-                self.ship(to, now, sent);
-                self.wants(to, now);
-            }
+            What::Event(to, event) => self.hear(to, event),
             What::Run(id) => self.run(id),
-            What::Input(input) => {
-                let effects = self.coordinator.step(input, (self.now / 1000) as u64);
-                self.carry_out(effects);
-            }
+            What::Down(envelope, message) => self.down(envelope, *message),
+            What::Up(envelope, message) => self.up(envelope, *message),
+            What::Worker(event) => self.tell_worker(*event),
+            What::Io(id, reply) => self.tell_manager(watershed_cluster::Event::Io(id, *reply)),
+            What::Request(request) => self.tell_manager(watershed_cluster::Event::Request(0, request)),
             What::Tick => {
                 self.shared.wake();
                 let woken: Vec<SlotId> =
                     self.servers.iter().filter(|(_, s)| s.flag.0.load(Ordering::Relaxed)).map(|(id, _)| *id).collect();
                 woken.into_iter().for_each(|id| self.wants(id, self.now));
-                let effects = self.coordinator.step(Input::Tick, (self.now / 1000) as u64);
-                self.carry_out(effects);
+                self.tell_manager(watershed_cluster::Event::Tick);
                 self.at(self.now + MILLI / 2, What::Tick);
             }
         }
+    }
+
+    /// A slot hears another, or its worker.
+    pub(super) fn hear(&mut self, to: SlotId, event: Event) {
+        let owed = match &event {
+            Event::Bulk(Bulk::Warm { .. }) => nanos(bytes_of(&event) * self.scale, self.set.absorb),
+            Event::Bulk(Bulk::Final { .. }) => nanos(bytes_of(&event), self.set.absorb),
+            Event::Frame(_) | Event::Credit { .. } | Event::WarmupAck(_) | Event::Command(_) => 0,
+        };
+        let (now, paid) = (self.now, self.paid);
+        let Some(server) = self.servers.get_mut(&to) else { return };
+        server.owed += if paid { owed } else { 0 };
+        let mut sent = Sent::default();
+        server.slot.handle(event, now / 1000, &mut sent);
+        self.ship(to, now, sent);
+        self.wants(to, now);
     }
 
     fn run(&mut self, id: SlotId) {
@@ -302,11 +305,6 @@ impl Works {
             Status::Busy => self.wants(id, free),
             Status::Idle(Some(t)) => self.wants(id, (t * 1000).max(free)),
             Status::Idle(None) => {}
-        }
-        if let Some(e) = sent.reports.iter().position(|r| matches!(r, Report::Failed(_)))
-            && let Report::Failed(e) = sent.reports.swap_remove(e)
-        {
-            self.failed = Some(e);
         }
         self.note(free, cost);
         self.ship(id, free, sent);
@@ -353,50 +351,9 @@ impl Works {
             *last = arrives;
             self.at(arrives, What::Event(to, event));
         }
+        let run = self.worker.run();
         for report in sent.reports {
-            self.at(at + latency, What::Input(Input::Slot(from, report)));
-        }
-    }
-
-    fn carry_out(&mut self, effects: Vec<Effect>) {
-        let (now, answer) = (self.now, if self.paid { self.set.answer } else { 0 });
-        let latency = if self.paid { self.set.latency } else { 0 };
-        for effect in effects {
-            match effect {
-                Effect::Send(slot, command) => self.at(now + latency, What::Event(slot, Event::Command(command))),
-                Effect::Start(new) => {
-                    let made = self.slot(new.id, &new.table, &new.members, new.epoch, Some(&new)).and_then(|mut made| {
-                        made.0.start(&[])?;
-                        Ok(made)
-                    });
-                    match made {
-                        Ok(made) => self.put(new.id, made),
-                        Err(e) => self.failed = Some(e),
-                    }
-                }
-                Effect::Release(slot) => {
-                    self.servers.remove(&slot);
-                }
-                Effect::Log(LogEffect::Create { .. }) => self.at(now + answer, What::Input(Input::LogPut(Put::Created))),
-                Effect::Log(LogEffect::Get { .. } | LogEffect::Published { .. }) | Effect::Published(_) | Effect::Done => {}
-                Effect::Upload(epoch, runs) => {
-                    let bytes: usize = runs.iter().map(|(_, r)| r.byte_len()).sum();
-                    let writers = self.servers.len().max(1) as f64;
-                    let takes = if self.paid { nanos(bytes as f64 / writers, self.set.store) } else { 0 };
-                    let file = StateFile {
-                        name: format!("state/delta/1-{epoch}-a"),
-                        bytes: bytes as u64,
-                        from_epoch: epoch,
-                        to_epoch: epoch,
-                        entries: 0,
-                        level: 0,
-                        groups: Groups::All,
-                    };
-                    self.at(now + answer + takes, What::Input(Input::Uploaded(epoch, Some(file))));
-                }
-                Effect::Commit(_) => self.at(now + answer, What::Input(Input::Committed)),
-                Effect::Failed(e) => self.failed = Some(e),
-            }
+            self.at(at, What::Worker(Box::new(WorkerEvent::Report(run, from, report))));
         }
     }
 
@@ -415,11 +372,17 @@ impl Works {
         self.until(self.now + self.set.around, |_| false)
     }
 
+    /// The rescale begins.
+    fn begin_span(&mut self) {
+        self.span.0 = self.now;
+        self.before = self.coordinator().map(|c| (**c.table()).clone());
+    }
+
     fn done(mut self) -> Told {
-        let after = self.coordinator.table().clone();
+        let after = self.coordinator().map(|c| c.table().clone());
         for (key, took) in std::mem::take(&mut self.during) {
             let group = SPACE.group(Key::hash(&key, SPACE));
-            let stays = self.before.slot(group) == after.slot(group);
+            let stays = self.before.as_ref().map(|t| t.slot(group)) == after.as_ref().map(|t| t.slot(group));
             if stays { &mut self.told.stayed } else { &mut self.told.moved }.push(took);
         }
         self.told.took = self.span.1 - self.span.0;
@@ -432,20 +395,20 @@ impl Works {
 /// # Errors
 /// What the engine says, if it cannot go on, and if the rescale does not end within two minutes.
 pub fn rescale(set: Setting) -> Result<Told> {
-    let mut works = Works::new(set)?;
-    works.fill()?;
-    works.span.0 = works.now;
-    let want = Input::want(set.slots.1);
-    works.at(works.now, What::Input(want));
-    let end = works.now + 120 * SECOND;
-    works.until(works.now + MILLI, |_| false)?;
-    works.until(end, |w| w.coordinator.settled())?;
-    if !works.coordinator.settled() {
-        return Err(Error::broken("I12", format!("it takes more than two minutes: {}", works.coordinator.waiting().join("; "))));
+    let mut simulation = Simulation::new(set)?;
+    simulation.fill()?;
+    simulation.begin_span();
+    simulation.at(simulation.now, What::Request(Request::Scale(u32::from(set.slots.1))));
+    let end = simulation.now + 120 * SECOND;
+    simulation.until(simulation.now + MILLI, |_| false)?;
+    simulation.until(end, Simulation::settled)?;
+    if !simulation.settled() {
+        let waits = simulation.manager.waiting().join("; ");
+        return Err(Error::broken("I12", format!("it takes more than two minutes: {waits}")));
     }
-    works.span.1 = works.now;
-    works.until(works.now + set.around, |_| false)?;
-    Ok(works.done())
+    simulation.span.1 = simulation.now;
+    simulation.until(simulation.now + set.around, |_| false)?;
+    Ok(simulation.done())
 }
 
 /// The same with everything stopped: what was written since the last snapshot is stored, each new slot reads its share, and all go on with as many slots
@@ -454,23 +417,24 @@ pub fn rescale(set: Setting) -> Result<Told> {
 /// # Errors
 /// What the engine says, if it cannot go on.
 pub fn stop_and_copy(set: Setting) -> Result<Told> {
-    let mut works = Works::new(set)?;
-    works.fill()?;
+    let mut simulation = Simulation::new(set)?;
+    simulation.fill()?;
     let share = set.state / f64::from(set.slots.1);
     let dirty = set.rate * set.load * ENTRY * (set.epoch as f64 / 1e9);
     let stop = nanos(dirty + share, set.store) + nanos(share, set.absorb) + 2 * set.answer;
-    works.span = (works.now, works.now + stop);
-    for server in works.servers.values_mut() {
-        server.free = server.free.max(works.now + stop);
+    simulation.begin_span();
+    simulation.span.1 = simulation.now + stop;
+    for server in simulation.servers.values_mut() {
+        server.free = server.free.max(simulation.now + stop);
     }
-    works.ease = f64::from(set.slots.0) / f64::from(set.slots.1);
-    let ids: Vec<SlotId> = works.servers.keys().copied().collect();
+    simulation.ease = f64::from(set.slots.0) / f64::from(set.slots.1);
+    let ids: Vec<SlotId> = simulation.servers.keys().copied().collect();
     for id in ids {
-        if let Some(server) = works.servers.get_mut(&id) {
+        if let Some(server) = simulation.servers.get_mut(&id) {
             server.next = None;
         }
-        works.wants(id, works.now);
+        simulation.wants(id, simulation.now);
     }
-    works.until(works.now + stop + 3 * set.around, |_| false)?;
-    Ok(works.done())
+    simulation.until(simulation.now + stop + 3 * set.around, |_| false)?;
+    Ok(simulation.done())
 }
