@@ -23,7 +23,6 @@
 //! | `messages` | what the two say to each other |
 //! | `membership`, `capacity` | who is there, who is lost, who may begin; whether state fits |
 //! | `manager` | the manager; a file for each phase |
-//! | `savepoints` | snapshots that are to get a name |
 //! | `task_manager` | the worker's side |
 //! | `link` | a session's lossless link over connections that drop |
 //! | `status` | the one model of how a job is |
@@ -36,15 +35,13 @@ pub mod manager;
 pub mod membership;
 pub mod messages;
 mod patience;
-mod savepoints;
 pub mod status;
 pub mod task_manager;
 
 pub use dataflow::{difference, fingerprint, shape_text};
-pub use manager::{Action, Event, Io, IoReply, JobManager, Outcome, Reply, Request, Restored, Settings};
+pub use manager::{Action, Event, Io, IoReply, JobManager, Outcome, Reply, Request, Restored, Settings, name_taken};
 pub use membership::{Refusal, Registration, Target, number_of};
 pub use messages::{Begin, Envelope, Member, ToCoordinator, ToWorker};
 pub use patience::Patience;
-pub use savepoints::name_taken;
 pub use status::JobStatus;
 pub use task_manager::{TaskManager, WorkerAction, WorkerEnd, WorkerEvent};

@@ -12,7 +12,8 @@ use watershed_runtime::key::SlotId;
 use watershed_runtime::protocol::log::LogWriter;
 use watershed_runtime::protocol::restart::Start;
 
-use super::{Action, JobManager, micros};
+use super::interface::Action;
+use super::machine::{JobManager, micros};
 
 impl JobManager {
     /// Takes the slots over. `false` if that cannot be.

@@ -7,7 +7,9 @@ use watershed_runtime::error::Result;
 use watershed_runtime::protocol::log::{LogWriter, Tail};
 use watershed_runtime::protocol::maintenance::Maintenance;
 
-use super::{Action, Gathering, Io, JobManager, Outcome, Phase, Running, micros};
+use super::interface::{Action, Io, Outcome};
+use super::machine::{JobManager, micros};
+use super::phase::{Gathering, Phase, Running};
 use crate::messages::{Begin, Envelope, ToWorker};
 
 impl JobManager {

@@ -9,26 +9,13 @@ use watershed_runtime::protocol::claim::{Claim, Claimed, LogScan, Read, Scanned}
 use watershed_runtime::protocol::log::{LogEffect, Tail};
 use watershed_runtime::protocol::restart::{self, Start};
 
-use super::{Action, Gathering, Io, IoReply, JobManager, Phase, Restored};
+use super::interface::{Action, Io, IoReply, Restored};
+use super::machine::JobManager;
+use super::phase::{Claiming, Gathering, Phase, Reading};
 use crate::capacity::{capacity, shortfall};
 
 /// How often a lost claim is tried again: each loss means that another process wrote to the log in between.
 const CLAIMS: u32 = 1000;
-
-/// The log is read to its end.
-#[derive(Debug)]
-pub(crate) struct Reading {
-    scan: LogScan,
-    tries: u32,
-}
-
-/// The next term is claimed.
-#[derive(Debug)]
-pub(crate) struct Claiming {
-    claim: Claim,
-    tail: Tail,
-    tries: u32,
-}
 
 impl JobManager {
     /// Begins to read the log.

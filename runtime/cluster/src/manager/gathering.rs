@@ -11,32 +11,8 @@
 use watershed_runtime::error::Result;
 use watershed_runtime::protocol::claim::{LogScan, Read, Scanned};
 
-use super::{Action, Io, IoReply, JobManager};
-
-/// The manager waits for workers.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Gathering;
-
-/// Looks for newer terms.
-#[derive(Debug, Default)]
-pub(super) struct NewerTerm {
-    /// A look under way, and its number.
-    scan: Option<(u64, LogScan)>,
-    /// When the next is due; `None` before the first has ended.
-    due: Option<i64>,
-}
-
-impl NewerTerm {
-    /// Whether the log has been looked at.
-    pub(super) fn looked(&self) -> bool {
-        self.due.is_some()
-    }
-
-    /// Whether this is the number of a look, or of one that was given up.
-    pub(super) fn asked(&self, io: u64) -> bool {
-        self.scan.as_ref().is_some_and(|(id, _)| *id == io)
-    }
-}
+use super::interface::{Action, Io, IoReply};
+use super::machine::JobManager;
 
 impl JobManager {
     /// Begins a look.

@@ -11,7 +11,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use watershed_runtime::key::SlotId;
 
-use super::{Action, JobManager};
+use super::interface::Action;
+use super::machine::JobManager;
 use crate::membership::Target;
 use crate::messages::ToWorker;
 

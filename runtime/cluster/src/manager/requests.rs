@@ -2,8 +2,12 @@
 
 use watershed_runtime::coordinator::Input;
 use watershed_runtime::error::{Error, Kind, Result};
+use watershed_runtime::protocol::named::{NamedSnapshot, object_of};
 
-use super::{Action, JobManager, Outcome, Reply, Request};
+use super::interface::{Action, Io, Outcome, Reply, Request};
+use super::machine::JobManager;
+use super::phase::Phase;
+use super::savepoints::NAMING;
 use crate::membership::Target;
 
 impl JobManager {
@@ -70,5 +74,31 @@ impl JobManager {
         out.push(Action::Reply(id, Reply::Draining));
         (self.wishes.draining, self.wishes.stopping) = (true, false);
         self.input(Input::Drain, now, out)
+    }
+
+    /// A snapshot is asked for: of everything that is read until the next barrier.
+    fn ask_savepoint(&mut self, request: u64, name: String, wait: bool, out: &mut Vec<Action>) {
+        if let Err(e) = object_of(&name) {
+            return out.push(Action::Reply(request, Reply::Refused(e)));
+        }
+        let Some(coordinator) = self.coordinator() else {
+            let why = Error::new(Kind::Unavailable, "the job does not run yet: `status` says for whom it waits");
+            return out.push(Action::Reply(request, Reply::Refused(why)));
+        };
+        let epoch = coordinator.next_epoch();
+        if !wait {
+            out.push(Action::Reply(request, Reply::Snapshot(epoch)));
+        }
+        self.savepoints.ask(request, name, epoch, wait);
+    }
+
+    /// Names what has been published.
+    pub(super) fn grant_savepoints(&mut self, now: i64, out: &mut Vec<Action>) {
+        let Phase::Running(running) = &self.phase else { return };
+        let (covered, manifest) = (running.coordinator.covered(), running.coordinator.last());
+        for (request, name) in self.savepoints.covered(covered, manifest) {
+            let snapshot = Box::new(NamedSnapshot { name, at_micros: now, manifest: manifest.clone() });
+            out.push(Action::Io(NAMING, Io::Name { request, snapshot }));
+        }
     }
 }

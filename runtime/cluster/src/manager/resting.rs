@@ -5,23 +5,8 @@
 
 use watershed_runtime::error::{Error, Kind, explain};
 
-use super::{Action, JobManager};
-
-/// What has failed before.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Retry {
-    /// Whether an epoch has been published from here.
-    worked: bool,
-    /// Since when runs have failed for something that is away.
-    failing: Option<i64>,
-}
-
-impl Retry {
-    /// An epoch has been published.
-    pub(super) fn worked(&mut self) {
-        *self = Self { worked: true, failing: None };
-    }
-}
+use super::interface::Action;
+use super::machine::JobManager;
 
 impl JobManager {
     pub(super) fn failed(&mut self, e: Error, now: i64, out: &mut Vec<Action>) {

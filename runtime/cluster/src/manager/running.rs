@@ -1,51 +1,15 @@
 //! Running: the effects of a run's coordinator become actions; workers of the target are asked for, files are merged, sources looked through again.
 
-use std::collections::BTreeSet;
-
-use watershed_runtime::coordinator::{Coordinator, Effect, Input, Run};
+use watershed_runtime::coordinator::{Coordinator, Effect, Input};
 use watershed_runtime::error::Result;
 use watershed_runtime::graph::NodeIndex;
-use watershed_runtime::key::{Assignment, SlotId};
+use watershed_runtime::key::SlotId;
 use watershed_runtime::protocol::log::LogEffect;
-use watershed_runtime::protocol::maintenance::Maintenance;
 
-use super::{Action, Io, IoReply, JobManager, Outcome, Phase, micros};
+use super::interface::{Action, Io, IoReply, Outcome};
+use super::machine::{JobManager, micros};
+use super::phase::Phase;
 use crate::messages::ToWorker;
-
-/// A run of the job.
-#[derive(Debug)]
-pub struct Running {
-    /// The run: it may be older than this manager.
-    pub run: Run,
-    /// Its coordinator.
-    pub coordinator: Coordinator,
-    /// Workers that have been told of this run.
-    pub(super) told: BTreeSet<u32>,
-    /// The slots that were asked for last.
-    pub(super) asked: Option<BTreeSet<SlotId>>,
-    /// The table when these were asked for.
-    pub(crate) began_rescale: Option<Assignment>,
-    /// When its newest manifest got into the log.
-    pub(crate) published: Option<i64>,
-    pub(super) maintenance: Maintenance,
-    /// Sources that are to be looked through again, and when.
-    rounds: Vec<(i64, NodeIndex)>,
-}
-
-impl Running {
-    pub(super) fn new(run: Run, coordinator: Coordinator, told: BTreeSet<u32>, maintenance: Maintenance) -> Self {
-        Self { run, coordinator, told, asked: None, began_rescale: None, published: None, maintenance, rounds: Vec::new() }
-    }
-
-    /// A worker is lost: whether the run is over with it.
-    pub(super) fn lost(&mut self, worker: u32, each: u16) -> bool {
-        self.told.remove(&worker);
-        self.asked = None;
-        let its = |slot: SlotId| u32::from(slot.0 / each.max(1)) == worker;
-        self.coordinator.gone(its);
-        self.coordinator.needs(its)
-    }
-}
 
 impl JobManager {
     /// The run's coordinator is told something; nothing if there is no run.

@@ -11,7 +11,18 @@ use watershed_runtime::protocol::maintenance::Chore;
 use watershed_runtime::protocol::named::object_of;
 use watershed_runtime::slot::{Command, EpochPart, Report};
 
+use std::sync::Arc;
+
+use watershed_runtime::error::{Error, Kind, Result};
+use watershed_runtime::key::KeySpace;
+use watershed_runtime::protocol::epoch::Pace;
+use watershed_runtime::protocol::rescale::Sizes;
+use watershed_runtime::protocol::rules::RuleSet;
+
 use super::*;
+use crate::membership::{Refusal, Registration, Target};
+use crate::messages::{Envelope, ToCoordinator};
+use crate::patience::Patience;
 use crate::task_manager::{TaskManager, WorkerAction, WorkerEvent};
 
 const SECOND: i64 = 1_000_000;

@@ -3,15 +3,8 @@
 //! A job in many processes has workers and managers that come and go one by one. A job in one process has a manager and a worker that share their
 //! fate. Both are this world, and the machines in it are those of the production.
 
-use std::collections::VecDeque;
-
-use watershed_cluster::{Action, Event, Io, Outcome as JobOutcome, Reply, Request, Target, ToWorker, WorkerEvent};
-use watershed_runtime::coordinator::Coordinator;
-use watershed_runtime::error::Kind;
-use watershed_runtime::key::SlotId;
-use watershed_runtime::protocol::manifest::Manifest;
+use watershed_cluster::{Event, Io, Outcome as JobOutcome, Request, Target, WorkerEvent};
 use watershed_runtime::protocol::named::{FOLDER, NamedSnapshot};
-use watershed_runtime::slot::Command;
 
 use super::clock::Clock;
 use super::cluster_run::ClusterRun;
@@ -19,12 +12,12 @@ use super::cover::Cover;
 use super::ending::Endings;
 use super::env::SimEnv;
 use super::fault_plan::{Fault, Setting};
-use super::laws::{let_go, look_at_log};
+use super::laws::look_at_log;
 use super::manager::SimManager;
 use super::net::{COORDINATOR, Queue};
 use super::plan::{Plan, Trigger};
-use super::run::{Outcome, Wanted};
-use super::session::{Down, Session};
+use super::outcome::{Outcome, Wanted};
+use super::session::Session;
 use super::worker::{ClusterRuns, SimWorker};
 use crate::jobs::JobKind;
 
@@ -34,8 +27,6 @@ const MAX_STEPS: u64 = 600_000;
 const MAX_IDLE: u32 = 8000;
 /// A worker gives a sign of life every so many steps.
 const HEARTBEAT: u64 = 16;
-/// A connection drops in one of so many steps.
-const FLAP: usize = 3000;
 /// A user looks every so many steps whether the job waits for memory.
 const MEMORY: u64 = 20_000;
 /// Tickets of registrations that nobody stands behind.
@@ -80,7 +71,7 @@ pub(super) struct ClusterWorld {
     pub(super) faults: Vec<(Trigger, Fault)>,
     pub(super) happened: u64,
     /// Sessions so far.
-    sessions: u64,
+    pub(super) sessions: u64,
     /// At this step a user looks whether the job waits for memory.
     asks_memory: u64,
     /// Rows read by runs that are gone.
@@ -266,22 +257,6 @@ impl ClusterWorld {
         }
     }
 
-    /// A user who sees that a job waits for memory gives it more workers, or workers without a limit.
-    fn give_memory(&mut self) {
-        if self.setting.memory == 0 || !self.waits().iter().any(|w| w.contains("have room for")) {
-            return;
-        }
-        self.env.seen.see(Cover::TooLittleMemory);
-        let most = self.setting.most() as u32;
-        if self.wanted < most {
-            self.wanted = most;
-            (0..self.managers.len()).for_each(|m| self.ask(m, Request::Scale(most)));
-        } else {
-            self.setting.memory = 0;
-            (0..self.workers.len()).for_each(|w| self.worker_dies(w, 0));
-        }
-    }
-
     fn look_at_gates(&mut self) {
         for manager in &self.managers {
             let Some(running) = manager.machine.running() else { continue };
@@ -294,118 +269,6 @@ impl ClusterWorld {
     fn tick(&mut self) {
         for m in 0..self.managers.len() {
             self.tell(m, Event::Tick);
-        }
-    }
-
-    /// A manager is told something, and what it wants is done; at once what needs nobody else.
-    pub(super) fn tell(&mut self, m: usize, event: Event) {
-        let mut events = VecDeque::from([event]);
-        while let Some(event) = events.pop_front() {
-            let Some(manager) = self.managers.get_mut(m) else { return };
-            let now = manager.now(&self.env);
-            let (before, ticks) = (manager.machine.running().is_some(), matches!(event, Event::Tick));
-            let actions = manager.machine.step(event, now);
-            let (latest, due) = (now + self.env.plan.epoch_rows as i64 * 1000, manager.machine.next_due());
-            if ticks && let Some(due) = due.filter(|due| *due > latest) {
-                let by = due - latest;
-                self.env.broken(|| format!("I12: a barrier comes every interval, but the next one is due {by} too late"));
-            }
-            self.note(m, before, &actions);
-            for action in actions {
-                self.carry_out(m, action, &mut events);
-            }
-        }
-    }
-
-    /// What is to be seen of a step.
-    fn note(&mut self, m: usize, before: bool, actions: &[Action]) {
-        let (Some(manager), env) = (self.managers.get(m), &mut self.env) else { return };
-        let Some(running) = manager.machine.running() else { return };
-        for action in actions {
-            match action {
-                Action::Send(_, _, ToWorker::Command(_, Command::Barrier(b)))
-                    if b.epoch > running.coordinator.last().epoch + 1 =>
-                {
-                    env.seen.see(Cover::EpochsOverlap);
-                }
-                Action::Io(_, Io::Hint(_)) => {
-                    env.seen.see(Cover::Epoch);
-                    env.epochs += 1;
-                }
-                _ => {}
-            }
-        }
-        if !before {
-            note_beginning(manager, actions, &self.runs, env);
-        }
-    }
-
-    fn carry_out(&mut self, m: usize, action: Action, events: &mut VecDeque<Event>) {
-        let Some(manager) = self.managers.get_mut(m) else { return };
-        let (number, env) = (manager.number, &mut self.env);
-        match action {
-            Action::Admit { ticket, worker, term } => {
-                if ticket & GHOST != 0 {
-                    return env.broken(|| format!("worker {worker} takes its name back from the process that has replaced it"));
-                }
-                let (at, life) = ((ticket >> 32) as usize, ticket & 0xffff_ffff);
-                let Some(w) = self.workers.get_mut(at).filter(|w| w.alive && w.life == life) else { return };
-                env.trace.note(22, number, u64::from(worker), || format!("w{worker}.{life} is in session with m{number}"));
-                manager.admitted.insert((worker, life));
-                w.hang_up(env);
-                self.sessions += 1;
-                (w.session, w.away) = (Some(Session::new(self.sessions, number)), None);
-                w.step(WorkerEvent::Session { term, session: self.sessions }, None, &mut self.runs, env);
-                events.push_back(Event::Connected(worker));
-            }
-            Action::Refuse(ticket, why, text) => {
-                env.trace.note(28, number, ticket, || format!("m{number} refuses a worker: {text}"));
-                if ticket & GHOST != 0 && why == watershed_cluster::Refusal::Replaced {
-                    env.seen.see(Cover::GhostRefused);
-                } else if ticket & GHOST == 0 && why != watershed_cluster::Refusal::Over {
-                    env.broken(|| format!("a worker is refused: {text}"));
-                }
-            }
-            Action::EndSession(worker) => {
-                if manager.machine.running().is_none() && env.term.0 > 0 {
-                    env.seen.see(Cover::LostDuringRecovery);
-                }
-                for w in self.workers.iter_mut().filter(|w| w.alive && w.number == worker && w.with(number)) {
-                    env.seen.see(Cover::ThoughtLost);
-                    w.hang_up(env);
-                }
-            }
-            Action::Send(worker, envelope, message) => {
-                // A manager that has ended in the same step says no more what its table was.
-                let version = manager.machine.coordinator().map(|c| c.table().version);
-                let session = self.workers.iter_mut().find(|w| w.alive && w.number == worker && w.with(number));
-                if let Some(session) = session.and_then(|w| w.session.as_mut()) {
-                    if matches!(message, ToWorker::Released(_)) {
-                        env.seen.see(Cover::Released);
-                    }
-                    session.tell(Down { envelope, version, message });
-                }
-            }
-            Action::Io(id, io) => {
-                manager.io = manager.io.max(id);
-                manager.ops.push((id, io));
-            }
-            Action::AbandonIo(id) => {
-                env.seen.see(Cover::RunEnded);
-                manager.abandon(Some(id), env);
-            }
-            Action::Reply(id, reply) => {
-                manager.waited.remove(&id);
-                if let Reply::Refused(e) = reply {
-                    env.trace.note(43, number, id, || format!("m{number} refuses: {e}"));
-                }
-            }
-            Action::Tell(text) if text.contains("cannot be taken over") => env.seen.see(Cover::AdoptRefused),
-            Action::Tell(text) => env.trace.note(25, number, 0, || format!("m{number}: {text}")),
-            Action::End(outcome) => {
-                env.trace.note(26, number, 0, || format!("m{number} ends: {outcome:?}"));
-                manager.end = Some(outcome);
-            }
         }
     }
 
@@ -549,38 +412,6 @@ impl ClusterWorld {
         }
     }
 
-    /// A worker finds the newest manager, mostly; none that is older than what it has heard.
-    fn register(&mut self, w: usize) {
-        let (n, newest) = (self.env.rng.below(self.managers.len()), self.env.rng.chance(3, 4));
-        let mut at = if newest { self.managers.len().saturating_sub(1) } else { n };
-        let Some(worker) = self.workers.get_mut(w) else { return };
-        if let Some(bound) = worker.bound {
-            at = self.managers.iter().position(|m| m.number == bound).unwrap_or(usize::MAX);
-        }
-        let Some(manager) = self.managers.get(at) else { return };
-        if manager.over() || manager.machine.term() < worker.task.term() {
-            return self.env.trace.note(28, w as u64, 0, || "a manager is too old".into());
-        }
-        worker.hang_up(&mut self.env);
-        let room = if self.setting.shared { super::env::SPACE.groups() } else { self.setting.each };
-        let registration = worker.registration(worker.life, (room, self.setting.memory), &self.env);
-        let ticket = (w as u64) << 32 | worker.life;
-        self.env.trace.note(22, w as u64, worker.life, || format!("w{w} registers with m{}", manager.number));
-        self.tell(at, Event::Register(ticket, registration));
-    }
-
-    /// Signs of life of all workers that are heard.
-    fn heartbeats(&mut self) {
-        let step = self.env.trace.steps();
-        for w in 0..self.workers.len() {
-            let Some(worker) = self.workers.get(w).filter(|w| w.alive && w.cut <= step) else { continue };
-            let (number, manager) = (worker.number, worker.session.as_ref().map(|s| s.manager));
-            if let Some(m) = manager.and_then(|n| self.managers.iter().position(|m| m.number == n)) {
-                self.tell(m, Event::Heartbeat(number));
-            }
-        }
-    }
-
     /// What processes do by themselves as time goes by.
     fn look_after(&mut self) {
         let step = self.env.trace.steps();
@@ -612,109 +443,6 @@ impl ClusterWorld {
         let with = |m: &SimManager| self.workers.iter().any(|w| w.with(m.number));
         if self.managers.iter().filter(|m| m.machine.running().is_some() && with(m)).count() > 1 {
             self.env.seen.see(Cover::Rivals);
-        }
-    }
-
-    /// A supervisor ends workers that are not wanted and not needed, and starts those that are wanted and not there.
-    fn supervise(&mut self) {
-        let (step, each, wanted) = (self.env.trace.steps(), self.env.each, self.wanted);
-        for w in 0..self.workers.len() {
-            let Some(worker) = self.workers.get_mut(w) else { continue };
-            if worker.alive && worker.number >= wanted {
-                // The manager that it is in session with lets it go: of two the newer one may know nothing of a run begun without it.
-                let manager = self.managers.iter().find(|m| worker.with(m.number));
-                let free = manager.is_some_and(|m| m.machine.releasable().get(&worker.number).copied().unwrap_or(false));
-                if free {
-                    let run = manager.and_then(|m| m.machine.running()).map_or(0, |r| r.run.term);
-                    (w * each..(w + 1) * each).for_each(|s| let_go(run, SlotId(s as u16), &mut self.env));
-                    self.worker_dies(w, 0);
-                }
-            } else if !worker.alive && worker.number < wanted && worker.back <= step {
-                worker.start(self.setting.patience.leave, &self.env);
-                if let Some(clock) = self.env.clocks.get_mut(w) {
-                    *clock = Clock::any(&mut self.env.rng);
-                }
-            }
-        }
-    }
-
-    /// Connections come and go, and managers hear of it.
-    fn connections(&mut self) {
-        let step = self.env.trace.steps();
-        for w in 0..self.workers.len() {
-            let time = self.env.time();
-            let Some(worker) = self.workers.get_mut(w).filter(|w| w.alive) else { continue };
-            let (number, whole, silent) = (worker.number, worker.cut <= step, worker.silent);
-            let there = worker.session.as_ref().is_some_and(|s| self.managers.iter().any(|m| m.number == s.manager));
-            worker.away = if there && whole { None } else { worker.away.or(Some(time)) };
-            if let Some(since) = worker.away
-                && worker.task.leaving()
-            {
-                worker.step(WorkerEvent::Away(time - since), None, &mut self.runs, &mut self.env);
-                self.worker_ends(w);
-                continue;
-            }
-            if there && whole && self.env.rng.chance(1, FLAP) {
-                // The connection drops and is there again before the manager has noticed.
-                self.env.seen.see(Cover::Flap);
-                worker.session.iter_mut().filter(|s| s.connected).for_each(|s| {
-                    s.drop_connection();
-                    s.connect();
-                });
-            }
-            let Some(session) = worker.session.as_mut().filter(|s| s.connected != whole && (whole || !silent)) else { continue };
-            session.connected = whole;
-            if whole {
-                session.connect()
-            } else {
-                session.drop_connection()
-            }
-            let manager = session.manager;
-            if let Some(m) = self.managers.iter().position(|m| m.number == manager) {
-                self.tell(m, if whole { Event::Connected(number) } else { Event::Disconnected(number) });
-            }
-        }
-    }
-
-    /// A worker that has ended by itself.
-    pub(super) fn worker_ends(&mut self, w: usize) {
-        let step = self.env.trace.steps();
-        let Some(worker) = self.workers.get_mut(w).filter(|w| w.end.is_some()) else { return };
-        if worker.end == Some(watershed_cluster::WorkerEnd::Left) {
-            self.env.seen.see(Cover::Left);
-        }
-        let back = worker.back.max(step);
-        self.worker_dies(w, back);
-    }
-
-    /// Managers that are over go; one is always there.
-    fn bury(&mut self) {
-        while let Some(at) = self.managers.iter().position(SimManager::over) {
-            let manager = self.managers.remove(at);
-            match &manager.end {
-                Some(Ok(_)) => {
-                    // It was stopped: its workers let go, and everything is started again.
-                    self.env.seen.see(Cover::Stopped);
-                    let told: Vec<usize> = (0..self.workers.len())
-                        .filter(|w| self.workers.get(*w).is_some_and(|w| w.alive && w.with(manager.number)))
-                        .collect();
-                    told.into_iter().for_each(|w| self.worker_dies(w, 0));
-                }
-                Some(Err(e)) if e.kind() == Kind::Fenced => self.env.seen.see(Cover::ZombieFenced),
-                Some(Err(e)) if e.kind() == Kind::Unavailable => self.env.seen.see(Cover::GaveUp),
-                Some(Err(e)) => self.env.broken(|| format!("the job fails: {e}")),
-                None => {}
-            }
-            self.manager_dies(manager);
-        }
-        while self.managers.len() > 1 && self.managers.first().is_some_and(|m| self.env.trace.steps() >= m.doomed) {
-            let manager = self.managers.remove(0);
-            self.manager_dies(manager);
-        }
-        // A manager that every worker has passed by does not count as one that is there.
-        let term = self.env.term.0;
-        if self.managers.iter().all(|m| m.machine.running().is_some() && m.machine.term() < term) {
-            self.start_manager();
         }
     }
 
@@ -756,66 +484,4 @@ fn stalled(queue: Option<Queue>, env: &mut SimEnv) -> bool {
         env.trace.note(12, from as u64, to as u64, || "a queue stalls".into());
     }
     stalls
-}
-
-/// From what a run began, or in the middle of what its slots were taken over.
-fn note_beginning(manager: &SimManager, actions: &[Action], runs: &ClusterRuns, env: &mut SimEnv) {
-    let Some(running) = manager.machine.running() else { return };
-    let begin = |a: &Action| match a {
-        Action::Send(_, _, ToWorker::Begin(b)) => Some((b.manifest.clone(), b.run)),
-        _ => None,
-    };
-    if running.run.term == manager.machine.term() {
-        let Some((manifest, _)) = actions.iter().find_map(begin).filter(|(m, _): &(Manifest, _)| m.epoch > 0) else { return };
-        let took_part = &env.owners.1;
-        env.seen.see(Cover::Restarted);
-        if took_part.iter().any(|s| !manifest.members.contains(s)) {
-            env.seen.see(Cover::Survivors);
-        }
-        if !took_part.iter().eq(manifest.members.iter()) {
-            env.seen.see(Cover::RestartedOther);
-        }
-        if actions.iter().any(|a| matches!(a, Action::Io(_, Io::Commit(_)))) {
-            env.seen.see(Cover::Owed);
-        }
-        return;
-    }
-    note_adoption(running.run.term, &running.coordinator, actions, runs, env);
-}
-
-/// In the middle of what slots were taken over, and what had to be said again.
-fn note_adoption(term: u64, c: &Coordinator, actions: &[Action], runs: &ClusterRuns, env: &mut SimEnv) {
-    let Some(run) = runs.get(&term) else { return };
-    let again = env.seen.has(Cover::Adopted) && env.adopted.contains(&term);
-    env.adopted.insert(term);
-    let alive = || run.slots.iter().enumerate().filter(|(_, h)| h.is_some()).map(|(i, _)| SlotId(i as u16));
-    let outside = alive().any(|s| !c.members().contains(&s));
-    let marks = &run.marks;
-    let sent = |b: &u64| run.net.finals.contains(b);
-    let commands = || {
-        actions.iter().filter_map(|a| match a {
-            Action::Send(_, _, ToWorker::Command(_, command)) => Some(command),
-            _ => None,
-        })
-    };
-    let io = |is: fn(&Io) -> bool| actions.iter().any(|a| matches!(a, Action::Io(_, io) if is(io)));
-    let all = [
-        (true, Cover::Adopted),
-        (again, Cover::AdoptedAgain),
-        (!marks.warming.is_empty(), Cover::AdoptWarming),
-        (marks.open.iter().any(|b| !sent(b)), Cover::AdoptFenced),
-        (marks.open.iter().any(sent), Cover::AdoptFinal),
-        (marks.open.is_empty() && c.table().version > c.last().table.version, Cover::AdoptCut),
-        (!marks.aligning.is_empty() && outside, Cover::AdoptJoining),
-        (marks.aligning.is_empty() && outside, Cover::AdoptLeaving),
-        (!marks.aligning.is_empty(), Cover::AdoptAligning),
-        (io(|io| matches!(io, Io::Create { .. })), Cover::AdoptParts),
-        (commands().any(|k| matches!(k, Command::Published { .. })), Cover::AdoptUnheard),
-        (io(|io| matches!(io, Io::Commit(_))), Cover::AdoptOwed),
-        (commands().any(|k| matches!(k, Command::Barrier(_) | Command::Cut(_))), Cover::Repeated),
-        (marks.draining && !env.finished, Cover::AdoptDraining),
-        (actions.iter().any(|a| matches!(a, Action::Send(_, _, ToWorker::Start(_)))), Cover::StartedAgain),
-        (commands().any(|k| matches!(k, Command::Splits(_, s) if !s.is_empty())), Cover::HandedAgain),
-    ];
-    all.into_iter().filter(|(is, _)| *is).for_each(|(_, cover)| env.seen.see(cover));
 }

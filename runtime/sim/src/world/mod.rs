@@ -9,12 +9,13 @@
 //! | `net` | queues between slots, first in, first out |
 //! | `slot`, `cluster_run` | a slot; the slots of one run, and what is under way between them |
 //! | `session`, `worker`, `manager` | a worker's session; the processes, each around a machine of the production |
-//! | `cluster_world`, `faults` | the scheduler; faults and wishes |
+//! | `cluster_world`, `actions`, `processes`, `faults` | the scheduler; the executor of managers; what processes do by themselves; faults and wishes |
 //! | `ending` | stop and drain, and what is checked of them |
 //! | `laws` | what is checked of every manifest and of every owner |
-//! | `run` | a seed to its end |
+//! | `run`, `outcome` | a seed to its end; what is asked for, and how it went |
 //! | `small` | two slots and one cut, for a model |
 
+mod actions;
 mod clock;
 mod cluster_run;
 mod cluster_world;
@@ -27,7 +28,9 @@ mod faults;
 mod laws;
 mod manager;
 pub mod net;
+mod outcome;
 pub mod plan;
+mod processes;
 pub mod rng;
 pub mod run;
 mod session;

@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use watershed_runtime::error::{Error, Kind, Result};
 use watershed_runtime::protocol::log::Put;
-use watershed_runtime::protocol::named::{NamedSnapshot, object_of};
+use watershed_runtime::protocol::manifest::Manifest;
 
-use crate::manager::{Action, Io, JobManager, Reply};
+use super::interface::{Action, Reply};
 
 /// The number of what is asked of the storage for snapshots: no end of a run abandons it.
-const NAMING: u64 = 0;
+pub(super) const NAMING: u64 = 0;
 
 /// What is said of a name that is taken. A client that asks again because an answer was lost knows by it that its first question was heard.
 #[must_use]
@@ -47,6 +47,22 @@ pub(crate) struct Savepoints {
 }
 
 impl Savepoints {
+    /// A snapshot of this barrier is to get a name.
+    pub(super) fn ask(&mut self, request: u64, name: String, epoch: u64, waited: bool) {
+        self.pending.push(Pending { request, name, epoch, waited });
+    }
+
+    /// A manifest covers every barrier up to this one: the requests that it answers, with the names that it gets. Its files are kept from now on.
+    pub(super) fn covered(&mut self, covered: u64, manifest: &Manifest) -> Vec<(u64, String)> {
+        let mut granted = Vec::new();
+        for Pending { request, name, waited, .. } in self.pending.extract_if(.., |p| p.epoch <= covered) {
+            let files = manifest.files.iter().map(|f| f.name.clone()).collect();
+            self.storing.insert(request, Storing { name: name.clone(), epoch: manifest.epoch, waited, files });
+            granted.push((request, name));
+        }
+        granted
+    }
+
     /// Files that must not be deleted.
     pub(crate) fn pins(&self) -> BTreeSet<String> {
         self.storing.values().flat_map(|s| &s.files).chain(&self.unknown).cloned().collect()
@@ -81,37 +97,6 @@ impl Savepoints {
         for pending in self.pending.drain(..).filter(|p| p.waited) {
             let e = Error::new(Kind::Unavailable, "the job was over before the snapshot was taken");
             out.push(Action::Reply(pending.request, Reply::Refused(e)));
-        }
-    }
-}
-
-impl JobManager {
-    /// A snapshot is asked for: of everything that is read until the next barrier.
-    pub(crate) fn ask_savepoint(&mut self, request: u64, name: String, wait: bool, out: &mut Vec<Action>) {
-        if let Err(e) = object_of(&name) {
-            return out.push(Action::Reply(request, Reply::Refused(e)));
-        }
-        let Some(coordinator) = self.coordinator() else {
-            let why = Error::new(Kind::Unavailable, "the job does not run yet: `status` says for whom it waits");
-            return out.push(Action::Reply(request, Reply::Refused(why)));
-        };
-        let epoch = coordinator.next_epoch();
-        if !wait {
-            out.push(Action::Reply(request, Reply::Snapshot(epoch)));
-        }
-        self.savepoints.pending.push(Pending { request, name, epoch, waited: wait });
-    }
-
-    /// Names what has been published.
-    pub(crate) fn grant_savepoints(&mut self, now: i64, out: &mut Vec<Action>) {
-        let Some(running) = self.running().filter(|_| !self.savepoints.pending.is_empty()) else { return };
-        let (covered, manifest) = (running.coordinator.covered(), running.coordinator.last().clone());
-        for Pending { request, name, waited, .. } in self.savepoints.pending.extract_if(.., |p| p.epoch <= covered) {
-            let files = manifest.files.iter().map(|f| f.name.clone()).collect();
-            let storing = Storing { name: name.clone(), epoch: manifest.epoch, waited, files };
-            self.savepoints.storing.insert(request, storing);
-            let snapshot = Box::new(NamedSnapshot { name, at_micros: now, manifest: manifest.clone() });
-            out.push(Action::Io(NAMING, Io::Name { request, snapshot }));
         }
     }
 }
