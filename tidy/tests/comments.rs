@@ -38,10 +38,7 @@ const NOT_YET: &[&str] = &[
     "runtime/sim",
     "runtime/src",
     "runtime/wire",
-    "worker/cli",
-    "worker/connectors",
     "worker/job",
-    "worker/sql",
     "worker/src",
     "worker/tests",
 ];
