@@ -146,12 +146,10 @@ impl ClusterWorld {
         self.started += 1;
     }
 
+    /// A job that was stopped is started again: what its last manifest owes is committed then at the latest.
     fn over(&self) -> bool {
-        self.managers.iter().any(|m| match &m.end {
-            Some(Ok(JobOutcome::Finished | JobOutcome::AlreadyFinished)) => true,
-            Some(Ok(JobOutcome::Stopped)) => self.env.finished || self.env.stops == 0,
-            Some(Err(_)) | None => false,
-        })
+        let over = |m: &SimManager| matches!(m.end, Some(Ok(JobOutcome::Finished | JobOutcome::AlreadyFinished)));
+        self.managers.iter().any(over)
     }
 
     fn finish(mut self) -> Outcome {

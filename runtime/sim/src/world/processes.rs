@@ -127,6 +127,9 @@ impl ClusterWorld {
                 Some(Ok(_)) => {
                     // It was stopped: its workers let go, and everything is started again.
                     self.env.seen.see(Cover::Stopped);
+                    if self.env.stops == 0 {
+                        self.env.broken(|| "I15: the job has stopped, and nobody wished it".into());
+                    }
                     let told: Vec<usize> = (0..self.workers.len())
                         .filter(|w| self.workers.get(*w).is_some_and(|w| w.alive && w.with(manager.number)))
                         .collect();
