@@ -35,7 +35,7 @@ const NOT_YET: &[&str] = &[
     "e2e",
     "runtime/columnar",
     "runtime/examples",
-    "runtime/sim",
+    "runtime/sim/src",
     "runtime/src",
     "runtime/wire",
     "worker/job",

@@ -1,7 +1,8 @@
 //! The value of one group: what tables hold, snapshots store and moves carry.
 //!
 //! Sums of integers and decimals are exact, in 128 bits or twice as many, and only checked against their type when they leave, so that
-//! neither the order of rows nor a transient overflow changes a result. Where rows are taken back, least and greatest keep every value with its number.
+//! neither the order of rows nor a transient overflow changes a result. Where rows are taken back, least and greatest keep every value with
+//! its number.
 
 use std::collections::BTreeMap;
 

@@ -1,7 +1,7 @@
 //! Aggregation without windows: partial values to a changelog, consolidated inside an epoch.
 //!
-//! A group that changes remembers what was last emitted of it; when the epoch ends (or the slot is idle) one row says what it is now: `+I` for a
-//! new group, `-U` and `+U` for another value, `-D` for a group without rows. A group whose result has not changed says nothing. With
+//! A group that changes remembers what was last emitted of it; when the epoch ends (or the slot is idle) one row says what it is now: `+I`
+//! for a new group, `-U` and `+U` for another value, `-D` for a group without rows. A group whose result has not changed says nothing. With
 //! [`EmitMode::End`] every group speaks once, when the input has ended.
 
 use arrow::datatypes::SchemaRef;
