@@ -33,7 +33,6 @@ const NOT_YET: &[&str] = &[
     "bench",
     "chaos",
     "e2e",
-    "runtime/columnar",
     "runtime/examples",
     "runtime/sim/src",
     "runtime/src",

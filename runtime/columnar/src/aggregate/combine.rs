@@ -17,7 +17,7 @@ use super::stored;
 use crate::key::{BatchKeys, KeyBytes, KeyLayout};
 use crate::{Columns, Parts};
 
-/// How many groups a combiner holds at most before it gives them up.
+/// The most groups that a combiner holds before it emits them.
 const MAX_GROUPS: usize = 1 << 16;
 
 /// The groups of one pane.
