@@ -36,7 +36,6 @@ const NOT_YET: &[&str] = &[
     "runtime/sim/src",
     "runtime/src",
     "runtime/wire/src/generated",
-    "worker/job/src/manifest",
     "worker/src",
     "worker/tests",
 ];

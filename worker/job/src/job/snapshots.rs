@@ -16,9 +16,9 @@ pub struct Snapshots {
     pub cadence: Cadence,
     /// The number of named snapshots that are kept, and for how long.
     pub retention: Retention,
-    /// The choice of a last snapshot when the job is deleted.
+    /// The policy for a last snapshot when the job is deleted.
     pub on_delete: manifest::OnDelete,
-    /// The treatment of the snapshots when the job is deleted.
+    /// The policy for the snapshots when the job is deleted.
     pub deletion_policy: manifest::DeletionPolicy,
 }
 

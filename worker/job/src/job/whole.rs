@@ -40,7 +40,7 @@ pub struct Job {
     pub restore_from: Option<Restore>,
     /// Numbers whose change asks for something.
     pub nonces: Nonces,
-    /// The treatment of state that no operator asks for on restore.
+    /// The policy, on restore, for state that no operator asks for.
     pub unmatched_state: manifest::UnmatchedState,
     /// The limits after which a failing job is given up.
     pub health: Health,
@@ -61,11 +61,11 @@ impl Job {
 pub struct Update {
     /// The start state of the changed job.
     pub mode: manifest::UpdateMode,
-    /// The fallback where the final snapshot cannot be taken.
+    /// The policy for a final snapshot that cannot be taken.
     pub on_snapshot_failure: manifest::OnSnapshotFailure,
     /// The time in which the change must make progress.
     pub progress_deadline: Duration,
-    /// The consequence if it makes none.
+    /// The policy for a change that makes none.
     pub rollback: manifest::Rollback,
 }
 
@@ -78,7 +78,7 @@ pub struct Rescale {
     pub cooldown: Duration,
     /// The longest time of one rescale.
     pub deadline: Duration,
-    /// The consequence if it takes longer.
+    /// The policy for a rescale that takes longer.
     pub on_failure: manifest::OnRescaleFailure,
 }
 
