@@ -35,7 +35,6 @@ const NOT_YET: &[&str] = &[
     "runtime/examples",
     "runtime/sim/src",
     "runtime/src",
-    "runtime/wire/src/generated",
     "worker/src",
     "worker/tests",
 ];
