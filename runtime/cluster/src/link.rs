@@ -21,7 +21,7 @@
 
 use std::collections::VecDeque;
 
-/// A number that tells the items of one connection setup or run from those of another; the newer one is greater.
+/// A number that tells the items of one session or run from those of another; the newer one is greater.
 pub trait Era: Copy + Ord + std::fmt::Display + std::fmt::Debug {}
 
 impl<E: Copy + Ord + std::fmt::Display + std::fmt::Debug> Era for E {}

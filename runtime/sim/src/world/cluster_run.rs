@@ -210,7 +210,7 @@ impl ClusterRun {
         None
     }
 
-    /// Wakes one or all of the waiting readers, and every sink; true if there was one.
+    /// Wakes the slots that wait for durable output, and one or all of the waiting readers; true if one of them can go on.
     pub(super) fn stir(&mut self, all: bool, env: &mut SimEnv) -> bool {
         let mut any = env.sinks.wake();
         while self.readers.waiting() > 0 {
