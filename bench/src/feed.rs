@@ -1,7 +1,7 @@
 //! Rows from another thread of the same program, and rows handed to a closure: a job whose both ends are in the hands of a measurement.
 //!
-//! What arrives does not wait for the job: rows are pushed when they are due, and a job that is behind is measured as one. A feed
-//! forgets what it has handed out, so it cannot be restored; no measurement does.
+//! Arrivals do not wait for the job: rows are pushed when they are due, and a job that is behind is measured as one. A feed forgets what it
+//! has handed out, so it cannot be restored; no measurement does.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;

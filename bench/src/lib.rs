@@ -19,9 +19,9 @@ pub mod sql;
 pub const PARTS: usize = 8;
 /// Length of the windows, in milliseconds.
 pub const WINDOW_MS: u64 = 10_000;
-/// How far rows of a part may be out of order, in milliseconds.
+/// The most by which rows of a part are out of order, in milliseconds.
 pub const DISORDER_MS: u64 = 2_000;
-/// What every engine is given on top of it.
+/// The delay of the watermark beyond the disorder, in milliseconds; the same for every engine.
 pub const SLACK_MS: u64 = 100;
 
 /// A row of the word count, borrowed.
@@ -108,13 +108,13 @@ pub fn number<N: std::str::FromStr>(n: usize, or: N) -> Result<N, String> {
     text.parse().map_err(|_| format!("argument {n} is not a number: `{text}`"))
 }
 
-/// What a program measured, as one line of JSON.
+/// Prints a program's measurements as one line of JSON.
 pub fn say(numbers: &[(&str, f64)]) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let object: serde_json::Map<_, _> = numbers.iter().map(|(k, v)| ((*k).to_owned(), serde_json::json!(v))).collect();
     Ok(writeln!(std::io::stdout(), "{}", serde_json::Value::Object(object))?)
 }
 
-/// Where a job without files keeps its snapshots: `STATE_DIR`, else under `target/bench`.
+/// The snapshot directory of a job without files: `STATE_DIR`, else under `target/bench`.
 #[must_use]
 pub fn scratch(name: &str) -> String {
     let dir = std::env::var("STATE_DIR").unwrap_or_else(|_| "target/bench/state".to_owned());

@@ -1,6 +1,6 @@
 //! A source that first makes one row for every key, as fast as they are taken, and then random rows at a rate until it is told to stop.
 //!
-//! What is due does not wait for the job: after a silence everything that became due in it comes at once, and says when it was due. Each
+//! Rows do not wait for the job: after a silence everything that became due in it comes at once, with the time at which it was due. Each
 //! row is a function of its split and number, so that the whole input can be counted again at the end. Positions are row numbers, and
 //! splits move between slots.
 
@@ -22,7 +22,7 @@ pub const SPLITS: u64 = 16;
 pub struct Due {
     /// The key.
     pub key: u64,
-    /// When it was due; 0 for a row that fills.
+    /// The time at which the row was due; 0 for a row that fills.
     pub at: u64,
 }
 
@@ -53,7 +53,7 @@ impl Load {
         Self { shared: Arc::new(Shared { keys, rate, begin, started: OnceLock::new(), stopped, done, waiting }) }
     }
 
-    /// What rows count their time from.
+    /// The instant from which rows count their time.
     #[must_use]
     pub fn begin(&self) -> Instant {
         self.shared.begin
@@ -92,7 +92,7 @@ impl Load {
         (z ^ (z >> 31)) % self.shared.keys
     }
 
-    /// How often each key has been handed out. Only after the job.
+    /// The number of times that each key has been handed out. Call it only after the job.
     #[must_use]
     pub fn expected(&self) -> Vec<u32> {
         let mut all = vec![0u32; usize::try_from(self.shared.keys).unwrap_or(0)];

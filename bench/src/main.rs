@@ -15,7 +15,7 @@ use driver::report::{Line, Report};
 use driver::run::{Failure, run};
 use serde_json::json;
 
-/// What was typed.
+/// The command line.
 struct Wanted {
     only: Vec<String>,
     reps: usize,

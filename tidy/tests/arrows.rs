@@ -133,7 +133,7 @@ fn every_crate_takes_the_lints_and_versions_of_the_workspace() {
         let path = text(&package, "manifest_path");
         let manifest = std::fs::read_to_string(path).unwrap_or_else(|e| panic!("{path}: {e}"));
         let name = text(&package, "name");
-        // What no other crate depends on by name has its only version there.
+        // A dependency that no other crate names has its only version in the workspace-hack.
         let its_own = |line: &str| {
             name == "workspace-hack" && !versions.contains(&format!("\n{} = ", line.split(' ').next().unwrap_or_default()))
         };

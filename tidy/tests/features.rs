@@ -1,9 +1,9 @@
 //! Builds that do not repeat themselves: every verb asks for the same features of a dependency.
 //!
-//! Cargo compiles a crate once for each set of features. So where two commands ask for two sets, the second compiles the crate again, and all
-//! that stands on it: for one feature of `chrono` that is Arrow and DataFusion. The commands are those of the Makefile and of `e2e/images`,
-//! read from there; what each asks for is `cargo tree`'s answer, offline and without compiling. The crate `workspace-hack` makes
-//! the answers equal.
+//! Cargo compiles a crate once for each set of features. So where two commands ask for two sets, the second compiles the crate again, and
+//! all that stands on it: for one feature of `chrono` that is Arrow and DataFusion. The commands are those of the Makefile and of
+//! `e2e/images`, read from there; what each asks for is `cargo tree`'s answer, offline and without compiling. The crate `workspace-hack`
+//! makes the answers equal.
 
 #![allow(clippy::expect_used, reason = "helpers of tests fail by panicking")]
 
@@ -12,7 +12,7 @@ use std::process::Command;
 
 use watershed_tidy::{files, none, root};
 
-/// What all commands are compared to: every package, its tests included.
+/// Arguments of the build that all commands are compared to: every package, its tests included.
 const ALL: &[&str] = &["--workspace", "--edges", "normal,build,dev"];
 
 /// A crate with its version → the sets of features it is compiled with (one for programs, and another for the compiler's plug-ins).

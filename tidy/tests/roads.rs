@@ -1,11 +1,12 @@
 //! One road: what a slot begins with, a restart's plan, a state file, and the claim of a term are made in one place each.
 //!
-//! A second place would be a copy of meaning, which no tool that compares lines can see: a simulator that has one checks something else than what
-//! runs. So the words by which such things are made are allowed in the crate that owns them and in the tests of its models, and nowhere else.
+//! A second place would be a copy of meaning, which no tool that compares lines can see: a simulator that has one checks something else
+//! than what runs. So the words by which such things are made are allowed in the crate that owns them and in the tests of its models, and
+//! nowhere else.
 
 use watershed_tidy::{files, none};
 
-/// What makes something, what it makes, and the folders that may say it.
+/// Words that construct something, the thing that they construct, and the folders that may use them.
 const ROADS: &[(&str, &str, &[&str])] = &[
     ("SlotConfig {", "what a slot begins with: call `SlotConfig::restored` or `SlotConfig::joining`", &["runtime/src/"]),
     ("restart::Job {", "a restart's plan: call `restart::Job::new`", &["runtime/src/"]),

@@ -23,9 +23,9 @@ type Failure = Box<dyn Error + Send + Sync>;
 
 /// Bytes of an entry, its key left out.
 const ENTRY: u64 = 200;
-/// How long nothing is done between two changes.
+/// The quiet time between two changes.
 const PAUSE: Duration = Duration::from_secs(3);
-/// How long a change may take.
+/// The longest time that a change may take.
 const PATIENCE: Duration = Duration::from_secs(300);
 
 /// An entry: a number, and ballast that is as long when it is encoded.
@@ -48,7 +48,7 @@ struct Out {
     at: u64,
 }
 
-/// What the sink has seen.
+/// Measurements of the sink.
 struct Seen {
     begin: Instant,
     rows: AtomicU64,

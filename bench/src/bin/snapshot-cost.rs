@@ -1,9 +1,9 @@
 //! `snapshot-cost`: what snapshots each second cost the rows that go on meanwhile.
 //!
 //! One slot adds to `STATE_MB` (2048) of entries of 200 bytes as fast as it can, and one percent of the keys changes each second. From one
-//! snapshot of the full state the job goes on `ROUNDS` (3) times with an epoch a second and as often with none before the end of the span in
-//! which rows are counted; the quotient of the rates is what the hot path pays for encoding, uploading and merging. The span is short because
-//! what changes without a snapshot has to fit into the memory for undoing it.
+//! snapshot of the full state the job goes on `ROUNDS` (3) times with an epoch a second and as often with none before the end of the span
+//! in which rows are counted; the quotient of the rates is what the hot path pays for encoding, uploading and merging. The span is short
+//! because what changes without a snapshot has to fit into the memory for undoing it.
 
 use std::error::Error;
 use std::sync::Arc;

@@ -8,7 +8,7 @@ use super::check::{check, epochs};
 use super::report::{Bar, Line};
 use super::run::{Failure, Ran, run};
 
-/// What the cases share.
+/// Settings that the cases share.
 #[derive(Clone, Debug)]
 pub(crate) struct Setting {
     /// The input, of `n` lines each.

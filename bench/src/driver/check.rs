@@ -1,4 +1,4 @@
-//! Whether an output is right, row by row, and how many epochs were published while a job was running.
+//! Checks of an output, row by row, and of the number of epochs that were published while a job was running.
 
 use std::borrow::Cow;
 use std::io::{BufRead, BufReader};

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::run::Failure;
 
-/// What a number is held to.
+/// The limit of a measured number.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Bar {
     AtLeast(f64),

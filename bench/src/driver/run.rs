@@ -18,7 +18,7 @@ const LOOK: Duration = Duration::from_millis(4);
 /// The kernel tells core time in hundredths of a second.
 const TICKS: f64 = 100.0;
 
-/// What a run took.
+/// Measurements of a run.
 #[derive(Clone, Debug)]
 pub(crate) struct Ran {
     pub(crate) wall: f64,

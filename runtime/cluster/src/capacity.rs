@@ -1,14 +1,14 @@
 //! Capacity: whether the workers that are there have memory for the state of the job.
 //!
-//! What is asked of a worker is what it has said of itself (`--memory-bytes`); one that has said nothing is taken to have room. State is
-//! counted as it is stored, by the largest file alone: that is less than it takes in memory, and never so much that a job waits which has room.
+//! A worker's capacity is the one that it registered with (`--memory-bytes`); a worker that gave none counts as unlimited. The size of the
+//! state is that of the largest stored file alone: less than the state takes in memory, so no job waits that has enough.
 
 /// The bytes of state that the workers hold together; `None` if one of them sets no limit.
 pub(crate) fn capacity(budgets: impl IntoIterator<Item = u64>) -> Option<u64> {
     budgets.into_iter().map(|b| (b > 0).then_some(b)).sum()
 }
 
-/// Why a job of so much state does not begin with these workers; `None` if it does.
+/// The reason for which a job with so much state does not begin with these workers; `None` if it may begin.
 pub(crate) fn shortfall(state: u64, workers: usize, room: Option<u64>) -> Option<String> {
     let room = room.filter(|room| *room < state)?;
     let mib = |bytes: u64| bytes.div_ceil(1 << 20);

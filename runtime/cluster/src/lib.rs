@@ -1,10 +1,11 @@
-//! The life of a job as pure machines: who takes part, when a run begins and from what, how a worker leaves, what happens when storage is away.
+//! The life of a job as pure machines: who takes part, when a run begins and from what, how a worker leaves, what happens when storage is
+//! away.
 //!
-//! Two machines talk to each other. The [`JobManager`] is the coordinator's process: it knows the workers, finds the end of the log, claims a term,
-//! takes running slots over or begins a run, and steps the [`Coordinator`](watershed_runtime::coordinator::Coordinator) of that run. A [`TaskManager`] is a
-//! worker's process: it has slots, keeps a journal of them, writes their state files, and obeys the newest manager. Each is stepped:
-//! an event and the time go in, actions come out, in the order in which they must be carried out. Neither has a clock, a thread, a socket or a
-//! source of chance.
+//! Two machines talk to each other. The [`JobManager`] is the coordinator's process: it knows the workers, finds the end of the log, claims
+//! a term, takes running slots over or begins a run, and steps the [`Coordinator`](watershed_runtime::coordinator::Coordinator) of that
+//! run. A [`TaskManager`] is a worker's process: it has slots, keeps a journal of them, writes their state files, and obeys the newest
+//! manager. Each is stepped: an event and the time go in, actions come out, in the order in which they must be carried out. Neither has a
+//! clock, a thread, a socket or a source of chance.
 //!
 //! ```text
 //!   JobManager ── ToWorker (in a session) ──► TaskManager ── commands ──► slots
@@ -14,9 +15,9 @@
 //!      storage, sinks, sources                    storage
 //! ```
 //!
-//! Two executors carry actions out: the shell (`watershed`), with threads, object storage and sockets, and the simulator (`watershed-sim`). A job in one
-//! process is one manager and one worker joined by a session that loses nothing; a job in many processes is the same with a network in
-//! between. There is no other road.
+//! Two executors carry actions out: the shell (`watershed`), with threads, object storage and sockets, and the simulator (`watershed-sim`).
+//! A job in one process is one manager and one worker joined by a session that loses nothing; a job in many processes is the same with a
+//! network in between. There is no other road.
 //!
 //! | file | what |
 //! |---|---|

@@ -21,7 +21,7 @@
 
 use std::collections::VecDeque;
 
-/// What tells the items of one beginning from those of another: grows.
+/// A number that tells the items of one session or run from those of another; the newer one is greater.
 pub trait Era: Copy + Ord + std::fmt::Display + std::fmt::Debug {}
 
 impl<E: Copy + Ord + std::fmt::Display + std::fmt::Debug> Era for E {}
@@ -31,7 +31,7 @@ const OWED: usize = 1 << 20;
 /// Items, for the same reason: many small ones.
 const OWED_ITEMS: u32 = 256;
 
-/// What goes between the two ends.
+/// A message between the two ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Message<P> {
     /// An item and its number.
@@ -44,7 +44,7 @@ pub enum Message<P> {
     Refuse(String),
 }
 
-/// What came of a received message.
+/// The outcome of a received message.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Received<E, P> {
     /// The next item.
@@ -126,7 +126,7 @@ impl<E: Era, P: Clone> Link<E, P> {
         self.limit
     }
 
-    /// Whether another item may be pushed.
+    /// True if another item may be pushed.
     #[must_use]
     pub fn room(&self) -> bool {
         self.bytes < self.limit
@@ -175,8 +175,8 @@ impl<E: Era, P: Clone> Link<E, P> {
         self.base + self.buffer.len() as u64
     }
 
-    /// What to put on the connection now, with the era to write on it. `quiet`: nothing more is coming in at the moment, so whatever
-    /// is owed is acknowledged.
+    /// The next message for the connection; the caller writes the era on it. `quiet`: no input is pending at the moment, so all outstanding
+    /// acknowledgements are sent.
     pub fn transmit(&mut self, quiet: bool) -> Option<Message<P>> {
         if !self.connected {
             return None;
@@ -199,7 +199,7 @@ impl<E: Era, P: Clone> Link<E, P> {
         (quiet && self.owed_items > 0).then(|| self.acknowledge())
     }
 
-    /// Whether [`Link::transmit`] has something when the link is quiet.
+    /// True if [`Link::transmit`] has a message when the link is quiet.
     #[must_use]
     pub fn has_to_say(&self) -> bool {
         self.connected && (self.resume || self.refuse || self.owed_items > 0 || (self.ready && self.cursor < self.next()))

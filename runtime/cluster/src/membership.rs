@@ -1,16 +1,16 @@
 //! Membership: the workers of a job by number, and what follows from it.
 //!
 //! A worker's number is the one at the end of its name (`worker-2` is 2, as a pod of a stateful set is called). It owns the slots
-//! `number * each` to `number * each + each - 1`, so who owns what needs no table beside the names, and a replacement takes its predecessor's
-//! place. A worker is *lost* when its connection has been gone for [`Patience::gone`] or nothing has been heard of it for
+//! `number * each` to `number * each + each - 1`, so who owns what needs no table beside the names, and a replacement takes its
+//! predecessor's place. A worker is *lost* when its connection has been gone for [`Patience::gone`] or nothing has been heard of it for
 //! [`Patience::silent`]. A process that was thought lost and comes back is a newcomer: what it had is void, and it begins with nothing.
 //!
-//! Law: of two processes with one name the one that registered later has it for good. The earlier one is refused for as long as this manager
-//! lives, and ends. Without that both would take the name from each other for ever, each time ending the run of all (a pod that was deleted
-//! by force and goes on, beside its successor).
+//! Law: of two processes with one name the one that registered later has it for good. The earlier one is refused for as long as this
+//! manager lives, and ends. Without that both would take the name from each other for ever, each time ending the run of all (a pod that was
+//! deleted by force and goes on, beside its successor).
 //!
-//! A worker that was told to end *leaves*: it takes part until others have what it has, and its slots are not among the target's. A missing worker
-//! is not waited for meanwhile: a node that is emptied does not wait for a worker that died elsewhere.
+//! A worker that was told to end *leaves*: it takes part until others have what it has, and its slots are not among the target's. A missing
+//! worker is not waited for meanwhile: a node that is emptied does not wait for a worker that died elsewhere.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -20,7 +20,7 @@ use watershed_runtime::protocol::rules::RuleSet;
 use crate::messages::Member;
 use crate::patience::Patience;
 
-/// How many replaced processes are remembered for a name: more than can be alive at a time.
+/// The number of replaced processes that are remembered for a name: more than can be alive at a time.
 const REPLACED: usize = 16;
 
 /// A worker that wants to take part.
@@ -28,15 +28,15 @@ const REPLACED: usize = 16;
 pub struct Registration {
     /// The job it was started for.
     pub job: String,
-    /// Its name.
+    /// The worker's name.
     pub name: String,
     /// The process: no other process has the same.
     pub incarnation: String,
     /// Slots that it has room for.
     pub slots: u32,
-    /// Where other workers reach it.
+    /// The address at which other workers reach it.
     pub address: String,
-    /// How much state it has memory for; 0 does not say.
+    /// The memory for state in bytes; 0 if unlimited or unknown.
     pub memory_bytes: u64,
     /// The fingerprint of its dataflow, and the dataflow as text.
     pub fingerprint: u64,
@@ -44,12 +44,12 @@ pub struct Registration {
     pub shape: String,
 }
 
-/// Why a worker is refused.
+/// The reason why a worker is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// It was started for another job.
+    /// The worker was started for another job.
     Job,
-    /// It runs another dataflow.
+    /// The worker runs another dataflow.
     Fingerprint,
     /// A newer process has its name: it ends.
     Replaced,
@@ -59,25 +59,25 @@ pub enum Refusal {
     Over,
 }
 
-/// How many slots a job is to have.
+/// The number of slots that a job is to have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target {
-    /// All slots of so many workers.
+    /// The number of workers; all slots of theirs take part.
     Workers(u32),
-    /// So many slots, of a worker that has room for any number.
+    /// The number of slots, for one worker that has room for any number.
     Slots(u16),
 }
 
 /// The processes that have borne a name.
 #[derive(Clone, Debug, Default)]
 struct Incarnations {
-    /// The process that registered last under it.
+    /// The process that registered last under the name.
     now: String,
-    /// Those before it, oldest first.
+    /// Earlier processes, oldest first.
     before: VecDeque<String>,
 }
 impl Incarnations {
-    /// Whether a process may have the name; from now on it does, and its predecessor does not.
+    /// Gives the name to a process, unless it was replaced before: then the result is false. The predecessor loses the name for good.
     fn pass_to(&mut self, incarnation: &str) -> bool {
         if self.before.iter().any(|i| i == incarnation) {
             return false;
@@ -93,13 +93,13 @@ impl Incarnations {
     }
 }
 
-/// Whether a worker is to leave.
+/// A worker's place in leaving.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Leave {
     Stays,
-    /// It leaves once others have what it has.
+    /// The worker leaves once others have what it has.
     Leaves,
-    /// It has been told that it may.
+    /// The worker has been told that it may go.
     Released,
 }
 
@@ -108,11 +108,11 @@ enum Leave {
 struct Entry {
     member: Member,
     connected: bool,
-    /// When the connection came or went.
+    /// The time at which the connection came or went.
     since: i64,
-    /// When it was last heard of.
+    /// The time of the last message or heartbeat.
     heard: i64,
-    /// How much state it has memory for; 0 does not say.
+    /// The memory for state in bytes; 0 if unlimited or unknown.
     memory: u64,
     leave: Leave,
 }
@@ -131,14 +131,14 @@ pub struct Membership {
     rules: RuleSet,
 }
 
-/// What a registration means.
+/// The outcome of a registration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Admission {
-    /// It is a newcomer.
+    /// A new worker, with its number.
     New(u32),
-    /// It takes the place of a process that is lost by this.
+    /// A worker that takes the place of its predecessor, which is lost by this.
     Instead(u32),
-    /// It is refused, with a reason.
+    /// The registration is refused, with a reason.
     Refused(Refusal, String),
 }
 
@@ -248,7 +248,7 @@ impl Membership {
         self.there().map(|e| e.member.clone()).collect()
     }
 
-    /// How much state each of them has memory for.
+    /// The memory for state of each worker that is there, in bytes.
     pub fn budgets(&self) -> impl Iterator<Item = u64> {
         self.there().map(|e| e.memory)
     }
@@ -257,7 +257,7 @@ impl Membership {
         self.workers.values().filter(|e| e.connected && e.leave != Leave::Released)
     }
 
-    /// Whether a worker is there, and for how many microseconds nothing was heard of it.
+    /// The worker's connection (true if it is up) and the microseconds since it was last heard of.
     pub fn state(&self, worker: u32, now: i64) -> Option<(bool, i64)> {
         self.workers.get(&worker).map(|e| (e.connected, now - e.heard))
     }
@@ -273,7 +273,7 @@ impl Membership {
         (0..self.workers_of(target)).filter(|w| self.workers.get(w).is_none_or(|e| !e.connected)).collect()
     }
 
-    /// Whether each known worker has a connection: one whose connection has dropped is back in a moment, or lost.
+    /// True if each known worker has a connection. One whose connection has dropped is back in a moment, or lost.
     #[must_use]
     pub fn all_connected(&self) -> bool {
         self.workers.values().all(|e| e.connected || e.leave == Leave::Released)
@@ -296,8 +296,8 @@ impl Membership {
         }
     }
 
-    /// The slots that are to have everything: those of the target's workers, without those that leave; else the workers that are missing. None at all if
-    /// all workers leave.
+    /// The slots that are to have everything: those of the target's workers, without those that leave; else the workers that are missing.
+    /// None at all if all workers leave.
     pub fn target_slots(&self, target: Target) -> Result<BTreeSet<SlotId>, Vec<u32>> {
         let stays = |e: &Entry| e.leave == Leave::Stays || !self.rules.leaver_is_no_target();
         let some_leave = self.workers.values().any(|e| !stays(e));
@@ -380,7 +380,7 @@ mod tests {
         let lost = r.lost(1_500_001 + SILENT_MICROS);
         assert_eq!(lost.len(), 1);
         assert!(lost[0].1.contains("says nothing"), "{}", lost[0].1);
-        // Who was lost comes back as somebody else.
+        // The lost worker's successor is a new process.
         assert_eq!(r.register(&register("w-0", "b", 1), 9), Admission::New(0));
     }
 
@@ -468,7 +468,7 @@ mod tests {
         assert_eq!(r.lost(3 + GONE_MICROS).len(), 1);
         assert!(refused(r.register(&register("w-0", "a", 1), 4 + GONE_MICROS)));
         assert_eq!(r.register(&register("w-0", "b", 1), 5 + GONE_MICROS), Admission::New(0));
-        // Who was lost before its successor came is replaced too, and another name is another matter.
+        // A process that was lost before its successor came is replaced too; another name is independent.
         r.register(&register("w-1", "c", 1), 0);
         assert!(!r.lost(6 + GONE_MICROS * 2).is_empty());
         assert_eq!(r.register(&register("w-1", "d", 1), 7), Admission::New(1));

@@ -1,5 +1,5 @@
-//! Messages between a manager and its workers. They go through a session: in order, nothing lost while it stands, and everything that was under way
-//! lost when it ends.
+//! Messages between a manager and its workers. They go through a session: in order, nothing lost while it stands, and everything that was
+//! under way lost when it ends.
 
 use serde::{Deserialize, Serialize};
 use watershed_runtime::coordinator::{NewSlot, Run, WorkerJournal};
@@ -10,19 +10,19 @@ use watershed_runtime::slot::{Command, Report};
 /// A worker as the others know it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Member {
-    /// Its number.
+    /// The worker's number.
     pub worker: u32,
-    /// Its name, which ends in the number.
+    /// The worker's name, which ends in the number.
     pub name: String,
     /// The process that bears the name.
     pub incarnation: String,
-    /// Where other workers reach it.
+    /// The address at which other workers reach it.
     pub address: String,
-    /// Its slots, whether they take part or not.
+    /// The worker's slots, whether they take part or not.
     pub slots: Vec<SlotId>,
 }
 
-/// What a message belongs to.
+/// The manager and the run that a message belongs to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Envelope {
     /// The term of the manager: a worker obeys no older one than the newest it has heard.
@@ -66,9 +66,9 @@ pub enum ToWorker {
 /// A worker to a manager.
 #[derive(Debug)]
 pub enum ToCoordinator {
-    /// The first message of a session: what the worker remembers of the run that it is in, if it is in one.
+    /// The first message of a session: the journal of the run that the worker is in, if it is in one.
     Journal(Option<Box<WorkerJournal>>),
-    /// Of a slot.
+    /// A report of a slot.
     Report(SlotId, Report),
     /// The worker was told to end, and does when others have what it has.
     Leaving,

@@ -1,27 +1,27 @@
-//! How long each wait is, in microseconds of the process's own clock.
+//! Waits and time-outs, in microseconds of the process's own clock.
 
 /// The time-outs of a manager and its workers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Patience {
-    /// How long a dropped connection may take to come back. A dial takes milliseconds; a process that is gone never dials.
+    /// The time for which a dropped connection may be gone. A dial takes milliseconds; a process that is gone never dials.
     pub gone: i64,
-    /// How long a worker may say nothing.
+    /// The time for which a worker may say nothing.
     pub silent: i64,
     /// A manager that was not stepped for so long has not listened either: silence begins anew.
     pub away: i64,
-    /// How long a job that has run before waits for all of its workers before it begins with those that are there.
+    /// The time for which a job that has run before waits for all of its workers, before it begins with those that are there.
     pub gather: i64,
-    /// How long a job that has never run waits for them: it would begin with few and rescale at once.
+    /// The time for which a job that has never run waits for them: it would begin with few and rescale at once.
     pub gather_first: i64,
     /// The rest between two tries when something that a run needs is away.
     pub rest: i64,
-    /// How long runs may fail for something that is away before the process ends with that, so that its supervisor sees it.
+    /// The time for which runs may fail because something is away, before the process ends with that, so that its supervisor sees it.
     pub failing: i64,
-    /// From one look for a newer term to the next.
+    /// The interval between reads of the log for a newer term.
     pub look: i64,
-    /// Between deletions of what nothing reaches.
+    /// The interval between deletions of unreachable files.
     pub collect: i64,
-    /// How long a worker that leaves waits for a manager that is away.
+    /// The time for which a worker that leaves waits for a manager that is away.
     pub leave: i64,
 }
 

@@ -1,4 +1,4 @@
-//! How a job is: the one model that a command line, an operator, monitors and a page are told.
+//! Job status: the one model that the command line, the operator, monitors and the status page read.
 
 use std::collections::BTreeMap;
 
@@ -9,10 +9,10 @@ use crate::manager::{JobManager, Phase as Life, Running};
 use crate::membership::Target;
 use crate::messages::Member;
 
-/// Where a job is.
+/// The phase of a job, as users see it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Phase {
-    /// Its first run here has not begun.
+    /// The first run of this manager has not begun.
     #[default]
     Starting,
     /// Rows flow.
@@ -23,7 +23,7 @@ pub enum Phase {
     Recovering,
     /// Nothing more is read.
     Draining,
-    /// It is over.
+    /// The job is over.
     Ended,
 }
 
@@ -32,11 +32,11 @@ pub enum Phase {
 pub struct KeyRange {
     /// The first group.
     pub first: u32,
-    /// How many.
+    /// The number of groups.
     pub groups: u32,
     /// The slot that owns them.
     pub slot: u16,
-    /// Its worker.
+    /// The worker of that slot.
     pub worker: u32,
 }
 
@@ -49,7 +49,7 @@ pub struct RescaleStatus {
     pub groups_moved: u32,
     /// All that are to change hands.
     pub groups_to_move: u32,
-    /// What it does now.
+    /// The step that it has come to, and its batches.
     pub progress: RescaleProgress,
 }
 
@@ -58,22 +58,22 @@ pub struct RescaleStatus {
 pub struct WorkerStatus {
     /// The worker.
     pub member: Member,
-    /// Whether its session has a connection.
+    /// True if the worker's session has a connection.
     pub connected: bool,
     /// Microseconds since it was heard of.
     pub silent: i64,
-    /// It was told to end.
+    /// The worker was told to end.
     pub leaving: bool,
     /// Key groups that its slots own.
     pub key_groups: u32,
 }
 
-/// How a job is.
+/// The status of a job.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct JobStatus {
     /// The job.
     pub job: String,
-    /// Where it is.
+    /// The phase.
     pub phase: Phase,
     /// The manager's term.
     pub term: u64,
@@ -83,7 +83,7 @@ pub struct JobStatus {
     pub epoch: u64,
     /// Microseconds since an epoch was published here.
     pub epoch_age: Option<i64>,
-    /// How many workers, or slots of a worker with room for any number, are wanted.
+    /// The wanted number of workers, or of slots for one worker that has room for any number.
     pub wanted: u32,
     /// The number of key groups.
     pub key_groups: u32,
@@ -101,7 +101,7 @@ pub struct JobStatus {
     pub ranges: Vec<KeyRange>,
     /// All workers that are known.
     pub workers: Vec<WorkerStatus>,
-    /// For what the job waits, besides for rows.
+    /// Reasons for which the job waits, besides for rows.
     pub waiting: Vec<String>,
     /// Runs begun or taken over here.
     pub runs: u64,
@@ -120,7 +120,7 @@ impl JobStatus {
 }
 
 impl JobManager {
-    /// How the job is.
+    /// The status of the job at this moment.
     #[must_use]
     pub fn status(&self, now: i64) -> JobStatus {
         let wanted = match self.wishes.target {
@@ -195,7 +195,7 @@ impl JobManager {
         }
     }
 
-    /// For what the job waits, besides for rows.
+    /// Reasons for which the job waits, besides for rows.
     #[must_use]
     pub fn waiting(&self) -> Vec<String> {
         let mut all = Vec::new();

@@ -1,15 +1,16 @@
 //! The task manager: a worker's process as a pure machine.
 //!
-//! It obeys the newest manager it has heard, keeps a journal of its slots for the next one, and has their entries written to state files before it
-//! passes a report on. Its laws:
+//! A task manager obeys the newest manager it has heard, keeps a journal of its slots for the next one, and has their entries written to
+//! state files before it passes a report on. Its laws:
 //!
-//! - A message of a session that is over is not obeyed, nor one of an older manager than it has heard: a message that comes after the journal was given
-//!   away would be known to none (I4, I9). The same holds for messages of another run.
+//! - A message of a session that is over is not obeyed, nor one of an older manager than it has heard: a message that comes after the
+//!   journal was given away would be known to none (I4, I9). The same holds for messages of another run.
 //! - A report is noted and said in one step: a manager that is given the journal hears everything that is not in it.
 //! - A part of an epoch is said when its entries are durable (I5). Parts may overtake each other.
 //! - The first message of a session is the journal. What slots have said before was said to a manager that is gone, and is in it.
-//! - A worker that was told to end says so in each session, and goes on until it is released. It goes at once where waiting would lead nowhere: it has
-//!   no part in a run, or it has had no session for so long that a new manager would have come ([`Patience::leave`](crate::Patience::leave)).
+//! - A worker that was told to end says so in each session, and goes on until it is released. It goes at once where waiting would lead
+//!   nowhere: it has no part in a run, or it has had no session for so long that a new manager would have come
+//!   ([`Patience::leave`](crate::Patience::leave)).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -25,14 +26,14 @@ use watershed_runtime::state::EncodedRun;
 
 use crate::messages::{Begin, Envelope, Member, ToCoordinator, ToWorker};
 
-/// What happened.
+/// An input of the task manager.
 #[derive(Debug)]
 pub enum WorkerEvent {
     /// A session has begun.
     Session {
         /// The newest term that its manager knows.
         term: u64,
-        /// Its number: no other session of this worker has the same.
+        /// The session's number: no other session of this worker has the same.
         session: u64,
     },
     /// A manager has said something in the session with this number.
@@ -47,23 +48,23 @@ pub enum WorkerEvent {
         slot: SlotId,
         /// The epoch.
         epoch: u64,
-        /// Its file.
+        /// The file, or the error of its upload.
         file: Result<StateFile>,
     },
     /// The worker was told to end.
     Leave,
-    /// It has had no session for so many microseconds.
+    /// The worker has had no session for so many microseconds.
     Away(i64),
 }
 
-/// What is to be done, in the order given.
+/// An effect for the executor; effects are carried out in the order given.
 #[derive(Debug)]
 #[must_use]
 pub enum WorkerAction {
     /// Tell the manager, if there is a session.
     Send(Envelope, ToCoordinator),
-    /// A run begins: the slots of the last one end, keeping what they have; ways to the others are made; and these slots are made as the manifest
-    /// has them.
+    /// A run begins: the slots of the last one end, keeping what they have; ways to the others are made; and these slots are made as the
+    /// manifest has them.
     Begin(Box<Begin>, Vec<SlotId>),
     /// For a slot of this process.
     Command(SlotId, Command),
@@ -90,7 +91,7 @@ pub enum WorkerAction {
     End(WorkerEnd),
 }
 
-/// How a worker ends.
+/// The way in which a worker ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WorkerEnd {
     /// With the job, for a reason if it has failed.
@@ -104,7 +105,7 @@ pub enum WorkerEnd {
 pub struct TaskManager {
     graph: Arc<Graph>,
     number: u32,
-    /// What the next manager must know of the present run.
+    /// The journal of the present run, for the next manager.
     journal: Option<WorkerJournal>,
     /// The highest term that it has heard.
     term: u64,
@@ -136,13 +137,13 @@ impl TaskManager {
         self.journal.as_ref().map_or(0, |j| j.run.term)
     }
 
-    /// What it remembers of the run.
+    /// The journal of the present run.
     #[must_use]
     pub fn journal(&self) -> Option<&WorkerJournal> {
         self.journal.as_ref()
     }
 
-    /// Whether it was told to end.
+    /// True once the worker was told to end.
     #[must_use]
     pub fn leaving(&self) -> bool {
         self.leaving
@@ -204,7 +205,7 @@ impl TaskManager {
         }
     }
 
-    /// Of a run: in any other it means nothing.
+    /// Carries a message of a run out. A message of any other run than the present one is ignored.
     fn obey(&mut self, run: u64, message: ToWorker, out: &mut Vec<WorkerAction>) {
         let graph = self.graph.clone();
         let Some(journal) = self.journal.as_mut().filter(|j| j.run.term == run) else { return };
@@ -330,7 +331,7 @@ mod tests {
         WorkerEvent::Message(session, envelope, message)
     }
 
-    /// In the run of term 3.
+    /// A task manager in the run of term 3.
     fn at_work() -> TaskManager {
         let mut worker = TaskManager::new(Arc::default(), 0, 10, RULES);
         let actions = worker.step(message(0, envelope(3, 3), begin(3)));

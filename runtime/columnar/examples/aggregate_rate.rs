@@ -1,4 +1,4 @@
-//! What an aggregation over columns costs a row: `cargo run --release -p watershed-columnar --example aggregate_rate`.
+//! The cost per row of an aggregation over columns: `cargo run --release -p watershed-columnar --example aggregate_rate`.
 //!
 //! The inputs have the shape of the benchmarks' (5,000 words; 10,000 keys in windows of 10 s); batches are ready made, so decoding is not
 //! in the numbers. An epoch ends every 200,000 rows.

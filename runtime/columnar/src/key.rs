@@ -5,7 +5,7 @@
 //! bytes of its double with one zero and one NaN; NULL is nothing; several columns are, each in turn, the length (`u32`, little-endian) and
 //! the encoding, with length `u32::MAX` and no bytes for NULL; no column is nothing. So a key hashes as the same key does in Rust.
 //!
-//! What is **stored** tells NULL from the empty text: [`KeyBytes`] has a form of its own for it, and several columns are stored as Arrow's
+//! The **stored** form tells NULL from the empty text: [`KeyBytes`] has a form of its own for it, and several columns are stored as Arrow's
 //! row format, which tells them apart by itself.
 
 use std::sync::Arc;
@@ -133,13 +133,13 @@ impl KeyLayout {
         Ok(Self { types, form })
     }
 
-    /// How many columns the key has.
+    /// The number of columns of the key.
     #[must_use]
     pub fn len(&self) -> usize {
         self.types.len()
     }
 
-    /// Whether all rows have the same key.
+    /// True if the key has no columns: all rows have the same key.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.types.is_empty()

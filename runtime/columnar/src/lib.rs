@@ -4,8 +4,8 @@
 //! vectors beside the batch and not columns of it: they are looked at row by row on the way, long before anybody needs Arrow's form of
 //! them, and most batches have no operations at all (all rows are new).
 //!
-//! Appending is lazy: a container keeps the batches it was given and joins them when somebody asks for *the* batch. Splitting to destinations
-//! is one `take` a destination; where all rows go to one place, nothing is copied.
+//! Appending is lazy: a container keeps the batches it was given and joins them when somebody asks for *the* batch. Splitting to
+//! destinations is one `take` a destination; where all rows go to one place, nothing is copied.
 //!
 //! [`aggregate`] computes over them: hashing keys ([`key`]), combining rows in columns, keeping groups, finishing them to columns again.
 

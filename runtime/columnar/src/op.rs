@@ -1,4 +1,4 @@
-//! What happened to a row.
+//! Operations of a changelog.
 
 /// The operation of a row in a changelog.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -16,7 +16,7 @@ pub enum Op {
 }
 
 impl Op {
-    /// How a row counts in a sum: 1, or -1 for one that is taken back.
+    /// The row's sign in a sum: 1, or -1 for one that is taken back.
     #[inline]
     #[must_use]
     pub fn sign(self) -> i64 {

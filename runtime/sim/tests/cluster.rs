@@ -16,7 +16,8 @@ fn no_seed_breaks_a_law_when_processes_die_one_by_one() {
     }
 }
 
-/// Seeds that found something, with what they found. A seed's run changes when the world does; the lowest test for each is named in brackets.
+/// Seeds that found something, with what they found. A seed's run changes when the world does; the lowest test for each is named in
+/// brackets.
 const FOUND: &[(u64, &str)] = &[
     (101, "a split that had ended before its reader heard that it moves was begun again (coordinator::adopt)"),
     (

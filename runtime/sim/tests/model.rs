@@ -1,5 +1,5 @@
-//! With all rules, no interleaving of any small world breaks a law or gets stuck: of the cut-over, of the manifest log under two coordinators, of
-//! coordinators that die, of slots that are let go, of slots that die in a cut.
+//! With all rules, no interleaving of any small world breaks a law or gets stuck: of the cut-over, of the manifest log under two
+//! coordinators, of coordinators that die, of slots that are let go, of slots that die in a cut.
 //!
 //! Exhaustive, so built without optimisation only the smallest runs: `cargo test --release -p watershed-sim --test model` is the real one
 //! (every test under 60 s on one core). `watershed-model big` explores the big worlds.

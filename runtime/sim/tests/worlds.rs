@@ -16,7 +16,8 @@ fn no_seed_breaks_a_law() {
     }
 }
 
-/// Seeds that found something, with what they found. A seed's run changes when the world does; the lowest test for each is named in brackets.
+/// Seeds that found something, with what they found. A seed's run changes when the world does; the lowest test for each is named in
+/// brackets.
 const FOUND: &[(u64, &str)] = &[
     (42, "a channel that was quiet at its fence held a batch back below its target's promise (slot::tests)"),
     (252, "the same, with a window that lost a row"),

@@ -29,7 +29,7 @@ pub const MAX_FRAME: usize = 256 << 20;
 /// Bytes of an item before its payload.
 pub const ITEM_HEAD: usize = 34;
 
-/// Who fences whom: the coordinator's term, then the dataflow's generation.
+/// The fencing key of a frame: the coordinator's term, then the dataflow's generation. A greater one fences a smaller one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Era {
     /// The coordinator's term.
@@ -56,7 +56,7 @@ impl From<crate::v1::Era> for Era {
     }
 }
 
-/// Which of the two connections of a pair of processes.
+/// One of the two connections of a pair of processes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Lane {
     /// Rows, credits and what goes with them.
@@ -65,7 +65,7 @@ pub enum Lane {
     Bulk,
 }
 
-/// What an item belongs to: an edge of the graph, and the slots at its ends.
+/// The address of an item: an edge of the graph, and the slots at its ends.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Channel {
     /// The exchange edge; of no meaning on the bulk lane.
@@ -79,7 +79,7 @@ pub struct Channel {
 /// The first frame of each side.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hello {
-    /// What the connection is for.
+    /// The connection's lane.
     pub lane: Lane,
     /// The sender's number in the job.
     pub worker: u32,
@@ -87,9 +87,9 @@ pub struct Hello {
     pub job: String,
     /// The sender's name.
     pub name: String,
-    /// Which process of that name.
+    /// The process's incarnation: one of those that have borne the name.
     pub incarnation: String,
-    /// Its build, for logs.
+    /// The sender's build, for logs.
     pub build: String,
 }
 
@@ -104,7 +104,7 @@ impl Payload {
         self.0.iter().map(Bytes::len).sum()
     }
 
-    /// Whether there is no byte.
+    /// True if there is no byte.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -147,7 +147,7 @@ impl From<Vec<Bytes>> for Payload {
     }
 }
 
-/// What travels on a data link.
+/// A frame of a data link.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Frame {
     /// The sender's era.
@@ -156,18 +156,18 @@ pub struct Frame {
     pub body: Body,
 }
 
-/// What a frame is.
+/// The content of a frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Body {
-    /// Who speaks.
+    /// The sender's identity: the first frame of each side.
     Hello(Hello),
     /// Something to deliver.
     Item {
         /// For whom.
         channel: Channel,
-        /// Its number on this link: 0, 1, 2 … in an era.
+        /// The item's number on this link: 0, 1, 2 … in an era.
         sequence: u64,
-        /// What.
+        /// The item's bytes.
         payload: Payload,
     },
     /// Everything before this number has arrived.
@@ -179,7 +179,7 @@ pub enum Body {
 }
 
 impl Frame {
-    /// How many bytes it takes.
+    /// The encoded size in bytes.
     #[must_use]
     pub fn encoded_len(&self) -> usize {
         18 + match &self.body {

@@ -1,4 +1,4 @@
-//! What two processes of a job must agree on: gRPC services, their messages, and the frame of a data link.
+//! The protocol between processes of a job: gRPC services, their messages, and the frame of a data link.
 //!
 //! | service | who asks | who answers | what |
 //! |---|---|---|---|
@@ -22,8 +22,8 @@ pub const PROTOCOL: u32 = 2;
 /// Upper bounds of the buckets of `Moves.gates`, in milliseconds; what is longer is in one more. The engine counts by the same ones.
 pub const GATE_MILLIS: [u64; 9] = [1, 2, 5, 10, 20, 50, 100, 200, 500];
 
-/// What a coordinator says that is asked to name a snapshot by a name that is taken. Whoever asks again because an answer was lost knows by it
-/// that its first question was heard.
+/// The coordinator's reply to a request for a snapshot under a name that is taken. A client that retries because an answer was lost knows
+/// by it that its first request was heard.
 #[must_use]
 pub fn name_taken(name: &str) -> String {
     format!("there is a snapshot `{name}` already")

@@ -35,7 +35,7 @@ pub fn nearest<'a>(wrong: &str, right: impl IntoIterator<Item = &'a str>) -> Opt
         .map(|(_, name)| name)
 }
 
-/// What to tell somebody who wrote a field that does not exist at `path` (the parent's path), where `right` do.
+/// Advice for an unknown field under `parent`, whose known fields are `right`.
 pub(crate) fn advice(parent: &str, wrong: &str, right: &[&'static str], places: &BTreeMap<String, Vec<String>>) -> String {
     if parent.starts_with("spec")
         && let Some((_, place)) = ELSEWHERE.iter().find(|(name, _)| *name == wrong)

@@ -1,4 +1,4 @@
-//! What is wrong with a job's text: where, why, and what to do.
+//! Problems of a job's text: the place, the reason, the advice.
 //!
 //! A problem always names a place a person can put a cursor on. All the problems that can be seen at once are reported at once:
 //! a manifest with three misspelt fields needs one run to learn of them, not three. What this module refuses to be is a chain of
@@ -33,13 +33,13 @@ impl fmt::Display for Position {
 /// One thing that is wrong, or worth a notice.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// Where it stands.
+    /// The place in the text.
     pub position: Position,
     /// The field path, such as `spec.snapshots.retention.maxCount`; empty where no field is concerned.
     pub path: String,
-    /// What is wrong: lower case, without a full stop.
+    /// The error: lower case, without a full stop.
     pub what: String,
-    /// What to do about it.
+    /// The remedy.
     pub advice: Option<String>,
 }
 
@@ -53,12 +53,12 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Why a value is refused, before anybody knows where it stood.
+/// The reason for which a value is refused, before its place is known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Why {
-    /// What is wrong with the value: lower case, without a full stop.
+    /// The error: lower case, without a full stop.
     pub what: String,
-    /// What to do about it.
+    /// The remedy.
     pub advice: Option<String>,
 }
 

@@ -1,4 +1,4 @@
-//! What a right manifest becomes.
+//! Jobs from right manifests.
 
 #![allow(
     clippy::unwrap_used,

@@ -1,4 +1,4 @@
-//! Where a place of the SQL stands in the manifest.
+//! Positions in the manifest of places of the SQL.
 
 #![allow(
     clippy::unwrap_used,

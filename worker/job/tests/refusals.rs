@@ -1,4 +1,4 @@
-//! What a wrong manifest is told: where, which field, why, what to do.
+//! Refusals of wrong manifests: where, which field, why, what to do.
 //!
 //! Messages are compared whole: they are what a user meets first.
 

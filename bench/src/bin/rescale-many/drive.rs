@@ -15,7 +15,7 @@ use super::trace::{Record, Traces, latency, silence};
 use super::written::Written;
 use super::{Failure, SHAM, env, keys};
 
-/// How long nothing is done between two changes.
+/// The quiet time between two changes.
 const PAUSE: Duration = Duration::from_secs(6);
 const PATIENCE: Duration = Duration::from_secs(900);
 

@@ -34,7 +34,7 @@ pub(crate) type Failure = Box<dyn Error + Send + Sync>;
 /// Bytes of an entry, its key left out.
 const ENTRY: u64 = 200;
 const NAME: &str = "rescale-many";
-/// What makes a coordinator move nothing.
+/// The mode of a coordinator that copies every batch ahead and cuts none.
 pub(crate) const SHAM: &str = "sham";
 
 /// An entry: a number, and ballast that is as long when it is encoded.
@@ -54,7 +54,7 @@ pub(crate) fn env(name: &str, or: u64) -> u64 {
     std::env::var(name).ok().and_then(|v| v.parse().ok()).unwrap_or(or)
 }
 
-/// How many keys there are.
+/// The number of keys.
 pub(crate) fn keys() -> u64 {
     env("STATE_MB", 2048) * (1 << 20) / ENTRY
 }

@@ -11,7 +11,7 @@ use watershed::transport::wire::v1::StatusReply;
 
 use super::Failure;
 
-/// What takes longer hangs.
+/// The longest time that anything may take; more is a hang.
 const PATIENCE: Duration = Duration::from_secs(120);
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(20);

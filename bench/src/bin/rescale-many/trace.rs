@@ -1,4 +1,4 @@
-//! What came out and when: each process writes one record a row into a file of its own, and the driver reads them all.
+//! Output records with their times: each process writes one record a row into a file of its own, and the driver reads them all.
 //!
 //! A record is 24 bytes: the time of the writing, when the row was due, its key, its number within the key. Rows before the pace are
 //! counted, not listed. A process that is killed may leave half a record at the end; it is dropped.

@@ -17,7 +17,7 @@ struct End {
     link: Link<u64, u64>,
     given: u64,
     delivered: Vec<u64>,
-    /// What is under way to it: the era on it and the message.
+    /// Messages under way to this end, each with the era on it.
     inbox: VecDeque<(u64, Message<u64>)>,
 }
 

@@ -1,8 +1,8 @@
 //! Adopting: the slots that an earlier manager has left running are taken over as they run.
 //!
-//! Each worker's first message in a session is what it remembers of the run it is in. From these journals and the end of the log the manager
-//! goes on where the last one stopped, and no slot stops. Where that cannot be (a slot is gone, journals contradict each other) nothing has been
-//! said to any worker, and a new run begins.
+//! Each worker's first message in a session is what it remembers of the run it is in. From these journals and the end of the log the
+//! manager goes on where the last one stopped, and no slot stops. Where that cannot be (a slot is gone, journals contradict each other)
+//! nothing has been said to any worker, and a new run begins.
 
 use std::collections::BTreeSet;
 

@@ -101,7 +101,7 @@ impl JobManager {
             return;
         }
         let others: Vec<u32> = running.told.iter().copied().filter(|w| *w != worker).collect();
-        // It begins with nothing: its slots join at a barrier.
+        // The worker begins without slots that take part: they join at a barrier.
         let mut manifest = running.coordinator.last().clone();
         manifest.members.clear();
         let table = (**running.coordinator.table()).clone();

@@ -1,8 +1,8 @@
 //! Reading and claiming: the log is read to its end, the job compared with what it says, and the next term claimed.
 //!
-//! What cannot go on from the end of the log (a state that the job lacks) is an error before anything is claimed: the manager that runs the job now is
-//! not disturbed by one that cannot. Another manager may publish between the reading and the claim: then the claim is lost, and the log is
-//! read again.
+//! A job that cannot go on from the end of the log (the log has a state that the job lacks) is an error before a term is claimed: the
+//! manager that runs the job now is not disturbed by one that cannot run it. Another manager may publish between the reading and the claim:
+//! then the claim is lost, and the log is read again.
 
 use watershed_runtime::error::{Error, Kind, Result};
 use watershed_runtime::protocol::claim::{Claim, Claimed, LogScan, Read, Scanned};
@@ -14,7 +14,7 @@ use super::machine::JobManager;
 use super::phase::{Claiming, Gathering, Phase, Reading};
 use crate::capacity::{capacity, shortfall};
 
-/// How often a lost claim is tried again: each loss means that another process wrote to the log in between.
+/// The number of retries of a lost claim. Each loss means that another process wrote to the log in between.
 const CLAIMS: u32 = 1000;
 
 impl JobManager {
@@ -105,7 +105,7 @@ impl JobManager {
         Ok(())
     }
 
-    /// What the job goes on from, with the slots that are there; also what that finds in the storage.
+    /// The manifest and slots to begin from, with the workers that are there. Records for the status which stored states go on.
     pub(super) fn plan(&mut self, tail: &Tail) -> Result<Start> {
         let slots = self.members.beginning(self.wishes.target);
         let stored = tail.last.as_ref().map_or(&[][..], |(_, m)| m.graph.as_slice());
@@ -120,8 +120,8 @@ impl JobManager {
         Ok(start)
     }
 
-    /// Whether the workers that are there have memory for the job's state; if not, that is what it waits for, and the storage is not asked at every
-    /// step.
+    /// True if the workers that are there have memory for the job's state. If not, the manager rests, so that the storage is not read at
+    /// every step.
     pub(super) fn fits(&mut self, tail: &Tail, now: i64) -> bool {
         // The oldest file has nearly all of it; the younger ones say again what has changed.
         let state = tail.last.as_ref().and_then(|(_, m)| m.files.iter().map(|f| f.bytes).max()).unwrap_or(0);

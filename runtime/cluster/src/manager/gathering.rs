@@ -1,12 +1,12 @@
 //! Gathering: the manager waits for workers, and looks at the log now and then for a newer term than it knows.
 //!
 //! A worker goes to no manager that is older than one it has heard of, and a manager is as old as the newest term it knows. One that was
-//! started while another still began runs knows of a term that is over. Where that other one goes (it was stopped, or its machine is lost) the
-//! workers it leaves would go to none and this one would wait for them: for ever, on both sides, and nothing would say so (I12).
+//! started while another still began runs knows of a term that is over. Where that other one goes (it was stopped, or its machine is lost)
+//! the workers it leaves would go to none and this one would wait for them: for ever, on both sides, and nothing would say so (I12).
 //!
-//! Only a manager without a run looks: a run that is under way is fenced by the log when it writes. A look reads the hint and what comes after it;
-//! what cannot be read says nothing new. Which term is claimed in the end the log alone decides (I10); this is what workers are told before. The
-//! first look comes before any worker is admitted.
+//! Only a manager without a run looks: a run that is under way is fenced by the log when it writes. A look reads the hint and what comes
+//! after it; what cannot be read says nothing new. Which term is claimed in the end the log alone decides (I10); this is what workers are
+//! told before. The first look comes before any worker is admitted.
 
 use watershed_runtime::error::Result;
 use watershed_runtime::protocol::claim::{LogScan, Read, Scanned};
@@ -82,7 +82,7 @@ impl JobManager {
         }
     }
 
-    /// Whether all workers are there that a beginning waits for.
+    /// True if the workers are there for which a begin has to wait.
     fn gathered(&self, now: i64) -> bool {
         let present = self.members.present();
         // A job that is under way goes on with the workers that are left.

@@ -1,4 +1,4 @@
-//! What goes into the manager and what it wants done: closed enums.
+//! Events and actions of the manager, its only input and output: closed enums.
 
 use watershed_runtime::env::Discovered;
 use watershed_runtime::error::{Error, Result};
@@ -11,7 +11,7 @@ use watershed_runtime::protocol::named::NamedSnapshot;
 use crate::membership::{Refusal, Registration};
 use crate::messages::{Envelope, ToCoordinator, ToWorker};
 
-/// What happened.
+/// An input of the manager.
 #[derive(Debug)]
 pub enum Event {
     /// Time passed.
@@ -34,7 +34,7 @@ pub enum Event {
     Abandoned(u64),
 }
 
-/// What is to be done, in the order given.
+/// An effect for the executor; effects are carried out in the order given.
 #[derive(Debug)]
 #[must_use]
 pub enum Action {
@@ -55,7 +55,7 @@ pub enum Action {
     Send(u32, Envelope, ToWorker),
     /// Ask the storage, the sinks or the sources; the answer bears the same number.
     Io(u64, Io),
-    /// What was asked under this number is not waited for any more: it may happen, now or later, or not.
+    /// The answer to the question with this number is no longer awaited; the operation may still happen, now or later, or not at all.
     AbandonIo(u64),
     /// Answer a user.
     Reply(u64, Reply),
@@ -65,7 +65,7 @@ pub enum Action {
     End(Result<Outcome>),
 }
 
-/// What is asked of the outside.
+/// A question to the storage, the sinks or the sources.
 #[derive(Debug)]
 pub enum Io {
     /// Read an object; answer [`IoReply::Got`].
@@ -74,7 +74,7 @@ pub enum Io {
     Create {
         /// The object.
         name: String,
-        /// Its content.
+        /// The bytes to write.
         bytes: Vec<u8>,
     },
     /// The hint at the end of the log; not answered, and may fail.
@@ -89,7 +89,7 @@ pub enum Io {
     Name {
         /// The request that it answers.
         request: u64,
-        /// What it says.
+        /// The snapshot to write.
         snapshot: Box<NamedSnapshot>,
     },
 }
@@ -99,28 +99,28 @@ pub enum Io {
 pub enum IoReply {
     /// An object's bytes, or that there is none.
     Got(Option<Vec<u8>>),
-    /// How a put went.
+    /// The outcome of a put.
     Put(Put),
     /// Output is visible.
     Committed,
-    /// What a source has.
+    /// The splits that a source has discovered.
     Discovered(NodeIndex, Discovered),
     /// Files have become one; the names of those that it replaces.
     Merged(StateFile, Vec<String>),
-    /// What nothing reaches is deleted.
+    /// Unreachable files are deleted.
     Collected,
     /// A merge (with the name of its file) or a deletion has failed: it is tried again another time.
     ChoreFailed(Option<String>),
-    /// How the put of a named snapshot went.
+    /// The outcome of the put of a named snapshot, by request.
     Named(u64, Result<Put>),
-    /// What was asked cannot be had.
+    /// The operation failed.
     Failed(Error),
 }
 
-/// What a user asks for.
+/// A user's request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Request {
-    /// So many workers, or slots where the target counts slots; answered at once.
+    /// Change the number of workers, or of slots where the target counts slots; answered at once.
     Scale(u32),
     /// Stop with a snapshot.
     Stop,
@@ -138,19 +138,19 @@ pub enum Request {
 /// An answer to a user.
 #[derive(Debug)]
 pub enum Reply {
-    /// It is accepted, with what there was before or what there is to say.
+    /// The scale request is accepted; the number is the target before it.
     Scaled(u32),
     /// The job is being stopped.
     Stopping,
-    /// It is being drained.
+    /// The job is being drained.
     Draining,
     /// The snapshot is of this epoch.
     Snapshot(u64),
-    /// It is not done, for this reason.
+    /// The request is refused, for this reason.
     Refused(Error),
 }
 
-/// How a job ends.
+/// The way in which a job ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// All input has been read and everything is committed.
@@ -161,7 +161,7 @@ pub enum Outcome {
     AlreadyFinished,
 }
 
-/// What a start found in the storage.
+/// The stored states that a start found, compared with those of the job.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Restored {
     /// The epoch it goes on from; 0 for a job that begins.

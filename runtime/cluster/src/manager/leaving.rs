@@ -1,9 +1,9 @@
 //! Leaving: workers that were told to end; the job goes on while they hand over what they have.
 //!
-//! A worker that leaves takes part as before; its slots are only not among the target's any more ([`crate::membership`]). So what it has moves by the
-//! same live rescale as when there are to be fewer workers: nothing pauses, no run ends. When nothing needs its slots it is released. It is
-//! released at once where waiting would help nobody: no run has its slots, or no other worker is there. While the job is being stopped it is not:
-//! the last snapshot needs its slots, and the end of the job is its end.
+//! A worker that leaves takes part as before; its slots are only not among the target's any more ([`crate::membership`]). So what it has
+//! moves by the same live rescale as when there are to be fewer workers: nothing pauses, no run ends. When nothing needs its slots it is
+//! released. It is released at once where waiting would help nobody: no run has its slots, or no other worker is there. While the job is
+//! being stopped it is not: the last snapshot needs its slots, and the end of the job is its end.
 //!
 //! Nothing of this is stored. A worker says that it leaves in each session, so that the next manager hears of it as well.
 
@@ -47,7 +47,7 @@ impl JobManager {
         self.send(worker, ToWorker::Released(why.to_owned()), out);
     }
 
-    /// Whether the run needs a slot of a worker.
+    /// True if the run needs a slot of this worker.
     #[must_use]
     pub fn needs(&self, worker: u32) -> bool {
         let each = self.members.each();
@@ -65,7 +65,7 @@ impl JobManager {
         self.members.all().map(|m| (m.worker, free(m.worker))).collect()
     }
 
-    /// What is still to be done for workers that leave, in words.
+    /// The work that is left for each worker that leaves, in words.
     pub(crate) fn leavers_wait(&self) -> impl Iterator<Item = String> + '_ {
         let each = self.members.each();
         let groups = move |worker: u32| {

@@ -22,7 +22,7 @@ pub struct JobManager {
     pub(crate) members: Membership,
     pub(crate) wishes: Wishes,
     pub(crate) runs: Runs,
-    /// What workers remember of the run that an earlier manager has left, until this one has begun a run.
+    /// Journals of the workers, of the run that an earlier manager left, by worker; kept until this manager has begun a run.
     pub(super) journals: BTreeMap<u32, Option<WorkerJournal>>,
     pub(crate) savepoints: Savepoints,
     pub(super) newer: NewerTerm,
@@ -30,9 +30,9 @@ pub struct JobManager {
     pub(crate) phase: Phase,
     /// Tells the answers of one scan or run from those of another.
     pub(super) io: u64,
-    /// When it began.
+    /// The time at which this manager began.
     pub(super) began: i64,
-    /// When it was stepped last.
+    /// The time of the last step.
     pub(super) stepped: i64,
     /// Workers that registered before the log had been looked at.
     pub(super) early: Vec<(u64, Registration)>,
@@ -86,7 +86,7 @@ impl JobManager {
         out
     }
 
-    /// Whether the job is over, or this manager's part in it.
+    /// True once the job is over, or this manager's part in it.
     #[must_use]
     pub fn ended(&self) -> bool {
         matches!(self.phase, Phase::Ended)
@@ -98,7 +98,7 @@ impl JobManager {
         if let Phase::Running(running) = &self.phase { Some(running) } else { None }
     }
 
-    /// Its coordinator.
+    /// The coordinator of the present run.
     #[must_use]
     pub fn coordinator(&self) -> Option<&Coordinator> {
         self.running().map(|r| &r.coordinator)
@@ -110,13 +110,13 @@ impl JobManager {
         self.runs.term
     }
 
-    /// What the newest run has found in the storage; `None` before there was one.
+    /// The stored states that the newest run found; `None` before the first run.
     #[must_use]
     pub fn restored(&self) -> Option<&Restored> {
         (self.runs.begun > 0 || matches!(self.phase, Phase::Committing(_))).then_some(&self.runs.restored)
     }
 
-    /// When the next barrier is due, by the clock that it is stepped with.
+    /// The time at which the next barrier is due, by this manager's clock.
     #[must_use]
     pub fn next_due(&self) -> Option<i64> {
         self.coordinator().map(|c| i64::try_from(c.next_due()).unwrap_or(i64::MAX))
@@ -169,7 +169,7 @@ impl JobManager {
                 if self.running().is_some_and(|r| r.run.term == env.run) {
                     return self.input(Input::Slot(slot, report), now, out);
                 }
-                // It came after the journal and is not in it: the manager that takes the slots over must know it.
+                // This report came after the journal and is not in it: the manager that takes the slots over must know it.
                 if self.runs.begun == 0
                     && self.settings.rules.reports_into_journal()
                     && let Some(Some(journal)) = self.journals.get_mut(&worker)
@@ -194,7 +194,7 @@ impl JobManager {
 
     pub(super) fn register(&mut self, ticket: u64, registration: Registration, now: i64, out: &mut Vec<Action>) {
         if !self.newer.looked() {
-            // It must not be told an older term than it knows.
+            // A worker must not be told an older term than it knows.
             self.early.push((ticket, registration));
             return;
         }
@@ -284,7 +284,7 @@ impl JobManager {
     pub(super) fn end(&mut self, outcome: Result<Outcome>, out: &mut Vec<Action>) {
         let why = outcome.as_ref().err().map(|e| format!("the job has failed: {e}"));
         if why.is_some() {
-            // What has failed may go on failing for minutes.
+            // Operations under way may go on failing for minutes: their answers are not awaited.
             self.abandon(out);
         }
         for member in self.members.present() {

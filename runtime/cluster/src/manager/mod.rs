@@ -9,10 +9,10 @@
 //!     └──────────────────────────────────────────────────────────────── Resting
 //! ```
 //!
-//! A *run* begins with each claimed term: a manifest to begin from, and the slots of the workers that are there. Losing a worker ends a run, and the
-//! next begins with the survivors at once. The slots that an earlier manager has left running are taken over as they are (`adopting`); where that
-//! cannot be, a new run begins (`beginning`), which is always right. Both claim the next term first, so an older manager can write nothing
-//! any more (I10).
+//! A *run* begins with each claimed term: a manifest to begin from, and the slots of the workers that are there. Losing a worker ends a
+//! run, and the next begins with the survivors at once. The slots that an earlier manager has left running are taken over as they are
+//! (`adopting`); where that cannot be, a new run begins (`beginning`), which is always right. Both claim the next term first, so an older
+//! manager can write nothing any more (I10).
 //!
 //! | file | what |
 //! |---|---|

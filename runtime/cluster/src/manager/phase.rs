@@ -1,4 +1,4 @@
-//! What a manager knows of its own progress: the phase that it is in, what is wished, and what each phase has to remember.
+//! The manager's state: the phase that it is in, what users asked for, and what each phase has to remember.
 
 use std::collections::BTreeSet;
 
@@ -12,10 +12,10 @@ use watershed_runtime::protocol::maintenance::Maintenance;
 use super::interface::{Outcome, Restored};
 use crate::membership::Target;
 
-/// Where the job is.
+/// The phase of the job, as the manager sees it.
 #[derive(Debug)]
 pub(crate) enum Phase {
-    /// It waits for workers.
+    /// The manager waits for workers.
     Gathering(Gathering),
     /// The log is read to its end.
     Reading(Reading),
@@ -31,11 +31,12 @@ pub(crate) enum Phase {
     Ended,
 }
 
-/// What is wished for the job, whatever phase it is in.
+/// Requests of users for the job, whatever phase it is in.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Wishes {
     pub(crate) target: Target,
-    /// The job is being stopped. If its run ends before that is done, the last manifest is the snapshot: there is nothing to begin again for.
+    /// The job is being stopped. If its run ends before that is done, the last manifest is the snapshot: there is nothing to begin again
+    /// for.
     pub(crate) stopping: bool,
     /// The job is to be drained: each run that begins is told, until one has done it.
     pub(crate) draining: bool,
@@ -46,15 +47,15 @@ pub(crate) struct Wishes {
 pub(crate) struct Runs {
     /// The newest term in the log that it knows.
     pub(crate) term: u64,
-    /// Whether the log had a manifest when this manager began.
+    /// True if the log had a manifest when this manager began.
     pub(crate) ran_before: bool,
     /// Runs it has begun or taken over.
     pub(crate) begun: u64,
     /// Workers that were lost while they took part.
     pub(crate) lost: u64,
-    /// Why the last run ended, or why none begins.
+    /// The reason why the last run ended, or why none begins.
     pub(crate) recovering: Option<String>,
-    /// What the newest run has found in the storage.
+    /// The stored states that the newest run found.
     pub(crate) restored: Restored,
 }
 
@@ -67,17 +68,17 @@ pub(crate) struct Gathering;
 pub(super) struct NewerTerm {
     /// A look under way, and its number.
     pub(super) scan: Option<(u64, LogScan)>,
-    /// When the next is due; `None` before the first has ended.
+    /// The time at which the next read is due; `None` before the first has ended.
     pub(super) due: Option<i64>,
 }
 
 impl NewerTerm {
-    /// Whether the log has been looked at.
+    /// True once the log has been read for newer terms.
     pub(super) fn looked(&self) -> bool {
         self.due.is_some()
     }
 
-    /// Whether this is the number of a look, or of one that was given up.
+    /// True if this is the number of the read under way.
     pub(super) fn asked(&self, io: u64) -> bool {
         self.scan.as_ref().is_some_and(|(id, _)| *id == io)
     }
@@ -98,12 +99,12 @@ pub(crate) struct Claiming {
     pub(super) tries: u32,
 }
 
-/// What has failed before.
+/// Failures so far, for the decision between a retry and the end of the process.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Retry {
-    /// Whether an epoch has been published from here.
+    /// True once this manager has published an epoch.
     pub(super) worked: bool,
-    /// Since when runs have failed for something that is away.
+    /// The time since which runs have failed because something is away.
     pub(super) failing: Option<i64>,
 }
 
@@ -119,7 +120,7 @@ impl Retry {
 pub struct Running {
     /// The run: it may be older than this manager.
     pub run: Run,
-    /// Its coordinator.
+    /// The coordinator of the run.
     pub coordinator: Coordinator,
     /// Workers that have been told of this run.
     pub(super) told: BTreeSet<u32>,
@@ -127,7 +128,7 @@ pub struct Running {
     pub(super) asked: Option<BTreeSet<SlotId>>,
     /// The table when these were asked for.
     pub(crate) began_rescale: Option<Assignment>,
-    /// When its newest manifest got into the log.
+    /// The time at which the newest manifest got into the log.
     pub(crate) published: Option<i64>,
     pub(super) maintenance: Maintenance,
     /// Sources that are to be looked through again, and when.

@@ -63,8 +63,8 @@ impl JobManager {
         self.input(Input::Stop, now, out)
     }
 
-    /// Drains. The wish is this process's alone until a slot has heard the barrier at which sources end: the manager that takes the slots over then
-    /// completes it, and a manifest makes it last. A manager that is lost before has drained nothing, and is asked again.
+    /// Drains. The wish is this process's alone until a slot has heard the barrier at which sources end: the manager that takes the slots
+    /// over then completes it, and a manifest makes it last. A manager that is lost before has drained nothing, and is asked again.
     fn drain(&mut self, id: u64, now: i64, out: &mut Vec<Action>) -> Result<()> {
         if self.coordinator().is_some_and(|c| c.closing() && !c.draining()) {
             let late = "the job's last snapshot is under way: if it has not finished then, start it again and drain it";

@@ -1,7 +1,7 @@
 //! Resting: something that a run needs is away (storage, a disk). The run is over, and the next begins in a moment.
 //!
-//! Any other error, and something that stays away, ends the process: its supervisor sees it and starts it again. A job that has never worked
-//! here is wrong rather than unlucky: its owner hears of it at once.
+//! Any other error, and something that stays away, ends the process: its supervisor sees it and starts it again. A job that has never
+//! worked here is wrong rather than unlucky: its owner hears of it at once.
 
 use watershed_runtime::error::{Error, Kind, explain};
 

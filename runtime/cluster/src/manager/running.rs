@@ -1,4 +1,5 @@
-//! Running: the effects of a run's coordinator become actions; workers of the target are asked for, files are merged, sources looked through again.
+//! Running: the effects of a run's coordinator become actions; workers of the target are asked for, files are merged, sources looked
+//! through again.
 
 use watershed_runtime::coordinator::{Coordinator, Effect, Input};
 use watershed_runtime::error::Result;
@@ -109,7 +110,7 @@ impl JobManager {
         }
     }
 
-    /// What a run does by itself as time goes by.
+    /// Work of a run that is due by time: savepoints, workers that may leave, the target, chores, discovery.
     pub(super) fn look_after_run(&mut self, now: i64, out: &mut Vec<Action>) -> Result<()> {
         self.grant_savepoints(now, out);
         self.release_leavers(out);

@@ -11,7 +11,8 @@ use super::interface::{Action, Reply};
 /// The number of what is asked of the storage for snapshots: no end of a run abandons it.
 pub(super) const NAMING: u64 = 0;
 
-/// What is said of a name that is taken. A client that asks again because an answer was lost knows by it that its first question was heard.
+/// The error text for a name that is taken. A client that retries because an answer was lost knows by it that the first request was carried
+/// out.
 #[must_use]
 pub fn name_taken(name: &str) -> String {
     format!("there is a snapshot `{name}` already")
@@ -52,7 +53,8 @@ impl Savepoints {
         self.pending.push(Pending { request, name, epoch, waited });
     }
 
-    /// A manifest covers every barrier up to this one: the requests that it answers, with the names that it gets. Its files are kept from now on.
+    /// A manifest covers every barrier up to this one: the requests that it answers, with the names that it gets. Its files are kept from
+    /// now on.
     pub(super) fn covered(&mut self, covered: u64, manifest: &Manifest) -> Vec<(u64, String)> {
         let mut granted = Vec::new();
         for Pending { request, name, waited, .. } in self.pending.extract_if(.., |p| p.epoch <= covered) {
@@ -73,7 +75,7 @@ impl Savepoints {
         self.pending.retain(|p| p.request != request);
     }
 
-    /// How the put of a snapshot's object went.
+    /// The put of a snapshot's object has ended: its requests are answered.
     pub(crate) fn named(&mut self, request: u64, outcome: Result<Put>, out: &mut Vec<Action>) {
         let Some(Storing { name, epoch, waited, files }) = self.storing.remove(&request) else { return };
         let reply = match outcome {

@@ -1,4 +1,4 @@
-//! What a manager is told before it begins.
+//! Configuration of a manager, fixed when it starts.
 
 use std::sync::Arc;
 
@@ -11,12 +11,12 @@ use watershed_runtime::protocol::rules::RuleSet;
 use crate::membership::Target;
 use crate::patience::Patience;
 
-/// What a manager is told before it begins.
+/// Configuration of a manager, fixed when it starts.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// The job's name.
     pub job: String,
-    /// Its graph.
+    /// The job's graph.
     pub graph: Arc<Graph>,
     /// The key space of its storage.
     pub keys: KeySpace,
@@ -24,13 +24,13 @@ pub struct Settings {
     pub may_drop: Vec<String>,
     /// Any stored state that the job no longer has may be given up.
     pub drop_unmatched: bool,
-    /// How epochs follow each other.
+    /// The pace of barriers and epochs.
     pub pace: Pace,
-    /// How many key groups move at once.
+    /// The number of key groups that move at once.
     pub sizes: Sizes,
-    /// How many slots it begins with.
+    /// The initial number of slots.
     pub target: Target,
-    /// How long each wait is.
+    /// The waits and time-outs.
     pub patience: Patience,
     /// A name that no other process has: part of what it writes.
     pub uid: String,

@@ -1,8 +1,8 @@
-//! What is computed: which aggregate over which column.
+//! Aggregate calls: an aggregate function over a column.
 
 use arrow::datatypes::DataType;
 
-/// Which aggregate.
+/// An aggregate function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum CallKind {
     /// Counts values that are not NULL; all rows if it has no argument.
@@ -20,7 +20,7 @@ pub enum CallKind {
 /// One aggregate of an aggregation.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Call {
-    /// Which.
+    /// The aggregate function.
     pub kind: CallKind,
     /// The column of the input that it is over, and its type; none for `COUNT(*)`.
     pub argument: Option<(usize, DataType)>,
@@ -28,10 +28,10 @@ pub struct Call {
     pub result: DataType,
 }
 
-/// How a call keeps its value.
+/// The stored form of a call's value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Keeping {
-    /// It needs nothing but the number of rows.
+    /// The number of rows is enough; nothing else is stored.
     Rows,
     /// The number of values.
     Count,
@@ -56,7 +56,7 @@ pub(crate) enum Keeping {
 }
 
 impl Call {
-    /// How its value is kept, if rows may be taken back.
+    /// The form in which the value is stored, given whether rows may be taken back.
     pub(crate) fn keeping(&self, retracting: bool) -> Keeping {
         use DataType as T;
         let Some((_, t)) = &self.argument else { return Keeping::Rows };

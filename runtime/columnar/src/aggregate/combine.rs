@@ -1,8 +1,8 @@
 //! The combiner: aggregates in columns what one slot reads, across batches, before the exchange.
 //!
-//! Groups are numbered densely within a pane (a window; or the one pane of an aggregation without windows): first every row's group is looked
-//! up, then each lane adds all rows. Rows of a batch nearly always fall into one pane, which then needs no list of rows. The combiner gives
-//! up what it holds before a barrier or a fence, at a watermark that closes it, when it is full, and when its slot is idle.
+//! Groups are numbered densely within a pane (a window; or the one pane of an aggregation without windows): first every row's group is
+//! looked up, then each lane adds all rows. Rows of a batch nearly always fall into one pane, which then needs no list of rows. The
+//! combiner gives up what it holds before a barrier or a fence, at a watermark that closes it, when it is full, and when its slot is idle.
 
 use hashbrown::HashTable;
 use watershed_runtime::container::{Batch, Rows};
@@ -17,7 +17,7 @@ use super::stored;
 use crate::key::{BatchKeys, KeyBytes, KeyLayout};
 use crate::{Columns, Parts};
 
-/// How many groups a combiner holds at most before it gives them up.
+/// The most groups that a combiner holds before it emits them.
 const MAX_GROUPS: usize = 1 << 16;
 
 /// The groups of one pane.

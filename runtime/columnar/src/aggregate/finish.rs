@@ -22,11 +22,11 @@ use crate::{Columns, Parts};
 /// A column of a window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WindowField {
-    /// Its first moment.
+    /// The first moment of the window.
     Start,
     /// The first moment after it.
     End,
-    /// Its last millisecond.
+    /// The last millisecond of the window.
     Time,
 }
 
@@ -106,7 +106,7 @@ fn overflow(call: &Call) -> Error {
         .advise("CAST the argument to a wider type: BIGINT, or DECIMAL(38, 0)")
 }
 
-/// How SQL writes the types that a sum can leave.
+/// The SQL name of a type that a sum can leave.
 fn type_name(t: &DataType) -> String {
     match t {
         DataType::Int8 => "TINYINT".into(),

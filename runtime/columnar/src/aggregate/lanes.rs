@@ -12,7 +12,7 @@ use super::state::{Cell, Group, Grouping, Value, WIDE, add_to_bag};
 use crate::Op;
 use crate::key::integers;
 
-/// Which rows of a batch, and the group of each.
+/// Selected rows of a batch, and the group of each.
 pub(super) struct Picked<'a> {
     /// The rows; `None` for all.
     pub(super) rows: Option<&'a [u32]>,

@@ -1,7 +1,8 @@
 //! The value of one group: what tables hold, snapshots store and moves carry.
 //!
 //! Sums of integers and decimals are exact, in 128 bits or twice as many, and only checked against their type when they leave, so that
-//! neither the order of rows nor a transient overflow changes a result. Where rows are taken back, least and greatest keep every value with its number.
+//! neither the order of rows nor a transient overflow changes a result. Where rows are taken back, least and greatest keep every value with
+//! its number.
 
 use std::collections::BTreeMap;
 
@@ -75,19 +76,19 @@ pub enum Cell {
     Wide(i128, i128, i64),
 }
 
-/// Where the digits of a long decimal are cut in two.
+/// The factor that splits a long decimal into a multiple and a rest.
 pub const WIDE: i128 = 10_000_000_000_000_000_000;
 
 /// The value of one group.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Group {
-    /// How many rows are in it, less those taken back.
+    /// The number of rows in the group, less those taken back.
     pub rows: i64,
     /// The value of each call that needs one.
     pub cells: Box<[Cell]>,
 }
 
-/// What a group of an aggregation consists of.
+/// The calls of an aggregation, and the stored form of each.
 #[derive(Clone, Debug)]
 pub struct Grouping {
     pub(crate) calls: std::sync::Arc<[Call]>,

@@ -1,7 +1,7 @@
 //! Aggregation without windows: partial values to a changelog, consolidated inside an epoch.
 //!
-//! A group that changes remembers what was last emitted of it; when the epoch ends (or the slot is idle) one row says what it is now: `+I` for a
-//! new group, `-U` and `+U` for another value, `-D` for a group without rows. A group whose result has not changed says nothing. With
+//! A group that changes remembers what was last emitted of it; when the epoch ends (or the slot is idle) one row says what it is now: `+I`
+//! for a new group, `-U` and `+U` for another value, `-D` for a group without rows. A group whose result has not changed says nothing. With
 //! [`EmitMode::End`] every group speaks once, when the input has ended.
 
 use arrow::datatypes::SchemaRef;
@@ -23,10 +23,10 @@ use crate::{Columns, Op, Parts};
 
 /// From how many groups on the table is larger than the cache.
 const LARGE: usize = 1 << 14;
-/// How many look-ups are begun before the first of them is needed.
+/// The number of look-ups that are begun before the first of them is needed.
 const AHEAD: usize = 32;
 
-/// When groups speak.
+/// The time at which groups are emitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EmitMode {
     /// Each changed one at the end of each epoch.
@@ -39,12 +39,12 @@ pub enum EmitMode {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Held {
     group: Group,
-    /// It has spoken: whoever reads knows of it.
+    /// The group has been emitted: readers have a row of it.
     emitted: bool,
     /// Changed since it last spoke. Never so at a barrier, so never stored.
     #[serde(skip)]
     changed: bool,
-    /// What it was when it last spoke; `None` if it has not spoken.
+    /// The group as it was last emitted, kept while `changed`; `None` if it had not been emitted.
     #[serde(skip)]
     before: Option<Group>,
 }
@@ -92,7 +92,7 @@ impl Changelog {
         Self { layout, grouping, schema, speak, table, changed: Vec::new(), ending: None }
     }
 
-    /// Whether a group is there for who reads. Without a key it always is: a sum over nothing is a row.
+    /// True if readers see a row for the group. Without a key they always do: a sum over nothing is a row.
     fn exists(&self, group: &Group) -> bool {
         group.rows > 0 || self.layout.is_empty()
     }
@@ -128,7 +128,7 @@ impl Changelog {
         Ok(())
     }
 
-    /// Whether two values of a group look the same from outside.
+    /// True if two values of a group have the same results.
     fn alike(&self, a: &Group, b: &Group) -> bool {
         let mut cells = a.cells.iter().zip(b.cells.iter());
         self.grouping.calls.iter().all(|call| {

@@ -15,9 +15,9 @@ use watershed_runtime::time::Time;
 use super::kind::{Build, Check, Env, Expected};
 use super::row::{Out, Row, into_sink};
 
-/// What the first stage says: its key, and a number to add up.
+/// The output of the first stage: its key, and a number to add up.
 type Word = (u32, i64);
-/// How many rows each timer stands for.
+/// The number of rows that each timer stands for.
 type Seen = BTreeMap<i64, i64>;
 
 fn micros(n: i64) -> Duration {

@@ -64,7 +64,7 @@ pub(super) fn expect(env: &Env, every_row: bool) -> Expected {
     for (key, (n, sum)) in sums {
         let group = u64::from(key % env.fold);
         let out = rows.entry(group).or_insert(Out { key: group, version: 0, values: [i64::MIN, 0, 0] });
-        // How many updates `rolls` sends is a matter of schedule.
+        // The number of updates that `rolls` sends depends on the schedule.
         out.version += if every_row { n } else { 0 };
         out.values = [sum.max(out.values[0]), 0, 0];
     }

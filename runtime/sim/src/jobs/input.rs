@@ -14,17 +14,17 @@ use crate::world::rng::mix;
 pub struct Input {
     /// The seed.
     pub seed: u64,
-    /// How many splits.
+    /// The number of splits.
     pub splits: usize,
-    /// How many rows each.
+    /// The number of rows in each split.
     pub rows: usize,
-    /// How many keys.
+    /// The number of keys.
     pub keys: u32,
     /// Microseconds of event time from row to row.
     pub step: i64,
     /// By how much rows of a split are out of order, in microseconds.
     pub disorder: i64,
-    /// How many rows of each split there are in the end, where a drain has cut them short.
+    /// The rows of each split after a drain has cut them short.
     pub read: Option<Vec<usize>>,
     /// Every how many rows one is late, and how long a window is.
     pub late: Option<(usize, i64)>,

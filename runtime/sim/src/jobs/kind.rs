@@ -42,10 +42,10 @@ pub enum JobKind {
     Cascade,
 }
 
-/// What a job is made of, in this run.
+/// Parameters of a job, in this run.
 #[derive(Clone, Debug)]
 pub struct Env {
-    /// Its sources' rows.
+    /// The sources' rows.
     pub inputs: Vec<Arc<Input>>,
     /// A window, a gap, an interval, in microseconds.
     pub window: i64,
@@ -55,7 +55,7 @@ pub struct Env {
     pub fold: u32,
 }
 
-/// How a sink's rows are judged.
+/// The check of a sink's rows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Check {
     /// These rows, in any order.
@@ -64,7 +64,7 @@ pub enum Check {
     Last {
         /// By key.
         rows: BTreeMap<u64, Out>,
-        /// Whether no version may be missing.
+        /// True if no version may be missing.
         every: bool,
     },
 }
@@ -74,19 +74,19 @@ pub enum Check {
 pub struct Expected {
     /// By sink.
     pub sinks: Vec<Check>,
-    /// How many rows count as late.
+    /// The number of late rows.
     pub late: u64,
 }
 
-/// What a job is built with: the world's ends of its sources and sinks.
+/// Builder context of a job: the world's ends of its sources and sinks.
 #[derive(Debug)]
 pub(crate) struct Build<'a> {
     /// The job.
     pub(crate) job: Job,
-    /// What it is made of.
+    /// The parameters of the job.
     pub(crate) env: &'a Env,
     readers: &'a Arc<Readers>,
-    /// Where its output goes.
+    /// The sinks of the world.
     pub(crate) sinks: &'a Arc<Sinks>,
 }
 
@@ -118,7 +118,7 @@ impl JobKind {
         Self::Cascade,
     ];
 
-    /// Its name.
+    /// The job's name.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -143,7 +143,7 @@ impl JobKind {
         Self::ALL.into_iter().find(|j| j.name() == name)
     }
 
-    /// How many sources it has.
+    /// The number of sources.
     #[must_use]
     pub fn inputs(self) -> usize {
         match self {
@@ -153,7 +153,7 @@ impl JobKind {
         }
     }
 
-    /// How many sinks it has.
+    /// The number of sinks.
     #[must_use]
     pub fn sinks(self) -> usize {
         match self {
@@ -162,7 +162,7 @@ impl JobKind {
         }
     }
 
-    /// Its graph.
+    /// The job's graph.
     pub fn graph(self, env: &Env, readers: &Arc<Readers>, sinks: &Arc<Sinks>) -> Result<Graph> {
         let b = Build { job: Job::new(), env, readers, sinks };
         match self {
@@ -182,7 +182,7 @@ impl JobKind {
         b.job.build()
     }
 
-    /// What must come out of it.
+    /// The correct output of the job, from the oracle.
     #[must_use]
     pub fn expected(self, env: &Env) -> Expected {
         match self {

@@ -1,4 +1,4 @@
-//! What flows in and out of simulated jobs.
+//! Rows that flow in and out of simulated jobs.
 
 use std::sync::Arc;
 
@@ -15,16 +15,16 @@ pub struct Row {
     pub value: i64,
     /// Event time in microseconds.
     pub time: i64,
-    /// Which row of all this is.
+    /// The number of the row among all of its input.
     pub id: u64,
 }
 
 /// A row of a sink.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Out {
-    /// What it is about.
+    /// The key of the row.
     pub key: u64,
-    /// Which update of the key this is; 0 where rows are only added.
+    /// The number of the key's update; 0 where rows are only added.
     pub version: u64,
     /// The rest.
     pub values: [i64; 3],

@@ -36,7 +36,7 @@ impl ClusterWorld {
         }
     }
 
-    /// What is to be seen of a step.
+    /// Records coverage for the actions of one step of a manager.
     pub(super) fn note(&mut self, m: usize, before: bool, actions: &[Action]) {
         let (Some(manager), env) = (self.managers.get(m), &mut self.env) else { return };
         let Some(running) = manager.machine.running() else { return };

@@ -1,7 +1,7 @@
-//! What time it is to a process: each has a clock that was set by somebody else, runs fast or slow, and jumps.
+//! Process clocks: each was set independently, runs fast or slow, and jumps.
 //!
-//! The world's own time only goes forward. Wherever production code is told the time it is told its own process's; what it waits for until a
-//! time of its own is waited for until the world's time at which that clock would say so, as a host does that sleeps for the difference.
+//! The world's own time only goes forward. Wherever production code is told the time it is told its own process's; what it waits for until
+//! a time of its own is waited for until the world's time at which that clock would say so, as a host does that sleeps for the difference.
 
 use super::rng::Rng;
 
@@ -19,17 +19,17 @@ impl Clock {
         Self { offset: 10_000_000_000 + rng.below(60_000_000) as i64, rate: 900 + rng.below(201) as i64 }
     }
 
-    /// What it says at a time of the world.
+    /// The clock's reading at a time of the world.
     pub(super) fn at(self, time: i64) -> i64 {
         (time / 1000 * self.rate + time % 1000 * self.rate / 1000).saturating_add(self.offset)
     }
 
-    /// How long the world takes until it has gone on by so much.
+    /// The world's time in which the clock advances by `micros`.
     pub(super) fn lasts(self, micros: i64) -> i64 {
         micros.saturating_mul(1000) / self.rate + 1
     }
 
-    /// It jumps. No clock says less than zero.
+    /// The clock jumps, but never below zero.
     pub(super) fn jump(&mut self, by: i64) {
         self.offset = self.offset.saturating_add(by).max(0);
     }

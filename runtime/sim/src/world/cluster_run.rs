@@ -19,7 +19,7 @@ use super::plan::MAX_SLOTS;
 use super::slot::{SimSlot, said, shown};
 use super::source::Readers;
 
-/// What is going on among the slots, for triggers.
+/// Protocol steps under way among the slots, for triggers.
 #[derive(Debug, Default)]
 pub(super) struct Marks {
     pub(super) warming: BTreeSet<u64>,
@@ -49,7 +49,7 @@ impl ClusterRun {
         Ok(Self { term, graph, readers, slots, net: Net::new(env.plan.apart), marks: Marks::default() })
     }
 
-    /// Whether anybody is there.
+    /// True if no slot is there.
     pub(super) fn empty(&self) -> bool {
         self.slots.iter().all(Option::is_none)
     }
@@ -169,7 +169,7 @@ impl ClusterRun {
         }
     }
 
-    /// Whether the `n`th queue has somebody to hear it now.
+    /// True if the `n`th queue has a receiver now.
     pub(super) fn hears(&self, n: usize) -> bool {
         match self.net.nth(n) {
             Some((_, Queue::Events { to, .. })) => self.slots.get(to).is_some_and(Option::is_some) || self.net.late_credit(n),
@@ -210,7 +210,7 @@ impl ClusterRun {
         None
     }
 
-    /// Everybody who waits is woken, one or all; whether there was anybody.
+    /// Wakes the slots that wait for durable output, and one or all of the waiting readers; true if one of them can go on.
     pub(super) fn stir(&mut self, all: bool, env: &mut SimEnv) -> bool {
         let mut any = env.sinks.wake();
         while self.readers.waiting() > 0 {

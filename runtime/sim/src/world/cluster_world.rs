@@ -1,7 +1,7 @@
 //! The world of one run: what happens next is drawn; faults and wishes come when they are due; at the end the oracle is asked.
 //!
-//! A job in many processes has workers and managers that come and go one by one. A job in one process has a manager and a worker that share their
-//! fate. Both are this world, and the machines in it are those of the production.
+//! A job in many processes has workers and managers that come and go one by one. A job in one process has a manager and a worker that share
+//! their fate. Both are this world, and the machines in it are those of the production.
 
 use watershed_cluster::{Event, Io, Outcome as JobOutcome, Request, Target, WorkerEvent};
 use watershed_runtime::protocol::named::{FOLDER, NamedSnapshot};
@@ -32,7 +32,7 @@ const MEMORY: u64 = 20_000;
 /// Tickets of registrations that nobody stands behind.
 pub(super) const GHOST: u64 = 1 << 63;
 
-/// What may happen next.
+/// One step that the scheduler may take next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Turn {
     /// A slot runs: its run, its number.
@@ -85,7 +85,7 @@ pub(super) struct ClusterWorld {
 pub(super) fn run(wanted: &Wanted) -> Outcome {
     let mut plan = Plan::new(wanted.seed, wanted.job);
     if wanted.cluster && plan.kind == JobKind::Late {
-        // Its late rows wait until event time has passed in one process.
+        // The late rows of this job wait until event time has passed everywhere in one process.
         plan = Plan::new(wanted.seed, Some(JobKind::Cascade));
     }
     let setting = if wanted.cluster { Setting::many(&plan) } else { Setting::one(&plan) };
@@ -270,7 +270,7 @@ impl ClusterWorld {
         }
     }
 
-    /// What could happen when it was last looked.
+    /// Steps that were possible when [`Self::choices`] ran last.
     pub(super) fn turns(&self) -> &[Turn] {
         &self.turns
     }
@@ -313,7 +313,7 @@ impl ClusterWorld {
         self.turns = turns;
     }
 
-    /// Whether there is a manager that a worker would go to.
+    /// True if there is a manager that the worker would register with.
     fn may_register(&self, w: usize) -> bool {
         let Some(worker) = self.workers.get(w) else { return false };
         let bound = |m: &SimManager| worker.bound.is_none_or(|n| n == m.number);
@@ -410,7 +410,7 @@ impl ClusterWorld {
         }
     }
 
-    /// What processes do by themselves as time goes by.
+    /// Work that processes do by time: managers that are over end, workers are restarted, heartbeats, connections.
     fn look_after(&mut self) {
         let step = self.env.trace.steps();
         self.bury();
@@ -469,7 +469,7 @@ impl ClusterWorld {
     }
 }
 
-/// Whether nothing passes on this queue now.
+/// True if the queue is stalled by a fault now.
 fn stalled(queue: Option<Queue>, env: &mut SimEnv) -> bool {
     let Some((from, to, until)) = env.stall else { return false };
     if env.trace.steps() >= until {

@@ -1,5 +1,5 @@
-//! What a run has come across: rows of the failure table, transitions of the protocols. A simulator that never gets there proves nothing,
-//! so every seed says where it was and the table over many seeds must have no zero.
+//! Coverage: rows of the failure table and transitions of the protocols that a run came across. A simulator that never gets there proves
+//! nothing, so every seed records its coverage, and the table over many seeds must have no zero.
 
 macro_rules! covers {
     ($($name:ident => $text:literal;)*) => {
@@ -121,14 +121,14 @@ covers! {
 }
 
 impl Cover {
-    /// Whether a job in many processes is to come across it.
+    /// True if a job in many processes must come across it.
     #[must_use]
     pub fn of_cluster(self) -> bool {
         // A process that dies there is a worker or a coordinator; late rows wait for one process.
         !matches!(self, Self::ClockJump | Self::Late | Self::Gate | Self::StallCoordinator)
     }
 
-    /// Whether a job in one process is.
+    /// True if a job in one process must come across it.
     #[must_use]
     pub fn of_process(self) -> bool {
         self < Self::Adopted || matches!(self, Self::StoreAway | Self::RunEnded | Self::GaveUp | Self::Named)
@@ -146,7 +146,7 @@ impl Covered {
         self.0 |= 1 << what as u64;
     }
 
-    /// Whether it is in.
+    /// True if the set contains it.
     #[must_use]
     pub fn has(self, what: Cover) -> bool {
         self.0 >> (what as u64) & 1 == 1

@@ -1,8 +1,8 @@
-//! How a job is told to end: a stop with a snapshot, after which somebody starts it again, and a drain, after which nothing is left to do.
+//! Ways to end a job: a stop with a snapshot, after which the job is started again, and a drain, after which nothing is left to do.
 //!
 //! A drain that is lost with whoever was told is asked for again, or not: that is its client's to decide, so both come up. What the
-//! simulator knows of a drain it knows from the log alone: the manifest in which every split has ended says how many rows of each were read, the answer
-//! is that of a batch over exactly these, and no later manifest may say otherwise (I15).
+//! simulator knows of a drain it knows from the log alone: the manifest in which every split has ended says how many rows of each were
+//! read, the answer is that of a batch over exactly these, and no later manifest may say otherwise (I15).
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use super::rng::Rng;
 use super::source::SimSource;
 use crate::jobs::input::Input;
 
-/// How a job is told to end.
+/// A way to end a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
     /// Stop with a snapshot.
@@ -38,7 +38,7 @@ pub(super) fn endings(seed: u64, mut trigger: impl FnMut(&mut Rng) -> Trigger) -
     all
 }
 
-/// What is still to be told, and to whom it was.
+/// Endings that are still due, and the coordinator that was told last.
 #[derive(Debug)]
 pub(super) struct Endings {
     left: Vec<(Trigger, Ending)>,
@@ -51,7 +51,7 @@ impl Endings {
         Self { left: plan.endings.clone(), draining: None, told: None }
     }
 
-    /// What whoever coordinates now, a process and its run, is to be told.
+    /// The ending that the present coordinator (process and run) is to be told next.
     pub(super) fn next(&mut self, who: (u64, u64), due: impl Fn(Trigger) -> bool, env: &mut SimEnv) -> Option<Ending> {
         if let Some(at) = self.left.iter().position(|(t, _)| due(*t)) {
             let (_, ending) = self.left.swap_remove(at);
@@ -76,7 +76,7 @@ impl Endings {
         Some(Ending::Drain(again))
     }
 
-    /// What a drain was in the middle of when its process died.
+    /// Records coverage for a drain that was under way when its process died.
     pub(super) fn note_crash(&self, who: u64, env: &mut SimEnv) {
         let (told, cut) = (self.told.is_some_and(|t| t.0 == who), env.cut_short());
         if told && env.read.is_none() {
@@ -87,7 +87,7 @@ impl Endings {
     }
 }
 
-/// How many rows of each split of each input had been read when all of them had ended; `None` while some have not.
+/// The number of rows of each split of each input read when all of them had ended; `None` while some have not.
 fn read(manifest: &Manifest, inputs: &[Arc<Input>]) -> Option<Vec<Vec<usize>>> {
     let entry = |n: usize| {
         let node = manifest.graph.iter().find(|g| g.name == format!("input {n}"))?;
@@ -127,7 +127,7 @@ pub(super) fn check_ending(manifest: &Manifest, env: &mut SimEnv) {
 }
 
 impl SimEnv {
-    /// Whether a drain has left rows unread.
+    /// True if a drain has left rows unread.
     pub(super) fn cut_short(&self) -> bool {
         let short = |(input, read): (&Arc<Input>, &Vec<usize>)| read.iter().any(|n| *n < input.rows);
         self.read.as_ref().is_some_and(|all| self.plan.env.inputs.iter().zip(all).any(short))

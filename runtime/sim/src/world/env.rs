@@ -1,4 +1,4 @@
-//! What all processes of a run stand on: the store, the sinks, chance, time, and what is known of the run.
+//! The environment of all processes of a run: store, sinks, random numbers, time, and what is known of the run.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -25,7 +25,7 @@ pub(super) const SPACE: KeySpace = KeySpace { seed: 0, bits: 8 };
 const ROW: u64 = 1000;
 const STEP: u64 = 20;
 
-/// What all processes of a run stand on.
+/// The environment that all processes of a run share.
 #[derive(Debug)]
 pub(super) struct SimEnv {
     pub(super) plan: Plan,
@@ -59,7 +59,7 @@ pub(super) struct SimEnv {
     pub(super) owners: (u64, BTreeSet<SlotId>),
     /// By run: the version of the table in its last manifest.
     pub(super) carried: BTreeMap<u64, u64>,
-    /// How often a stop and a drain were wished.
+    /// Stops, and drains, asked for so far.
     pub(super) stops: u64,
     pub(super) drains: u64,
     /// By input and split: the rows read when all splits had ended, by the log.
@@ -76,7 +76,7 @@ pub(super) struct SimEnv {
 }
 
 impl SimEnv {
-    /// What a plan stands on.
+    /// The environment of a plan.
     pub(super) fn new(plan: Plan, rules: RuleSet, text: bool) -> Self {
         let mut env = Self {
             expected: plan.kind.expected(&plan.env),
@@ -129,12 +129,12 @@ impl SimEnv {
         i64::try_from(self.rows * ROW + self.trace.steps() * STEP + self.idle).unwrap_or(i64::MAX)
     }
 
-    /// What time it is to a slot.
+    /// The slot's time, by its worker's clock.
     pub(super) fn time_of(&self, slot: usize) -> i64 {
         self.clocks.get(slot / self.each).map_or(self.now, |c| c.at(self.now))
     }
 
-    /// When it will be that late to a slot.
+    /// The world's time at which the slot's clock reaches `time`.
     pub(super) fn until(&self, slot: usize, time: i64) -> i64 {
         let wait = time.saturating_sub(self.time_of(slot));
         self.now.saturating_add(self.clocks.get(slot / self.each).map_or(wait, |c| c.lasts(wait)))

@@ -6,7 +6,7 @@ use super::cover::Cover;
 use super::env::SimEnv;
 use super::store::Bytes;
 
-/// What the store makes of a put.
+/// The store's outcome of a put.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fate {
     Done,
@@ -57,7 +57,7 @@ impl SimEnv {
         }
     }
 
-    /// Whether a discovery goes on looking.
+    /// True if a discovery needs another turn.
     pub(super) fn lists(&mut self) -> bool {
         let turns = self.plan.listing;
         turns > 1 && !self.rng.chance(1, turns)

@@ -1,11 +1,11 @@
-//! What a seed decides for the processes of a job, besides the job itself: how many there are, what is wished, what goes wrong.
+//! Fault plan: the seed's choices for the processes of a job, besides the job itself: their number, the targets, the faults.
 
 use watershed_cluster::Patience;
 
 use super::plan::{Fault as JobFault, MAX_SLOTS, Plan, Stage, Trigger};
 use super::rng::Rng;
 
-/// What goes wrong.
+/// A fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fault {
     /// The coordinator's process dies; another is started.
@@ -49,9 +49,9 @@ pub(super) struct Setting {
     pub(super) wishes: Vec<(Trigger, u32)>,
     /// Faults, and when.
     pub(super) faults: Vec<(Trigger, Fault)>,
-    /// How long each wait of a manager is.
+    /// A manager's waits and time-outs.
     pub(super) patience: Patience,
-    /// How much state a worker has memory for; 0 does not say.
+    /// A worker's memory for state; 0 if unlimited.
     pub(super) memory: u64,
 }
 
@@ -83,7 +83,8 @@ impl Setting {
         let wanted = rng.range(1, workers) as u32;
         let patience = patience(plan, &mut rng);
         if plan.listing > 1 {
-            // The manager that has dealt the splits dies when some slots have heard which are theirs, and all processes before they are all known again.
+            // The manager that has dealt the splits dies when some slots have heard which are theirs, and all processes before they are all
+            // known again.
             faults.push((Trigger::Rows(rng.below(40) as u64), Fault::Manager));
             faults.push((Trigger::Rows(total / 8 + rng.below(total as usize / 8) as u64), Fault::All));
         }
@@ -92,7 +93,7 @@ impl Setting {
         Self { shared: false, each, workers: wanted, wishes, faults, patience, memory }
     }
 
-    /// How many workers there may be.
+    /// The most workers that there may be.
     pub(super) fn most(&self) -> usize {
         if self.shared { 0 } else { usize::from(MAX_SLOTS) / self.each }
     }

@@ -62,7 +62,7 @@ impl ClusterWorld {
         }
     }
 
-    /// Whether something goes on.
+    /// True if this stage is going on.
     pub(super) fn stage(&self, stage: Stage) -> bool {
         let running = self.managers.last().and_then(|m| Some((m, m.machine.running()?)));
         let Some((manager, running)) = running else { return stage == Stage::Starting };
@@ -205,8 +205,8 @@ impl ClusterWorld {
         }
     }
 
-    /// A manager dies: what it has asked for may have happened, may happen later, or not at all; of what it has said a part arrives. A worker that shares
-    /// its fate dies with it.
+    /// A manager dies: what it has asked for may have happened, may happen later, or not at all; of what it has said a part arrives. A
+    /// worker that shares its fate dies with it.
     pub(super) fn manager_dies(&mut self, mut manager: SimManager) {
         let n = manager.number;
         self.endings.note_crash(n, &mut self.env);

@@ -1,4 +1,4 @@
-//! What is checked while a run goes on: each manifest that comes into the log, and who owns what.
+//! Checks while a run goes on: each manifest that comes into the log, and who owns what.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ use super::net::Net;
 use super::sink::Staged;
 use super::slot::SimSlot;
 
-/// What a slot came across; how many rows were late in it.
+/// Records coverage for the slot; the result is the number of late rows in it.
 pub(super) fn look_at_slot(slot: &mut SimSlot, env: &mut SimEnv) -> u64 {
     let moves = slot.slot.move_stats();
     for (n, cover) in
@@ -59,8 +59,8 @@ pub(super) fn one_owner(slots: &mut [Option<SimSlot>], env: &mut SimEnv) {
     }
 }
 
-/// I8: nobody is let go whom the newest manifest names as an owner, or whose output is not committed. A run that has published nothing yet began
-/// with the groups of those who are not in it dealt to others.
+/// I8: nobody is let go whom the newest manifest names as an owner, or whose output is not committed. A run that has published nothing yet
+/// began with the groups of those who are not in it dealt to others.
 pub(super) fn let_go(run: u64, slot: SlotId, env: &mut SimEnv) {
     if env.owners.0 == run && env.owners.1.contains(&slot) {
         env.broken(|| format!("I8: slot {} is let go, but the newest manifest names it as an owner", slot.0));

@@ -27,14 +27,14 @@ use super::laws::look_at_log;
 pub(super) struct SimManager {
     pub(super) number: u64,
     pub(super) machine: JobManager,
-    /// Its own sources.
+    /// The process's own copy of the graph, with its sources.
     graph: Arc<Graph>,
     pub(super) clock: Clock,
     pub(super) ops: Vec<(u64, Io)>,
     /// The number of the newest run, or of what comes before it.
     pub(super) io: u64,
     pins: Pins,
-    /// How it has ended.
+    /// The way in which the process has ended.
     pub(super) end: Option<Result<Outcome>>,
     /// Until which step it goes on, where it was replaced in a world that lets both go on for a while.
     pub(super) doomed: u64,
@@ -45,7 +45,7 @@ pub(super) struct SimManager {
     pub(super) admitted: BTreeSet<(u32, u64)>,
 }
 
-/// What becomes of a question.
+/// The answer to a question.
 enum Answer {
     Reply(IoReply),
     /// There is no answer yet.
@@ -96,17 +96,17 @@ impl SimManager {
         Ok(manager)
     }
 
-    /// What time it is to it.
+    /// The process's time, by its own clock.
     pub(super) fn now(&self, env: &SimEnv) -> i64 {
         self.clock.at(env.time())
     }
 
-    /// Whether it has admitted a process.
+    /// True if the manager has admitted this process.
     pub(super) fn knew(&self, worker: u32, life: u64) -> bool {
         self.admitted.contains(&(worker, life))
     }
 
-    /// Whether it is over with it.
+    /// True if the process has ended.
     pub(super) fn over(&self) -> bool {
         self.end.is_some()
     }
@@ -244,7 +244,7 @@ fn commit(handles: Vec<HandleEntry>, env: &mut SimEnv) -> Answer {
     let n = match fate {
         Fate::Done => handles.len(),
         Fate::Failed | Fate::Slow => return Answer::Again(Io::Commit(handles)),
-        // It breaks off somewhere, perhaps at the very end: all of it comes again.
+        // The commit breaks off somewhere, perhaps at the very end: all of it comes again.
         Fate::Lost | Fate::Late => env.rng.range(0, handles.len()),
     };
     handles.iter().take(n).for_each(|h| env.sinks.commit_handle(&h.handle, &env.expected));

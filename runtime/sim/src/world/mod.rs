@@ -9,7 +9,7 @@
 //! | `net` | queues between slots, first in, first out |
 //! | `slot`, `cluster_run` | a slot; the slots of one run, and what is under way between them |
 //! | `session`, `worker`, `manager` | a worker's session; the processes, each around a machine of the production |
-//! | `cluster_world`, `actions`, `processes`, `faults` | the scheduler; the executor of managers; what processes do by themselves; faults and wishes |
+//! | `cluster_world`, `actions`, `processes`, `faults` | scheduler; executor of managers; registration and supervision; faults and wishes |
 //! | `ending` | stop and drain, and what is checked of them |
 //! | `laws` | what is checked of every manifest and of every owner |
 //! | `run`, `outcome` | a seed to its end; what is asked for, and how it went |

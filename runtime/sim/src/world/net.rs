@@ -1,4 +1,4 @@
-//! What is under way between the parts of one process: a queue for each pair, first in, first out; no order between queues.
+//! Messages under way between the parts of one process: a queue for each pair, first in, first out; no order between queues.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ const SENDERS: usize = N + 1;
 /// Rows and control items, encoded state, credits.
 const CLASSES: usize = 3;
 
-/// Whether a queue has nothing but credits in it, where these travel apart.
+/// True if a queue has nothing but credits in it, where these travel apart.
 #[must_use]
 pub fn is_credit(at: usize) -> bool {
     at < SENDERS * N * CLASSES && at % CLASSES == CLASSES - 1
@@ -35,7 +35,7 @@ pub struct Net {
     apart: bool,
     /// By (edge, from, to): the watermark last sent.
     promised: Vec<(u32, usize, usize, Time)>,
-    /// What was sent that must not be.
+    /// A message that was sent against a law of the channels.
     pub breach: Option<String>,
     /// Batches whose Final is under way or has been.
     pub finals: Vec<u64>,
@@ -75,13 +75,13 @@ impl Net {
         }
     }
 
-    /// How many queues have something.
+    /// The number of queues that are not empty.
     #[must_use]
     pub fn len(&self) -> usize {
         self.full.len()
     }
 
-    /// Whether nothing is under way.
+    /// True if nothing is under way.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.full.is_empty()
@@ -94,7 +94,7 @@ impl Net {
         Some((at, Self::queue(at)))
     }
 
-    /// Whether the next of the `n`th queue is a credit: for a slot that is not there it can only be late.
+    /// True if the next event of the `n`th queue is a credit: for a slot that is not there it can only be late.
     #[must_use]
     pub fn late_credit(&self, n: usize) -> bool {
         let front = self.full.get(n).and_then(|at| self.queues.get(*at)).and_then(VecDeque::front);
@@ -128,7 +128,7 @@ impl Net {
         queue.push_back(event);
     }
 
-    /// What a queue will give next.
+    /// The front of a queue: its next event.
     #[must_use]
     pub fn front(&self, at: usize) -> Option<&Event> {
         self.queues.get(at)?.front()
@@ -222,7 +222,7 @@ impl Net {
 pub struct SlotOutbox<'a> {
     /// The queues.
     pub net: &'a mut Net,
-    /// Whose.
+    /// The slot that sends.
     pub me: SlotId,
 }
 

@@ -1,4 +1,4 @@
-//! What a run is asked for, and how it went.
+//! Run request, and run outcome.
 
 use watershed_runtime::protocol::rules::RuleSet;
 
@@ -6,33 +6,33 @@ use super::cover::Covered;
 use super::plan::Plan;
 use crate::jobs::JobKind;
 
-/// What a run is asked for.
+/// A run's request: which seed, job and rules.
 #[derive(Clone, Copy, Debug)]
 pub struct Wanted {
     /// The seed.
     pub seed: u64,
     /// The job; the seed's own, if none.
     pub job: Option<JobKind>,
-    /// Whether the job runs in many processes.
+    /// True if the job runs in many processes.
     pub cluster: bool,
     /// The rules that hold.
     pub rules: RuleSet,
-    /// Whether the record is wanted as text.
+    /// True if the record is wanted as text.
     pub text: bool,
 }
 
-/// How a run went.
+/// The result of a run.
 #[derive(Debug)]
 pub struct Outcome {
     /// The seed.
     pub seed: u64,
     /// The job.
     pub job: JobKind,
-    /// What went wrong.
+    /// The law that was broken, if one was.
     pub breach: Option<String>,
     /// The number of the record.
     pub hash: u64,
-    /// How many steps it took.
+    /// The number of steps.
     pub steps: u64,
     /// Rows read, those read again included.
     pub rows: u64,
@@ -42,7 +42,7 @@ pub struct Outcome {
     pub faults: u64,
     /// Wishes for another number of slots.
     pub rescales: u64,
-    /// What it came across.
+    /// The coverage of the run.
     pub seen: Covered,
     /// The record, if it was wanted.
     pub lines: Vec<String>,

@@ -1,4 +1,4 @@
-//! What a seed decides before the first step: the job, its input, the sizes of everything, the faults and the wishes to come.
+//! Plan: the seed's choices before the first step: the job, its input, the sizes of everything, the faults and the wishes to come.
 
 use std::sync::Arc;
 
@@ -9,16 +9,16 @@ use super::rng::Rng;
 use crate::jobs::input::Input;
 use crate::jobs::{Env, JobKind};
 
-/// When something happens.
+/// The moment of a fault or wish.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trigger {
-    /// When so many rows have been read, in all processes together.
+    /// The moment at which so many rows have been read, in all processes together.
     Rows(u64),
     /// At some step while this goes on, or when so many rows have been read.
     During(Stage, u64),
 }
 
-/// What may be going on in a job.
+/// A stage of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stage {
     /// A process reads the log or claims its term.
@@ -62,7 +62,7 @@ impl Stage {
     ];
 }
 
-/// What goes wrong.
+/// A fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// The whole job dies; another process starts.
@@ -82,11 +82,11 @@ pub enum Fault {
 /// Everything a seed decides.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// It.
+    /// The seed.
     pub seed: u64,
     /// The job.
     pub kind: JobKind,
-    /// Its input.
+    /// The input and parameters of the job.
     pub env: Env,
     /// Slots of each process in turn.
     pub slots: Vec<u16>,
@@ -98,7 +98,7 @@ pub struct Plan {
     pub wishes: Vec<(Trigger, u16)>,
     /// Faults.
     pub faults: Vec<(Trigger, Fault)>,
-    /// How it is told to end.
+    /// The endings, and their moments.
     pub endings: Vec<(Trigger, Ending)>,
     /// Rows from one barrier to the next.
     pub epoch_rows: u64,
@@ -114,9 +114,9 @@ pub struct Plan {
     pub listing: usize,
     /// Events handed over in a row from one queue, at most.
     pub burst: usize,
-    /// Whether state and credits travel in queues of their own, besides rows.
+    /// True if state and credits travel in queues of their own, besides rows.
     pub apart: bool,
-    /// Which slot is favoured or neglected by the scheduler, and how much.
+    /// The slot that the scheduler favours or neglects, and by how much.
     pub bias: (u16, usize),
 }
 
@@ -124,7 +124,7 @@ pub struct Plan {
 pub const MAX_SLOTS: u16 = 5;
 
 impl Plan {
-    /// What `seed` decides; `only` names the job.
+    /// The plan of a seed; `only` names the job.
     #[must_use]
     pub fn new(seed: u64, only: Option<JobKind>) -> Self {
         let mut rng = Rng::new(seed);
@@ -186,7 +186,7 @@ impl Plan {
         self.env.inputs.iter().map(|i| (i.splits * i.rows) as u64).sum()
     }
 
-    /// Whether a channel has room for one frame only.
+    /// True if a channel has room for one frame only.
     #[must_use]
     pub fn one_frame(&self) -> bool {
         self.window as usize == self.tuning.frame_rows

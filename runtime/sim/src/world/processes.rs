@@ -1,4 +1,4 @@
-//! What processes do by themselves as time goes by: workers register, are heard and lost; a supervisor starts and ends them; managers that are over go.
+//! Processes by time: workers register, are heard and lost; a supervisor starts and ends them; managers that are over go.
 
 use watershed_cluster::{Event, Request, WorkerEnd, WorkerEvent};
 use watershed_runtime::error::Kind;
@@ -125,7 +125,7 @@ impl ClusterWorld {
             let manager = self.managers.remove(at);
             match &manager.end {
                 Some(Ok(_)) => {
-                    // It was stopped: its workers let go, and everything is started again.
+                    // The manager was stopped: its workers end, and everything is started again.
                     self.env.seen.see(Cover::Stopped);
                     if self.env.stops == 0 {
                         self.env.broken(|| "I15: the job has stopped, and nobody wished it".into());

@@ -1,4 +1,5 @@
-//! A session between a worker and a manager, over connections that drop: two ends of the production's link, and what is on its way between them.
+//! A session between a worker and a manager, over connections that drop: two ends of the production's link, and what is on its way between
+//! them.
 //!
 //! In order, nothing lost while the session stands, and everything that is under way lost when it ends.
 
@@ -36,7 +37,7 @@ struct Way<T> {
     back: VecDeque<Message<Item<T>>>,
 }
 
-/// What a link did that it must not.
+/// A law that a link broke.
 pub(super) type Wrong = String;
 
 impl<T> Way<T> {
@@ -54,7 +55,7 @@ impl<T> Way<T> {
         self.pump();
     }
 
-    /// Whatever either end has to say goes onto the connection.
+    /// Puts every message that either end has to send onto the connection.
     fn pump(&mut self) {
         let idle = self.there.is_empty();
         while let Some(message) = self.from.transmit(true) {
@@ -98,11 +99,11 @@ impl<T> Way<T> {
 /// A worker's session.
 #[derive(Debug)]
 pub(super) struct Session {
-    /// Its number.
+    /// The session's number.
     pub(super) number: u64,
     /// The manager, by number.
     pub(super) manager: u64,
-    /// Whether the manager has heard that there is a connection.
+    /// True if the manager has heard that there is a connection.
     pub(super) connected: bool,
     down: Way<Down>,
     up: Way<Up>,
@@ -123,7 +124,7 @@ impl Session {
         self.up.push(up);
     }
 
-    /// Whether something is on its way to the worker, or to the manager.
+    /// Messages under way: true if there is one to the worker, and to the manager.
     pub(super) fn under_way(&self) -> (bool, bool) {
         (!self.down.there.is_empty(), !self.up.there.is_empty())
     }
@@ -150,7 +151,8 @@ impl Session {
         self.up.connect();
     }
 
-    /// The manager dies: `kept` of what it has said are on their way still; nothing that the worker says arrives. Whether something is lost.
+    /// The manager dies: `kept` of what it has said are on their way still; nothing that the worker says arrives. Whether something is
+    /// lost.
     pub(super) fn manager_dies(&mut self, kept: usize) -> bool {
         let lost = kept < self.down.there.len();
         self.down.there.truncate(kept);
@@ -158,12 +160,12 @@ impl Session {
         lost
     }
 
-    /// How much is on its way to the worker.
+    /// The number of messages under way to the worker.
     pub(super) fn downs(&self) -> usize {
         self.down.there.len()
     }
 
-    /// It ends: what was still on its way to the worker.
+    /// Ends the session; the result is what was still under way to the worker.
     pub(super) fn over(self) -> impl Iterator<Item = (u64, Down)> {
         let items = self.down.there.into_iter().filter_map(|m| match m {
             Message::Item(_, item) => item.borrow_mut().take(),

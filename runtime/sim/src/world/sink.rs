@@ -36,7 +36,7 @@ impl Staged {
         [self.sink, self.term, self.epoch, self.slot, self.version].iter().flat_map(|n| n.to_le_bytes()).collect()
     }
 
-    /// What a handle names.
+    /// The handle's contents.
     #[must_use]
     pub fn decode(data: &[u8]) -> Option<Self> {
         let mut all = data.chunks_exact(4).filter_map(|c| c.try_into().ok()).map(u32::from_le_bytes);
@@ -45,7 +45,7 @@ impl Staged {
     }
 }
 
-/// What a key has come to in an upsert sink.
+/// The state of a key in an upsert sink.
 #[derive(Debug, Default)]
 struct Visible {
     rows: Vec<Out>,
@@ -104,7 +104,7 @@ impl Sinks {
         all.named.iter().find(mine).copied()
     }
 
-    /// How many handles were committed more than once.
+    /// The number of handles that were committed more than once.
     #[must_use]
     pub fn again(&self) -> u64 {
         self.lock().again
@@ -118,7 +118,7 @@ impl Sinks {
         any
     }
 
-    /// Whether somebody waits for output to become durable.
+    /// True if a slot waits for output to become durable.
     #[must_use]
     pub fn waiting(&self) -> bool {
         !self.lock().wakers.is_empty()
@@ -200,7 +200,7 @@ fn bags(got: &[Out], want: &[Out]) -> Result<(), String> {
     Err(format!("{} rows too many ({}), {} missing ({})", more.len(), some(&more), less.len(), some(&less)))
 }
 
-/// What `a` has and `b` has not; both sorted.
+/// Rows of `a` that `b` lacks; both sorted.
 fn beyond<'a>(a: &'a [Out], b: &[Out]) -> Vec<&'a Out> {
     let mut b = b.iter().peekable();
     let mut rest = Vec::new();

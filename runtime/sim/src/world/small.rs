@@ -1,5 +1,5 @@
-//! Two slots and one cut, for a model: the same world, but what happens next is not drawn. A model tries every order of what is under way between
-//! the two, and everything else takes its straight course.
+//! Two slots and one cut, for a model: the same world, but what happens next is not drawn. A model tries every order of what is under way
+//! between the two, and everything else takes its straight course.
 
 use std::sync::Arc;
 
@@ -23,21 +23,21 @@ use crate::jobs::input::Input as Rows;
 const ROWS: usize = 3;
 /// Rows from one barrier to the next: none comes by itself.
 const INTERVAL: u64 = 1_000_000;
-/// How long a connection may be gone.
+/// The time for which a connection may be gone.
 const GONE: i64 = 1_000_000;
 /// Rounds after which a run that takes its straight course is not going to end.
 const ROUNDS: usize = 2000;
 
-/// Where the choices begin. Up to there everything takes its straight course, with one row read.
+/// The point up to which everything takes its straight course, with one row read; after it the choices begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Opening {
     /// The batch is about to be warmed up.
     Warm,
-    /// It is warm, and about to be cut.
+    /// The batch is warm, and about to be cut.
     Cut,
 }
 
-/// What may happen.
+/// A possible step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Turn {
     /// A row is read.
@@ -50,9 +50,9 @@ pub enum Turn {
     Put,
     /// A slot dies, or only the run is over; a put on its way happens or does not. Then everything takes its straight course to the end.
     Over {
-        /// Who dies.
+        /// The slot that dies.
         dies: Option<u16>,
-        /// Whether the put happens.
+        /// True if the put happens.
         put: bool,
     },
 }
@@ -63,9 +63,9 @@ pub struct Small {
     /// Barriers and rows still to come.
     dues: u64,
     rows: usize,
-    /// What each slot has heard, in its order: from that all else follows.
+    /// A hash of what each slot has heard, in its order: from that all else follows.
     heard: [u64; 2],
-    /// It takes its straight course; up to a message of the coordinator that is not heard yet.
+    /// True while everything takes its straight course: up to the coordinator's message that `until` names, if it is set.
     straight: bool,
     until: Option<Opening>,
 }
@@ -181,7 +181,7 @@ impl Small {
         all
     }
 
-    /// It happens.
+    /// Takes a step.
     pub fn turn(&mut self, turn: Turn) {
         match turn {
             Turn::Row => {
@@ -241,7 +241,8 @@ impl Small {
         }
     }
 
-    /// Slots run until they have nothing to do; sessions, storage, reports and credits answer at once, and what a slot has sent itself arrives.
+    /// Slots run until they have nothing to do; sessions, storage, reports and credits answer at once, and what a slot has sent itself
+    /// arrives.
     fn settle(&mut self) {
         for _ in 0..ROUNDS {
             if self.world.env.breach.is_some() || !self.settle_one() {

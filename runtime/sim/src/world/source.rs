@@ -17,7 +17,7 @@ use super::rng::Rng;
 use crate::jobs::input::Input;
 use crate::jobs::row::Row;
 
-/// What the readers of one process share with the world.
+/// State that the readers of one process share with the world.
 #[derive(Debug)]
 pub struct Readers {
     wakers: Mutex<Vec<Waker>>,
@@ -62,13 +62,13 @@ impl Readers {
         self.wakers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How many rows were read so far.
+    /// The number of rows read so far.
     #[must_use]
     pub fn rows(&self) -> u64 {
         self.rows.load(Ordering::Relaxed)
     }
 
-    /// Whether somebody is to be woken.
+    /// The number of readers that wait to be woken.
     #[must_use]
     pub fn waiting(&self) -> usize {
         self.wakers().len()
@@ -83,7 +83,7 @@ impl Readers {
         }
     }
 
-    /// Whether a reader waits for event time to pass.
+    /// True if a reader waits for event time to pass.
     #[must_use]
     pub fn gated(&self) -> bool {
         self.gated.load(Ordering::Relaxed)
@@ -124,7 +124,8 @@ impl TypedSource for SimSource {
 
 impl Source for SimSource {
     fn discover(&self) -> Result<Discovered> {
-        // That this was all is perhaps said much later: until then nothing is to be expected of whoever has read its splits, and nothing is over.
+        // That this was all is perhaps said much later: until then nothing is to be expected of whoever has read its splits, and nothing is
+        // over.
         let asked = self.readers.asked.fetch_add(1, Ordering::Relaxed);
         Ok(Discovered { splits: (0..self.input.splits).map(Self::split).collect(), complete: asked >= self.readers.patience })
     }

@@ -46,7 +46,7 @@ impl Store {
         self.late.push((name.to_owned(), Arc::clone(bytes)));
     }
 
-    /// Whether some put is still to happen.
+    /// True if some put has not happened yet.
     #[must_use]
     pub fn has_late(&self) -> bool {
         !self.late.is_empty()
@@ -60,7 +60,7 @@ impl Store {
         }
     }
 
-    /// How many puts are late.
+    /// The number of late puts.
     #[must_use]
     pub fn late(&self) -> usize {
         self.late.len()
@@ -81,7 +81,7 @@ impl Store {
         std::mem::take(&mut self.fresh)
     }
 
-    /// Whether all these are there.
+    /// Missing objects among these names.
     #[must_use]
     pub fn missing<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> BTreeSet<&'a str> {
         names.into_iter().filter(|n| !self.objects.contains_key(*n)).collect()

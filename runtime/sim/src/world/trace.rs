@@ -1,4 +1,4 @@
-//! What a run did, step by step: always as one number, on request as text. The same seed must give the same number.
+//! The trace of a run, step by step: always as one number, on request as text. The same seed must give the same number.
 
 use super::rng::mix;
 
@@ -27,7 +27,7 @@ impl Trace {
         }
     }
 
-    /// Whether text is wanted.
+    /// True if the trace keeps text.
     #[must_use]
     pub fn speaks(&self) -> bool {
         self.lines.is_some()
@@ -39,7 +39,7 @@ impl Trace {
         self.hash
     }
 
-    /// How many steps.
+    /// The number of steps.
     #[must_use]
     pub fn steps(&self) -> u64 {
         self.steps

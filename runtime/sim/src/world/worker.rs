@@ -36,7 +36,7 @@ pub(super) struct Upload {
 #[derive(Debug)]
 pub(super) struct SimWorker {
     pub(super) number: u32,
-    /// How many processes of this number there were before.
+    /// The number of earlier processes of this worker.
     pub(super) life: u64,
     pub(super) alive: bool,
     /// The manager whose fate it shares.
@@ -49,14 +49,14 @@ pub(super) struct SimWorker {
     /// Messages of sessions that are over, and of which.
     pub(super) strays: VecDeque<(u64, Down)>,
     pub(super) uploads: Vec<Upload>,
-    /// It hears no manager until this step; its connections seem to stand all the same.
+    /// The worker hears no manager until this step; its connections seem to stand all the same.
     pub(super) cut: u64,
     pub(super) silent: bool,
-    /// It is started again at this step.
+    /// The step at which the worker is started again.
     pub(super) back: u64,
     /// Since when it has had no session.
     pub(super) away: Option<i64>,
-    /// How it has ended by itself.
+    /// The way in which the worker has ended by itself.
     pub(super) end: Option<WorkerEnd>,
 }
 
@@ -103,7 +103,7 @@ impl SimWorker {
         self.strays.clear();
     }
 
-    /// Its registration, as this process or as one that it has replaced.
+    /// The worker's registration, as this process or as one that it has replaced.
     pub(super) fn registration(&self, life: u64, (slots, memory_bytes): (usize, u64), env: &SimEnv) -> Registration {
         let shape = env.graph.shape().map(|s| s.nodes).unwrap_or_default();
         Registration {
@@ -118,12 +118,12 @@ impl SimWorker {
         }
     }
 
-    /// Whether it is in session with this manager.
+    /// True if the worker is in session with this manager.
     pub(super) fn with(&self, manager: u64) -> bool {
         self.session.as_ref().is_some_and(|s| s.manager == manager)
     }
 
-    /// Its session is over: what was under way in it is lost, and what its manager still says is not for this one.
+    /// The worker's session is over: what was under way in it is lost, and what its manager still says is not for this one.
     pub(super) fn hang_up(&mut self, env: &mut SimEnv) {
         let Some(session) = self.session.take() else { return };
         if session.downs() > 0 {
@@ -132,14 +132,14 @@ impl SimWorker {
         self.strays.extend(session.over());
     }
 
-    /// Its slots end; what they keep.
+    /// The worker's slots end; the result is the state that they keep for the next run.
     fn drop_slots(&mut self, runs: &mut ClusterRuns, env: &mut SimEnv) -> BTreeMap<SlotId, RetainedState> {
         let slots = std::mem::take(&mut self.slots);
         let Some(run) = runs.get_mut(&self.run) else { return BTreeMap::new() };
         slots.into_iter().filter_map(|slot| Some((slot, run.lose(slot, env)?.keep()?))).collect()
     }
 
-    /// Whether a slot of a run is here.
+    /// True if the worker has this slot of this run.
     pub(super) fn has(&self, run: u64, slot: SlotId) -> bool {
         self.alive && self.run == run && self.slots.contains(&slot)
     }
@@ -254,7 +254,7 @@ impl SimWorker {
         }
         let Upload { run, slot, epoch, file, bytes } = self.uploads.swap_remove(at);
         match env.put(&file.name, &bytes) {
-            // Its name is ours alone: whatever is there was put by us.
+            // The file's name is this worker's alone: any object of that name was put by it.
             Some(Put::Created | Put::Exists) => {
                 self.step(WorkerEvent::Uploaded { run, slot, epoch, file: Ok(file) }, None, runs, env);
             }

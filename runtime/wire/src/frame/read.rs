@@ -4,12 +4,12 @@ use bytes::{Buf, Bytes};
 
 use super::{Body, Channel, Era, Frame, Hello, Lane, Payload, VERSION};
 
-/// What is wrong with a frame.
+/// A decoding error of a frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Malformed {
     /// The part that could not be read.
     pub part: &'static str,
-    /// What was found.
+    /// The bytes or value that were found.
     pub found: String,
 }
 

@@ -1,6 +1,6 @@
 //! Numbers with limits: how many workers, slots and key groups, how often an epoch ends.
 //!
-//! Why these limits: a slot without a key group would have nothing to do, so the 32768 key groups that a snapshot can name bound
+//! The limits have reasons: a slot without a key group would have nothing to do, so the 32768 key groups that a snapshot can name bound
 //! everything else; below 256 a job could not be spread evenly; epochs under 10 ms would spend more on manifests than on rows.
 
 use std::time::Duration;
@@ -29,7 +29,7 @@ pub(crate) fn seconds(value: i64, least: u32, most: u32) -> Result<Duration, Why
     Ok(Duration::from_secs(u64::try_from(value).unwrap_or_default()))
 }
 
-/// How many workers a job has: at least one.
+/// The number of workers of a job: at least one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Replicas(u32);
 
@@ -50,7 +50,7 @@ impl Replicas {
     }
 }
 
-/// How many slots (engine threads) a worker has.
+/// The number of slots (engine threads) of a worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ThreadsPerWorker(u32);
 
@@ -67,7 +67,7 @@ impl ThreadsPerWorker {
     }
 }
 
-/// How many slices the key space has: a power of two.
+/// The number of key groups: a power of two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KeyGroups(u32);
 
@@ -99,7 +99,7 @@ impl KeyGroups {
     }
 }
 
-/// How often an epoch ends and sinks commit.
+/// The period of epochs, at whose ends sinks commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EpochPeriod(Duration);
 

@@ -19,7 +19,7 @@ const SQL_BYTES: usize = 128 * 1024;
 pub struct Fault {
     /// The path of the field.
     pub path: String,
-    /// Why it is refused.
+    /// The reason for which it is refused.
     pub why: Why,
 }
 
@@ -53,7 +53,7 @@ impl Job {
         let nonces = Nonces { restore: spec.restore_nonce, restart: spec.restart_nonce, snapshot: spec.snapshot_nonce };
         let (suspend, unmatched_state) = (spec.suspend, spec.unmatched_state);
         let pod = pod(spec, &mut faults);
-        // What could not be judged is absent and has left a fault; what could be judged may have left one too.
+        // A part with a fault may be absent; a part that is there may have left a fault too.
         let (
             Some(name),
             Some(size),

@@ -1,8 +1,8 @@
 //! The job: a manifest that has been judged, once.
 //!
-//! Whoever holds a [`Job`] need not check anything again: a name is a DNS label, key groups are a power of two, there is exactly one
-//! program and at most one storage, and what could be absent in the text has its default. Made by [`Job::from_manifest`] only.
-//! What it does not judge is what needs the world: whether a bucket exists, whether SQL has a plan.
+//! A [`Job`] needs no further check: a name is a DNS label, key groups are a power of two, there is exactly one program and at most one
+//! storage, and fields that may be absent in the text have their defaults. Made by [`Job::from_manifest`] only. Checks that need the world
+//! are not made here: whether a bucket exists, whether SQL has a plan.
 
 mod bounds;
 mod judge;

@@ -1,4 +1,4 @@
-//! What a job runs: SQL, or an image with a program of one's own.
+//! The program of a job: SQL, or an image with a program of one's own.
 //!
 //! SQL remembers where each of its lines stood in the file, so that an error of the SQL planner is reported where the user's cursor
 //! should go, not in coordinates of a string nobody sees.
@@ -8,7 +8,7 @@ use granit_parser::ScalarStyle;
 use crate::problem::Position;
 use crate::yaml::tree::{Node, Value};
 
-/// What a job runs.
+/// The program of a job.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Program {
     /// SQL, run by the stock worker.
@@ -24,7 +24,7 @@ pub enum Program {
     Image {
         /// The image.
         image: String,
-        /// Its arguments.
+        /// The image's arguments.
         args: Vec<String>,
     },
 }
@@ -36,21 +36,21 @@ pub struct SqlText {
     pub(crate) origin: Origin,
 }
 
-/// Where a place of the SQL stands in the file.
+/// The position in the file of a place of the SQL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
     /// The position in the file.
     pub position: Position,
-    /// Whether it is the very place. Where the text was folded or escaped, it is where the text begins instead.
+    /// True if the position is the very place. Where the text was folded or escaped, the position is the beginning of the text.
     pub exact: bool,
 }
 
-/// Where the lines of a text stood in the file.
+/// Positions in the file of the lines of a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Origin {
-    /// Where each line begins.
+    /// The beginning of each line.
     Lines(Vec<Position>),
-    /// Where the first line begins; the others follow as lines of their own, from their first column.
+    /// The beginning of the first line; the others follow as lines of their own, from their first column.
     Whole(Position),
     /// Only the beginning is known.
     Start(Position),
@@ -63,7 +63,7 @@ impl SqlText {
         &self.text
     }
 
-    /// Where a line and column of the text (from one, in characters) stand in the file.
+    /// The position in the file of a line and column of the text (from one, in characters).
     #[must_use]
     pub fn place(&self, line: u32, column: u32) -> Place {
         let (line, column) = (line.max(1), column.max(1));

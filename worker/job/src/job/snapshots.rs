@@ -1,4 +1,4 @@
-//! When snapshots are taken and how long they live.
+//! Snapshot settings: when snapshots are taken, and how long they live.
 
 use std::time::Duration;
 
@@ -10,33 +10,33 @@ use crate::manifest;
 pub struct Snapshots {
     /// The object storage; none means that a local run keeps it in [`Storage::local_directory`].
     pub storage: Option<Storage>,
-    /// How often sinks commit.
+    /// The period after which sinks commit.
     pub epoch_period: EpochPeriod,
-    /// How often a snapshot gets a name.
+    /// The times at which a snapshot gets a name.
     pub cadence: Cadence,
-    /// How many named ones are kept, and how long.
+    /// The number of named snapshots that are kept, and for how long.
     pub retention: Retention,
-    /// Whether deleting the job takes a last one.
+    /// The policy for a last snapshot when the job is deleted.
     pub on_delete: manifest::OnDelete,
-    /// What deleting the job does with them.
+    /// The policy for the snapshots when the job is deleted.
     pub deletion_policy: manifest::DeletionPolicy,
 }
 
-/// How often a snapshot gets a name.
+/// The times at which a snapshot gets a name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Cadence {
     /// After so long.
     Every(Duration),
     /// By the calendar.
     At {
-        /// When.
+        /// The calendar schedule.
         schedule: Schedule,
         /// The IANA name of the time zone; UTC where absent.
         time_zone: Option<String>,
     },
 }
 
-/// How many named snapshots are kept, and how long.
+/// The number of named snapshots that are kept, and for how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention {
     /// The most that are kept.
@@ -45,7 +45,7 @@ pub struct Retention {
     pub max_age: Duration,
 }
 
-/// What a job starts from.
+/// The start state of a job.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Restore {
     /// A named snapshot.

@@ -14,7 +14,7 @@ pub enum Storage {
     S3 {
         /// The bucket.
         bucket: Bucket,
-        /// What every object's name starts with.
+        /// The beginning of every object's name.
         prefix: Prefix,
         /// The region.
         region: Option<String>,
@@ -25,7 +25,7 @@ pub enum Storage {
     Gcs {
         /// The bucket.
         bucket: Bucket,
-        /// What every object's name starts with.
+        /// The beginning of every object's name.
         prefix: Prefix,
     },
     /// Azure Blob Storage.
@@ -34,7 +34,7 @@ pub enum Storage {
         account: String,
         /// The container.
         container: Bucket,
-        /// What every object's name starts with.
+        /// The beginning of every object's name.
         prefix: Prefix,
         /// The address of another service.
         endpoint: Option<String>,
@@ -85,7 +85,7 @@ impl Storage {
         }
     }
 
-    /// Where a local run keeps a job whose manifest says nothing, or a volume that only a cluster has.
+    /// The directory of a local run whose manifest names no storage, or a volume that only a cluster has.
     #[must_use]
     pub fn local_directory(job: &JobName) -> PathBuf {
         PathBuf::from(".watershed").join(job.as_str())
@@ -159,7 +159,7 @@ impl fmt::Display for Bucket {
     }
 }
 
-/// What every object's name starts with: path segments, without slashes at either end; may be empty.
+/// The beginning of every object's name: path segments, without slashes at either end; may be empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Prefix(String);
 

@@ -12,80 +12,80 @@ use crate::manifest;
 /// A judged job.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Job {
-    /// Its name.
+    /// The job's name.
     pub name: JobName,
-    /// Its namespace, where the manifest says one.
+    /// The job's namespace, where the manifest says one.
     pub namespace: Option<String>,
-    /// Its labels.
+    /// Labels of the job.
     pub labels: BTreeMap<String, String>,
-    /// Its annotations.
+    /// Annotations of the job.
     pub annotations: BTreeMap<String, String>,
-    /// What runs.
+    /// The program that runs.
     pub program: Program,
-    /// Whether it is to be stopped, with a final snapshot.
+    /// True if the job is to be stopped, with a final snapshot.
     pub suspend: bool,
-    /// How many workers.
+    /// The number of workers.
     pub replicas: Replicas,
     /// Slots of a worker.
     pub threads_per_worker: ThreadsPerWorker,
     /// Slices of the key space.
     pub key_groups: KeyGroups,
-    /// How a changed job replaces the running one.
+    /// The way in which a changed job replaces the running one.
     pub update: Update,
-    /// How the number of workers changes.
+    /// The way in which the number of workers changes.
     pub rescale: Rescale,
     /// Snapshots.
     pub snapshots: Snapshots,
-    /// What it starts from, where not from its own latest snapshot.
+    /// The start state, where the job does not go on from its own latest snapshot.
     pub restore_from: Option<Restore>,
     /// Numbers whose change asks for something.
     pub nonces: Nonces,
-    /// What a restore does with state nobody asks for.
+    /// The policy, on restore, for state that no operator asks for.
     pub unmatched_state: manifest::UnmatchedState,
-    /// When it is given up.
+    /// The limits after which a failing job is given up.
     pub health: Health,
-    /// What only Kubernetes acts on.
+    /// Fields that only Kubernetes acts on.
     pub pod: Pod,
 }
 
 impl Job {
-    /// How many slots (engine threads) the whole job has; never more than key groups.
+    /// The number of slots (engine threads) of the whole job; never more than key groups.
     #[must_use]
     pub fn slots(&self) -> u32 {
         self.replicas.get().saturating_mul(self.threads_per_worker.get())
     }
 }
 
-/// How a changed job replaces the running one.
+/// The way in which a changed job replaces the running one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Update {
-    /// What the changed job starts from.
+    /// The start state of the changed job.
     pub mode: manifest::UpdateMode,
-    /// What happens where the final snapshot cannot be taken.
+    /// The policy for a final snapshot that cannot be taken.
     pub on_snapshot_failure: manifest::OnSnapshotFailure,
-    /// How long it may take to make progress.
+    /// The time in which the change must make progress.
     pub progress_deadline: Duration,
-    /// What happens when it does not.
+    /// The policy for a change that makes none.
     pub rollback: manifest::Rollback,
 }
 
-/// How the number of workers changes.
+/// The way in which the number of workers changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rescale {
     /// Live, or by a restart.
     pub strategy: manifest::RescaleStrategy,
     /// The least time between two.
     pub cooldown: Duration,
-    /// How long one may take.
+    /// The longest time of one rescale.
     pub deadline: Duration,
-    /// What happens when it takes longer.
+    /// The policy for a rescale that takes longer.
     pub on_failure: manifest::OnRescaleFailure,
 }
 
-/// When a failing job is given up.
+/// The limits after which a failing job is given up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Health {
-    /// How many restarts within the period are borne.
+    /// The number of restarts that are borne within the period.
     pub max_restarts: u32,
     /// The period they are counted over.
     pub restart_period: Duration,
@@ -104,10 +104,10 @@ pub struct Nonces {
     pub snapshot: Option<i64>,
 }
 
-/// What only Kubernetes acts on.
+/// Fields that only Kubernetes acts on.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Pod {
-    /// When the image is pulled.
+    /// The image's pull policy.
     pub image_pull_policy: Option<manifest::PullPolicy>,
     /// Secrets to pull it with.
     pub image_pull_secrets: Vec<manifest::LocalReference>,
@@ -115,15 +115,15 @@ pub struct Pod {
     pub env: Vec<manifest::EnvVar>,
     /// ConfigMaps and Secrets that become environment variables.
     pub env_from: Vec<serde_json::Map<String, serde_json::Value>>,
-    /// What a worker may use of its node.
+    /// Resources of its node that a worker may use.
     pub resources: manifest::Resources,
     /// The account of the pods.
     pub service_account_name: Option<String>,
     /// The rest of a pod.
     pub template: serde_json::Map<String, serde_json::Value>,
-    /// How many may be down by intent.
+    /// The number of workers that may be down by intent.
     pub disruption_budget: manifest::PodDisruptionBudget,
-    /// Whether the operator keeps a network policy.
+    /// The keeper of the network policy: the operator, or none.
     pub network_policy: manifest::NetworkPolicyMode,
     /// The Secret with the certificates.
     pub tls_secret: Option<String>,

@@ -1,4 +1,4 @@
-//! What Kubernetes needs to know of a worker's pod; nothing here acts when a job is run locally.
+//! Kubernetes settings of a worker's pod; none of them acts when a job is run locally.
 //!
 //! Only what Watershed itself looks at is typed. The rest of a pod is Kubernetes' own language: it passes through `podTemplate` and
 //! is judged by the API server, whose version we do not know.
@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 /// A reference to an object of the same namespace.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LocalReference {
-    /// Its name.
+    /// The name.
     pub name: String,
 }
 
@@ -24,26 +24,26 @@ pub struct LocalReference {
     {"rule": "!(has(self.value) && has(self.valueFrom))", "message": "both value and valueFrom are given: keep one of them"}
 ]))]
 pub struct EnvVar {
-    /// Its name.
+    /// The name.
     #[schemars(length(min = 1))]
     pub name: String,
-    /// Its value.
+    /// The value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value: Option<String>,
-    /// Where its value comes from instead, as in a container.
+    /// The source of the value instead, as in a container.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-kubernetes-preserve-unknown-fields" = true))]
     pub value_from: Option<serde_json::Map<String, serde_json::Value>>,
 }
 
-/// What a worker may use of its node.
+/// Resources of its node that a worker may use.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Resources {
-    /// What it is promised.
+    /// The amounts that a worker is promised.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub requests: BTreeMap<String, IntOrString>,
-    /// What it may not exceed.
+    /// The amounts that a worker may not exceed.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub limits: BTreeMap<String, IntOrString>,
 }
@@ -94,7 +94,7 @@ impl JsonSchema for IntOrString {
     }
 }
 
-/// How many workers may be down by intent (a drained node).
+/// The number of workers that may be down by intent (a drained node).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct PodDisruptionBudget {
@@ -108,7 +108,7 @@ impl Default for PodDisruptionBudget {
     }
 }
 
-/// Whether the operator keeps a network policy for the job.
+/// The network policy for the job.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct NetworkPolicy {
@@ -116,13 +116,13 @@ pub struct NetworkPolicy {
     pub mode: NetworkPolicyMode,
 }
 
-/// Who keeps the network policy.
+/// The keeper of the network policy.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum NetworkPolicyMode {
     /// The operator keeps one that lets in only the job's own pods, the operator and metrics.
     #[default]
     Managed,
-    /// Nobody.
+    /// No network policy is kept.
     None,
 }
 

@@ -1,20 +1,20 @@
-//! How a job is changed, rescaled and kept alive.
+//! Policies: updates, rescales and restarts of a job.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// How a changed job replaces the running one.
+/// The way in which a changed job replaces the running one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Update {
-    /// What the changed job starts from.
+    /// The start state of the changed job.
     pub mode: UpdateMode,
-    /// What happens where that final snapshot cannot be taken.
+    /// The policy for a final snapshot that cannot be taken.
     pub on_snapshot_failure: OnSnapshotFailure,
-    /// How long the final snapshot of a change, or of suspending, may take.
+    /// The longest time of the final snapshot of a change, or of suspending.
     #[schemars(range(min = 10, max = 86_400))]
     pub progress_deadline_seconds: i64,
-    /// What happens to a changed job that makes no progress.
+    /// The policy for a changed job that makes no progress.
     pub rollback: Rollback,
 }
 
@@ -29,7 +29,7 @@ impl Default for Update {
     }
 }
 
-/// What a changed job starts from.
+/// The start state of a changed job.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum UpdateMode {
     /// A final snapshot, taken for the change.
@@ -41,7 +41,7 @@ pub enum UpdateMode {
     Stateless,
 }
 
-/// What happens where the final snapshot cannot be taken.
+/// The policy for a final snapshot that cannot be taken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum OnSnapshotFailure {
     /// The latest snapshot is used.
@@ -51,7 +51,7 @@ pub enum OnSnapshotFailure {
     Block,
 }
 
-/// What happens to a change that makes no progress.
+/// The policy for a change that makes no progress.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Rollback {
     /// The last stable revision comes back.
@@ -61,7 +61,7 @@ pub enum Rollback {
     Manual,
 }
 
-/// How a job changes its number of workers.
+/// The way in which a job changes its number of workers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Rescale {
@@ -70,10 +70,10 @@ pub struct Rescale {
     /// The least time between two rescales.
     #[schemars(range(min = 0, max = 86_400))]
     pub cooldown_period_seconds: i64,
-    /// How long one may take.
+    /// The longest time of one rescale.
     #[schemars(range(min = 10, max = 86_400))]
     pub deadline_seconds: i64,
-    /// What happens when it takes longer.
+    /// The policy for a rescale that takes longer.
     pub on_failure: OnRescaleFailure,
 }
 
@@ -88,7 +88,7 @@ impl Default for Rescale {
     }
 }
 
-/// How key groups change hands.
+/// The way in which key groups change hands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum RescaleStrategy {
     /// While the job runs: only what moves pauses, and only for the hand-over.
@@ -98,21 +98,21 @@ pub enum RescaleStrategy {
     Restart,
 }
 
-/// What happens to a rescale that does not finish.
+/// The policy for a rescale that does not finish.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum OnRescaleFailure {
     /// The old number of workers comes back.
     #[default]
     Revert,
-    /// It is tried again.
+    /// The rescale is tried again.
     Retry,
 }
 
-/// When a job that keeps failing is given up.
+/// The limits after which a job that keeps failing is given up.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Health {
-    /// How many restarts within the period are borne.
+    /// The number of restarts that are borne within the period.
     #[schemars(range(min = 0, max = 10_000))]
     pub max_restarts: i64,
     /// The period they are counted over.

@@ -29,14 +29,14 @@ pub struct StreamJob {
     pub kind: String,
     /// Name, namespace, labels, annotations.
     pub metadata: Metadata,
-    /// What the job does and how it is kept.
+    /// The desired state.
     pub spec: Spec,
-    /// What the operator reports; not read.
+    /// The observed state, written by the operator; not read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<serde_json::Value>,
 }
 
-/// Who the job is. Fields that only an API server writes are read and not used, so that a job fetched from one can be run.
+/// The identity of the job. Fields that only an API server writes are read and not used, so that a job fetched from one can be run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Metadata {

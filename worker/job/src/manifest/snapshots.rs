@@ -1,4 +1,4 @@
-//! Where snapshots are kept, how often they are taken, how long they live, and what a job starts from.
+//! Snapshot settings: where they are kept, how often they are taken, how long they live, and the start state of a job.
 //!
 //! Everything durable of a job is in object storage; a local run without `storage` keeps it in `./.watershed/<job>`.
 
@@ -16,10 +16,10 @@ pub struct Snapshots {
     /// The object storage; its kind cannot be changed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub storage: Option<Storage>,
-    /// How often sinks commit.
+    /// The period after which an epoch ends and sinks commit.
     #[schemars(range(min = 10, max = 600_000))]
     pub epoch_period_milliseconds: i64,
-    /// How often a snapshot gets a name and is kept by retention; 300 where neither this nor `schedule` is given.
+    /// The period after which a snapshot gets a name and is kept by retention; 300 where neither this nor `schedule` is given.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 10, max = 2_678_400))]
     pub period_seconds: Option<i64>,
@@ -29,11 +29,11 @@ pub struct Snapshots {
     /// The time zone of `schedule`, such as `Europe/Paris`; UTC where absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub time_zone: Option<String>,
-    /// How many named snapshots are kept, and how long.
+    /// The number of named snapshots that are kept, and for how long.
     pub retention: Retention,
-    /// Whether deleting the job takes a last snapshot.
+    /// The policy for a last snapshot when the job is deleted.
     pub on_delete: OnDelete,
-    /// What deleting the job does with its snapshots.
+    /// The policy for the job's snapshots when the job is deleted.
     pub deletion_policy: DeletionPolicy,
 }
 
@@ -83,7 +83,7 @@ pub struct S3Storage {
     /// The bucket.
     #[schemars(length(min = 3, max = 63))]
     pub bucket: String,
-    /// What every object's name of this job starts with.
+    /// The beginning of the name of every object of this job.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prefix: Option<String>,
     /// The region.
@@ -102,7 +102,7 @@ pub struct GcsStorage {
     /// The bucket.
     #[schemars(length(min = 3, max = 63))]
     pub bucket: String,
-    /// What every object's name of this job starts with.
+    /// The beginning of the name of every object of this job.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prefix: Option<String>,
 }
@@ -117,7 +117,7 @@ pub struct AzureStorage {
     /// The container.
     #[schemars(length(min = 3, max = 63))]
     pub container: String,
-    /// What every object's name of this job starts with.
+    /// The beginning of the name of every object of this job.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prefix: Option<String>,
     /// The address of another service that speaks the protocol.
@@ -138,7 +138,7 @@ pub struct ClaimStorage {
     pub prefix: Option<String>,
 }
 
-/// How many named snapshots are kept, and how long. The latest one is always kept.
+/// The number of named snapshots that are kept, and for how long. The latest one is always kept.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Retention {
@@ -156,7 +156,7 @@ impl Default for Retention {
     }
 }
 
-/// Whether deleting the job takes a last snapshot.
+/// The policy for a last snapshot when the job is deleted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum OnDelete {
     /// No.
@@ -166,17 +166,17 @@ pub enum OnDelete {
     Take,
 }
 
-/// What deleting the job does with its snapshots.
+/// The policy for the job's snapshots when the job is deleted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum DeletionPolicy {
-    /// They stay.
+    /// Kept in the storage.
     #[default]
     Retain,
-    /// They go.
+    /// Deleted from the storage.
     Delete,
 }
 
-/// What a job starts from: exactly one of these.
+/// The start state of a job: exactly one of these.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 #[schemars(extend("x-kubernetes-validations" = [
@@ -191,7 +191,7 @@ pub struct RestoreFrom {
     pub location: Option<String>,
 }
 
-/// What a restore does with state that no operator of the program asks for.
+/// The policy, on restore, for state that no operator of the program asks for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum UnmatchedState {
     /// Refuses to start, and says which state it is.

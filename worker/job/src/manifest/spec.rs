@@ -11,7 +11,7 @@ use super::{
     UnmatchedState, Update,
 };
 
-/// What a job does and how it is kept.
+/// The desired state of a job.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 #[schemars(extend("x-kubernetes-validations" = [
@@ -29,7 +29,7 @@ use super::{
     }
 ]))]
 pub struct Spec {
-    /// How many workers. To stop a job, use `suspend`.
+    /// The number of workers. To stop a job, use `suspend`.
     #[schemars(range(min = 1, max = 32768), extend("x-kubernetes-validations" = [
         {"rule": "self >= 1", "message": "a job has at least one worker: to stop the job with a final snapshot, set spec.suspend to true"}
     ]))]
@@ -43,7 +43,7 @@ pub struct Spec {
     /// The image that holds a program of one's own, or another build of the stock worker.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
-    /// When the image is pulled.
+    /// The pull policy of the image.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image_pull_policy: Option<PullPolicy>,
     /// Secrets to pull the image with.
@@ -59,7 +59,7 @@ pub struct Spec {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("items" = {"type": "object", "x-kubernetes-preserve-unknown-fields": true}))]
     pub env_from: Vec<serde_json::Map<String, serde_json::Value>>,
-    /// What a worker may use of its node.
+    /// Resources of its node that a worker may use.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resources: Option<Resources>,
     /// The account the pods run under; cloud identity lives here.
@@ -78,13 +78,13 @@ pub struct Spec {
         {"rule": "self in [256, 512, 1024, 2048, 4096, 8192, 16384, 32768]", "message": "keyGroups is a power of two from 256 to 32768"}
     ]))]
     pub key_groups: i64,
-    /// How a changed job replaces the running one.
+    /// The way in which a changed job replaces the running one.
     pub update: Update,
-    /// How a job changes its number of workers.
+    /// The way in which a job changes its number of workers.
     pub rescale: Rescale,
-    /// Where snapshots are kept, how often they are taken and how long they live.
+    /// Snapshot settings: where they are kept, how often they are taken and how long they live.
     pub snapshots: Snapshots,
-    /// Where the very first start, or one under a new `restoreNonce`, takes its state from.
+    /// The state for the very first start, or for one under a new `restoreNonce`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub restore_from: Option<RestoreFrom>,
     /// Change it to restore from `restoreFrom` once more.
@@ -96,13 +96,13 @@ pub struct Spec {
     /// Change it to take a snapshot now.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub snapshot_nonce: Option<i64>,
-    /// What a restore does with state that no operator of the program asks for.
+    /// The policy, on restore, for state that no operator of the program asks for.
     pub unmatched_state: UnmatchedState,
-    /// When a job that keeps failing is given up, and when one that makes no snapshots is restarted.
+    /// The limits after which a job that keeps failing is given up, and one that makes no snapshots is restarted.
     pub health: Health,
-    /// How many workers may be down by intent.
+    /// The number of workers that may be down by intent.
     pub pod_disruption_budget: PodDisruptionBudget,
-    /// Whether the operator keeps a network policy for the job.
+    /// The network policy for the job.
     pub network_policy: NetworkPolicy,
     /// The Secret with the certificates that workers and coordinator show one another.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -142,12 +142,12 @@ impl Default for Spec {
     }
 }
 
-/// When an image is pulled.
+/// The pull policy of an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum PullPolicy {
     /// At every start.
     Always,
-    /// Where the node has none.
+    /// If the node has no image.
     IfNotPresent,
     /// Never.
     Never,

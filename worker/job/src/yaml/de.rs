@@ -16,7 +16,7 @@ use super::tree::{Key, Node, Value};
 use crate::near;
 use crate::problem::{Problem, Why};
 
-/// What the readers of one document share.
+/// State that the readers of one document share.
 pub(crate) struct Notes {
     /// Unknown fields so far.
     pub(crate) problems: RefCell<Vec<Problem>>,

@@ -1,4 +1,4 @@
-//! What a plain scalar means: exactly what it means to `kubectl`.
+//! Plain scalars, with exactly the meaning that they have to `kubectl`.
 //!
 //! `kubectl apply` reads manifests with YAML 1.1 rules: `yes` and `on` are booleans, `0644` is octal. Reading them otherwise here
 //! would make one manifest mean two things, so the same words get the same meaning. Where that meaning does not fit the field, the

@@ -1,8 +1,8 @@
 //! A YAML text as a tree of nodes that remember where they stood.
 //!
-//! What it refuses, each with a place and a reason: duplicate keys, keys that are not plain words, tags, merge keys, and texts that
-//! unfold without bound (aliases are copied, so depth and number of nodes are limited before anything is copied). Built with a
-//! stack, not by recursion: the depth of a hostile text is bounded by [`DEPTH`] before any recursive reader sees it.
+//! Refused are, each with a place and a reason: duplicate keys, keys that are not plain words, tags, merge keys, and texts that unfold
+//! without bound (aliases are copied, so depth and number of nodes are limited before anything is copied). Built with a stack, not by
+//! recursion: the depth of a hostile text is bounded by [`DEPTH`] before any recursive reader sees it.
 
 use std::collections::HashMap;
 
@@ -11,9 +11,9 @@ use granit_parser::{Event, Parser, ScalarStyle, Span};
 use super::scalar::{self, Scalar};
 use crate::problem::{Position, Problem, Why};
 
-/// How deep a manifest may nest, aliases unfolded. A pod template needs about a dozen levels.
+/// The greatest depth of a manifest, aliases unfolded. A pod template needs about a dozen levels.
 const DEPTH: usize = 64;
-/// How many nodes a text may unfold to.
+/// The most nodes that a text may unfold to.
 const NODES: usize = 100_000;
 
 /// A value and where it stood.
@@ -57,7 +57,7 @@ impl Node {
         }
     }
 
-    /// Whether nothing is written here.
+    /// True if nothing is written here.
     pub(crate) fn is_null(&self) -> bool {
         matches!(&self.value, Value::Scalar { is: Scalar::Null, .. })
     }
@@ -68,7 +68,7 @@ impl Node {
         whole.then_some(found)
     }
 
-    /// Where the node at a path stands, or the nearest enclosing one that is there.
+    /// The position of the node at a path, or of the nearest enclosing one that is there.
     pub(crate) fn place(&self, path: &str) -> Position {
         self.descend(path).0.at
     }

@@ -100,7 +100,7 @@ impl World {
 
 /// The death that a test asked for.
 pub(crate) fn killed() -> Error {
-    // What is away is waited for, and this does not come back.
+    // The kind is not `Unavailable`: operations of that kind are tried again, and a killed job does not come back.
     Error::new(Kind::Broken, "killed by the test")
 }
 
