@@ -33,7 +33,10 @@ pub struct Compiled {
 }
 
 /// Plans a text. Nothing outside is touched; the connectors only judge options.
-pub fn compile<C: Connectors + Sync + ?Sized>(sql: &str, connectors: &C) -> Result<Compiled> {
+///
+/// They are an object and no type parameter: the planner of DataFusion is generic, and a caller with a type of its own
+/// would compile it again.
+pub fn compile(sql: &str, connectors: &(dyn Connectors + Sync)) -> Result<Compiled> {
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().name("sql".into()).stack_size(STACK);
         let running = thread.spawn_scoped(scope, || Compiler::new(connectors).run(sql));
@@ -42,8 +45,8 @@ pub fn compile<C: Connectors + Sync + ?Sized>(sql: &str, connectors: &C) -> Resu
     })
 }
 
-struct Compiler<'a, C: ?Sized> {
-    connectors: &'a C,
+struct Compiler<'a> {
+    connectors: &'a dyn Connectors,
     provider: Provider,
     tables: BTreeMap<String, Arc<TableDef>>,
     event_times: HashMap<String, Scalar>,
@@ -51,8 +54,8 @@ struct Compiler<'a, C: ?Sized> {
     batch: Option<bool>,
 }
 
-impl<'a, C: Connectors + ?Sized> Compiler<'a, C> {
-    fn new(connectors: &'a C) -> Self {
+impl<'a> Compiler<'a> {
+    fn new(connectors: &'a dyn Connectors) -> Self {
         Self {
             connectors,
             provider: Provider::new(),

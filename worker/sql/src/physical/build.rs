@@ -22,7 +22,7 @@ use crate::plan::node::{AggregateCall, AggregateNode, Node, NodeKind, Plan, Sink
 use crate::window::WindowColumn;
 
 /// The engine's graph of a plan. Sources and sinks are made by the connectors here.
-pub fn build<C: Connectors + ?Sized>(plan: &Plan, connectors: &C) -> Result<Graph> {
+pub fn build(plan: &Plan, connectors: &dyn Connectors) -> Result<Graph> {
     let mut b = Build { graph: Graph::default(), ends: Vec::new() };
     for node in &plan.nodes {
         let inputs: Vec<Input<'_>> = node
@@ -53,7 +53,7 @@ struct Input<'a> {
 }
 
 impl Build {
-    fn node<C: Connectors + ?Sized>(&mut self, node: &Node, inputs: &[Input<'_>], connectors: &C) -> Result<NodeIndex> {
+    fn node(&mut self, node: &Node, inputs: &[Input<'_>], connectors: &dyn Connectors) -> Result<NodeIndex> {
         match &node.kind {
             NodeKind::Source(s) => self.source(node, s, connectors),
             NodeKind::Calc(calc) => {
@@ -94,7 +94,7 @@ impl Build {
         self.graph.add_with_id(id, name, Role::Operator { make, keyed: false }, &inputs)
     }
 
-    fn source<C: Connectors + ?Sized>(&mut self, node: &Node, s: &SourceNode, connectors: &C) -> Result<NodeIndex> {
+    fn source(&mut self, node: &Node, s: &SourceNode, connectors: &dyn Connectors) -> Result<NodeIndex> {
         let source = connectors.source(&s.table, &node.schema)?;
         let event_time = match (&s.event_time, &s.table.watermark) {
             (Some(time), Some(watermark)) => {
