@@ -74,6 +74,8 @@ pub struct Maintenance {
     kept: VecDeque<Manifest>,
     /// Merged files that no manifest has named yet: the next one may.
     young: BTreeSet<String>,
+    /// Files of the newest manifest that are to become one, and whether nothing is older.
+    due: Option<(Vec<StateFile>, bool)>,
     busy: bool,
     every: i64,
     collected: i64,
@@ -87,12 +89,13 @@ impl Maintenance {
     #[must_use]
     pub fn new(every: i64, now: i64) -> Self {
         let (kept, young) = (VecDeque::new(), BTreeSet::new());
-        Self { kept, young, busy: false, every, collected: now, floor: (0, 0), merges: 0 }
+        Self { kept, young, due: None, busy: false, every, collected: now, floor: (0, 0), merges: 0 }
     }
 
     /// A manifest is in the log. `pinned`: files of snapshots that are about to be named.
     pub fn published(&mut self, manifest: Manifest, floor: Age) {
         self.young.retain(|name| !manifest.files.iter().any(|f| f.name == *name));
+        self.due = manifest.merge_due();
         self.kept.push_back(manifest);
         while self.kept.len() > KEPT {
             self.kept.pop_front();
@@ -107,7 +110,7 @@ impl Maintenance {
 
     /// The next chore, if one is due: deleting first, since each may be due whenever it is asked, and neither may keep the other from its turn.
     /// `uid` names this coordinator; `pinned` are files of snapshots that are about to be named.
-    pub fn next(&mut self, uid: &str, pinned: BTreeSet<String>, now: i64) -> Option<Chore> {
+    pub fn next(&mut self, uid: impl FnOnce() -> String, pinned: impl FnOnce() -> BTreeSet<String>, now: i64) -> Option<Chore> {
         let newest = self.kept.back().filter(|_| !self.busy)?;
         // A clock that was put back must not keep it from its turn.
         self.collected = self.collected.min(now);
@@ -115,17 +118,14 @@ impl Maintenance {
             self.collected = now;
             self.busy = true;
             let mut young = self.young.clone();
-            young.extend(pinned);
+            young.extend(pinned());
             let manifests = self.kept.iter().cloned().collect();
             return Some(Chore::Collect(Box::new(Collect { manifests, young, floor: self.floor })));
         }
-        let (files, base) = newest.merge_due()?;
         // One whose result no manifest has named yet would be merged again.
-        if !self.young.is_empty() {
-            return None;
-        }
+        let (files, base) = self.due.take_if(|_| self.young.is_empty())?;
         self.merges += 1;
-        let name = merged_name((newest.injected_term, newest.epoch), &format!("{uid}-{}", self.merges));
+        let name = merged_name((newest.injected_term, newest.epoch), &format!("{}-{}", uid(), self.merges));
         self.young.insert(name.clone());
         self.busy = true;
         Some(Chore::Merge(Merge { name, files, base }))
@@ -162,28 +162,30 @@ mod tests {
         manifest(epoch, &names.iter().map(|(n, e)| (n.as_str(), *e)).collect::<Vec<_>>())
     }
 
+    fn next(m: &mut Maintenance, pinned: &[&str], now: i64) -> Option<Chore> {
+        m.next(|| "u".to_owned(), || pinned.iter().map(|p| (*p).to_owned()).collect(), now)
+    }
+
     #[test]
     fn deleting_and_merging_take_turns_and_one_chore_is_done_at_a_time() {
         let mut m = Maintenance::new(5 * SECOND, 0);
         m.published(many(40), (2, 41));
-        let Some(Chore::Merge(merge)) = m.next("u", BTreeSet::new(), SECOND) else { panic!("a merge") };
+        let Some(Chore::Merge(merge)) = next(&mut m, &[], SECOND) else { panic!("a merge") };
         assert!(merge.name.starts_with("state/merged/2-40-u-") && merge.base, "{merge:?}");
-        assert!(m.next("u", BTreeSet::new(), 9 * SECOND).is_none(), "it is busy");
+        assert!(next(&mut m, &[], 9 * SECOND).is_none(), "it is busy");
         m.done();
-        let Some(Chore::Collect(c)) = m.next("u", BTreeSet::from(["state/delta/2-1-pinned".to_owned()]), 9 * SECOND) else {
-            panic!("deleting")
-        };
+        let Some(Chore::Collect(c)) = next(&mut m, &["state/delta/2-1-pinned"], 9 * SECOND) else { panic!("deleting") };
         // What was merged and is not named yet stays, and what is about to be named too.
         let listed = [merge.name.as_str(), "state/delta/2-1-pinned", "state/delta/2-1-x", "state/delta/2-1-a"];
         assert_eq!(c.state(&BTreeSet::new(), listed), ["state/delta/2-1-x"]);
         m.done();
-        assert!(m.next("u", BTreeSet::new(), 10 * SECOND).is_none(), "nothing is merged twice before a manifest names it");
+        assert!(next(&mut m, &[], 10 * SECOND).is_none(), "nothing is merged twice before a manifest names it");
         m.published(manifest(41, &[(&merge.name, 40)]), (2, 42));
-        assert!(m.next("u", BTreeSet::new(), 10 * SECOND).is_none());
+        assert!(next(&mut m, &[], 10 * SECOND).is_none());
         m.published(many(42), (2, 43));
-        assert!(matches!(m.next("u", BTreeSet::new(), 10 * SECOND), Some(Chore::Merge(_))));
+        assert!(matches!(next(&mut m, &[], 10 * SECOND), Some(Chore::Merge(_))));
         m.merge_failed("another");
-        assert!(m.next("u", BTreeSet::new(), 0).is_none(), "a clock that goes back makes nothing due at once");
-        assert!(matches!(m.next("u", BTreeSet::new(), 5 * SECOND), Some(Chore::Collect(_))), "nor keeps it for ever");
+        assert!(next(&mut m, &[], 0).is_none(), "a clock that goes back makes nothing due at once");
+        assert!(matches!(next(&mut m, &[], 5 * SECOND), Some(Chore::Collect(_))), "nor keeps it for ever");
     }
 }

@@ -115,9 +115,11 @@ impl JobManager {
         self.grant_savepoints(now, out);
         self.release_leavers(out);
         self.ask_for_target(now, out)?;
-        let (io, uid) = (self.io, self.run_uid());
+        let io = self.io;
+        let (settings, savepoints) = (&self.settings, &self.savepoints);
         let Phase::Running(running) = &mut self.phase else { return Ok(()) };
-        if let Some(chore) = running.maintenance.next(&uid, self.savepoints.pins(), now) {
+        let uid = || format!("{}-{io}", settings.uid);
+        if let Some(chore) = running.maintenance.next(uid, || savepoints.pins(), now) {
             out.push(Action::Io(io, Io::Chore(chore)));
         }
         while let Some(at) = running.rounds.iter().position(|(due, _)| *due <= now) {
