@@ -257,7 +257,8 @@ impl Small {
         let env = &self.world.env;
         let objects: Vec<_> = env.store.list("").map(|name| (name, env.store.get(name))).collect();
         let manifest = self.put().filter(|_| put).and_then(|at| self.world.managers.first()?.ops.get(at));
-        let heard: Vec<u64> = (0..2).filter(|slot| dies != Some(*slot)).filter_map(|s| self.heard.get(usize::from(s))).copied().collect();
+        let heard: Vec<u64> =
+            (0..2).filter(|slot| dies != Some(*slot)).filter_map(|s| self.heard.get(usize::from(s))).copied().collect();
         let mut end = digest();
         end.update(format!("{dies:?} {heard:?} {} {objects:?} {manifest:?}", env.sinks.shown()).as_bytes());
         Some(end.digest())
