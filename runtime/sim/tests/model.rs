@@ -70,36 +70,36 @@ fn the_log_has_one_writer_whatever_the_store_does() {
 
 #[test]
 fn slots_are_taken_over_at_any_step_of_an_epoch_and_of_a_cut() {
-    holds("one death", &check(AdoptModel::new(1, 1, Rules::ALL), LIMIT, false));
+    holds("one death", &AdoptModel::new(1, 1, Rules::ALL).check(LIMIT));
 }
 
 #[test]
 #[cfg_attr(debug_assertions, ignore = "exhaustive: run with --release")]
 fn slots_are_taken_over_again_and_again() {
-    holds("two deaths", &check(AdoptModel::new(2, 2, Rules::ALL), LIMIT, false));
+    holds("two deaths", &AdoptModel::new(2, 2, Rules::ALL).check(LIMIT));
 }
 
 #[test]
 fn nobody_is_let_go_who_is_needed() {
-    few("release", &check(AdoptModel::release(1, 0, Rules::ALL), LIMIT, false));
+    few("release", &AdoptModel::release(1, 0, Rules::ALL).check(LIMIT));
 }
 
 #[test]
 #[cfg_attr(debug_assertions, ignore = "exhaustive: run with --release")]
 fn nobody_is_let_go_who_is_needed_when_the_coordinator_dies() {
-    holds("release, a death", &check(AdoptModel::release(1, 1, Rules::ALL), LIMIT, false));
+    holds("release, a death", &AdoptModel::release(1, 1, Rules::ALL).check(LIMIT));
 }
 
 #[test]
 #[cfg_attr(debug_assertions, ignore = "exhaustive: run with --release")]
 fn nobody_is_let_go_who_is_about_to_join() {
-    holds("there and back", &check(AdoptModel::there_and_back(1, 0, Rules::ALL), LIMIT, false));
+    holds("there and back", &AdoptModel::there_and_back(1, 0, Rules::ALL).check(LIMIT));
 }
 
 #[test]
 #[cfg_attr(debug_assertions, ignore = "exhaustive: run with --release")]
 fn a_run_goes_on_exactly_wherever_in_a_cut_a_slot_dies() {
-    holds("a warm-up", &check(RecoverModel::warm(Rules::ALL), LIMIT, false));
-    holds("a row", &check(RecoverModel::cut(1, 0, Rules::ALL), LIMIT, false));
-    holds("a barrier", &check(RecoverModel::cut(0, 1, Rules::ALL), LIMIT, false));
+    holds("a warm-up", &RecoverModel::warm(Rules::ALL).check(LIMIT));
+    holds("a row", &RecoverModel::cut(1, 0, Rules::ALL).check(LIMIT));
+    holds("a barrier", &RecoverModel::cut(0, 1, Rules::ALL).check(LIMIT));
 }

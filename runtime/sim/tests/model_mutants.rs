@@ -1,5 +1,5 @@
-//! Each rule of the protocols removed alone: the model must then find a counterexample. A rule that nobody misses is not needed, or
-//! not checked.
+//! Each rule of the protocols removed alone: the model must then find a counterexample. A rule whose removal is not detected is not
+//! needed, or not checked.
 //!
 //! `docs/mutants.md` is the same list with what fails; `watershed-model rule <name>` prints the steps that lead there.
 #![cfg(feature = "mutants")]
@@ -14,7 +14,7 @@ use watershed_sim::model::table::{
     release_model, world,
 };
 
-fn missed(rule: &str, name: &str) {
+fn detected(rule: &str, name: &str) {
     let (g, rules) = (world(name).unwrap(), Rules::without(rule).unwrap());
     let o = check(CutModel::new(g.clone(), rules), LIMIT, false);
     assert!(o.failed.is_some(), "without `{rule}` nothing fails in `{name}` ({} states)", o.states);
@@ -27,7 +27,7 @@ macro_rules! mutants {
             #[test]
             #[cfg_attr(debug_assertions, ignore = "exhaustive: run with --release")]
             fn $rule() {
-                missed(stringify!($rule), $name);
+                detected(stringify!($rule), $name);
             }
         )*
 
@@ -71,7 +71,7 @@ mutants! {
 
 #[test]
 #[cfg_attr(debug_assertions, ignore = "exhaustive: run with --release")]
-fn the_log_misses_each_of_its_rules() {
+fn the_removal_of_each_rule_of_the_log_is_detected() {
     for rule in LOG_RULES {
         let o = check(log_model(Rules::without(rule).unwrap()), LIMIT, false);
         assert!(o.failed.is_some(), "without `{rule}` nothing fails ({} states)", o.states);
@@ -80,27 +80,27 @@ fn the_log_misses_each_of_its_rules() {
 
 #[test]
 #[cfg_attr(debug_assertions, ignore = "exhaustive: run with --release")]
-fn whoever_takes_slots_over_misses_each_of_its_rules() {
+fn the_removal_of_each_rule_of_adoption_is_detected() {
     for rule in ADOPT_RULES {
-        let o = check(AdoptModel::new(2, 1, Rules::without(rule).unwrap()), LIMIT, false);
+        let o = AdoptModel::new(2, 1, Rules::without(rule).unwrap()).check(LIMIT);
         assert!(o.failed.is_some(), "without `{rule}` nothing fails ({} states)", o.states);
     }
 }
 
 #[test]
 #[cfg_attr(debug_assertions, ignore = "exhaustive: run with --release")]
-fn whoever_is_let_go_misses_each_rule_of_it() {
+fn the_removal_of_each_rule_of_release_is_detected() {
     for rule in RELEASE_RULES {
-        let o = check(release_model(rule, Rules::without(rule).unwrap()), LIMIT, false);
+        let o = release_model(rule, Rules::without(rule).unwrap()).check(LIMIT);
         assert!(o.failed.is_some(), "without `{rule}` nothing fails ({} states)", o.states);
     }
 }
 
 #[test]
 #[cfg_attr(debug_assertions, ignore = "exhaustive: run with --release")]
-fn recovery_misses_each_rule_that_it_is_about() {
+fn the_removal_of_each_rule_of_recovery_is_detected() {
     for rule in RECOVER_RULES.iter().chain(RECOVER_TOO) {
-        let o = check(recover_model(rule, Rules::without(rule).unwrap()), LIMIT, false);
+        let o = recover_model(rule, Rules::without(rule).unwrap()).check(LIMIT);
         assert!(o.failed.is_some(), "without `{rule}` nothing fails ({} states)", o.states);
     }
 }

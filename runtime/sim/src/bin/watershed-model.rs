@@ -63,15 +63,15 @@ fn main() {
             let n = |i: usize| args.get(i).and_then(|a| a.parse().ok()).unwrap_or(1);
             let (epochs, deaths) = (n(1), u8::try_from(n(2)).unwrap_or(1));
             let rules = args.get(3).map_or(Rules::ALL, |rule| Rules::without(rule).unwrap_or(Rules::ALL));
-            tell("adoption", &check(AdoptModel::new(epochs, deaths, rules), LIMIT, false));
-            tell("release", &check(AdoptModel::release(epochs, deaths, rules), LIMIT, false));
-            tell("there and back", &check(AdoptModel::there_and_back(epochs, deaths, rules), LIMIT, false));
+            tell("adoption", &AdoptModel::new(epochs, deaths, rules).check(LIMIT));
+            tell("release", &AdoptModel::release(epochs, deaths, rules).check(LIMIT));
+            tell("there and back", &AdoptModel::there_and_back(epochs, deaths, rules).check(LIMIT));
         }
         "recover" => {
             let n = |i: usize| args.get(i).and_then(|a| a.parse().ok()).unwrap_or(1);
             let rules = args.get(3).map_or(Rules::ALL, |rule| Rules::without(rule).unwrap_or(Rules::ALL));
-            tell("recovery in a warm-up", &check(RecoverModel::warm(rules), LIMIT, false));
-            tell("recovery in a cut", &check(RecoverModel::cut(n(1), n(2) as u64, rules), LIMIT, false));
+            tell("recovery in a warm-up", &RecoverModel::warm(rules).check(LIMIT));
+            tell("recovery in a cut", &RecoverModel::cut(n(1), n(2) as u64, rules).check(LIMIT));
         }
         "rule" => match Rules::without(only) {
             Some(rules) => {

@@ -14,14 +14,14 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Instant;
 
 use watershed_runtime::protocol::rules::{RuleSet, Rules};
-use watershed_sim::campaign::{BEYOND, Missed, Tally, remove, try_run};
+use watershed_sim::campaign::{Detection, Tally, UNDETECTED, remove, try_run};
 use watershed_sim::cost::{Setting, rescale, stop_and_copy, table as cost_table};
 use watershed_sim::jobs::JobKind;
 use watershed_sim::model::cut::config::{MEDIUM, SMALL};
 use watershed_sim::model::table::{self, Line};
 use watershed_sim::world::run::Wanted;
 
-/// Seeds that a removed rule has to be missed within.
+/// Seeds within which the removal of a rule is to be detected.
 const HUNT: u64 = 2000;
 /// From so many seeds on, the coverage table must have no zero.
 const COVERING: u64 = 1000;
@@ -132,16 +132,16 @@ fn sweep(asked: &Asked) -> Tally {
 }
 
 /// Every rule removed in turn, on all cores: what the models find, and what the seeds do.
-fn hunt() -> (Vec<Line>, Vec<Missed>) {
+fn hunt() -> (Vec<Line>, Vec<Detection>) {
     let next = AtomicUsize::new(0);
     let share = || {
         let mut found = Vec::new();
         while let Some(rule) = Rules::TABLE.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let (line, missed) = (table::remove(rule, &[SMALL, MEDIUM]), remove(rule.0, HUNT));
-            let seeds = missed.by.as_ref().map_or_else(|| "no seed".into(), |(n, _)| format!("{n} seeds"));
+            let (line, found_by) = (table::remove(rule, &[SMALL, MEDIUM]), remove(rule.0, HUNT));
+            let seeds = found_by.by.as_ref().map_or_else(|| "no seed".into(), |d| format!("{} seeds", d.seeds));
             // Nobody is left to be told when standard error is gone.
-            let _closed = writeln!(std::io::stderr(), "{}: model {}, {seeds}", rule.0, line.caught.is_some());
-            found.push((line, missed));
+            let _closed = writeln!(std::io::stderr(), "{}: model {}, {seeds}", rule.0, line.detected.is_some());
+            found.push((line, found_by));
         }
         found
     };
@@ -170,10 +170,10 @@ fn main() -> ExitCode {
     // A panic is told as a breach of its seed, not by the hook.
     std::panic::set_hook(Box::new(|_| {}));
     if asked.mutants {
-        let (lines, missed) = hunt();
-        say(&table::markdown(&lines, &missed, HUNT));
-        let excused = |m: &Missed| BEYOND.iter().any(|(rule, _)| *rule == m.rule);
-        return if missed.iter().all(|m| m.by.is_some() || excused(m)) { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+        let (lines, found) = hunt();
+        say(&table::markdown(&lines, &found, HUNT));
+        let excused = |d: &Detection| UNDETECTED.iter().any(|(rule, _)| *rule == d.rule);
+        return if found.iter().all(|m| m.by.is_some() || excused(m)) { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     }
     let start = Instant::now();
     let tally = sweep(&asked);

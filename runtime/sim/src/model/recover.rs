@@ -68,4 +68,8 @@ impl Played for Small {
     fn broken(&self) -> Option<String> {
         Self::broken(self)
     }
+
+    fn end(&self, step: Turn) -> Option<u64> {
+        Self::end(self, step)
+    }
 }

@@ -1,12 +1,14 @@
 //! A model whose world cannot be compared or copied, as the production's own coordinators and slots cannot: a state is the steps that lead to
 //! it, and two states are the same if what they look like is.
+//!
+//! All states are visited, those with the shortest ways first. A step after which nothing is chosen any more is tried once for all states from which it
+//! leads to the same end.
 
+use std::collections::{HashSet, VecDeque};
 use std::fmt::Debug;
-use std::hash::{Hash, Hasher};
+use std::time::Instant;
 
-use stateright::{Model, Property};
-
-use super::run::Checked;
+use super::run::Outcome;
 
 /// A world under way.
 pub trait Played {
@@ -20,6 +22,10 @@ pub trait Played {
     fn look(&self) -> u64;
     /// The law that is broken, if one is.
     fn broken(&self) -> Option<String>;
+    /// For a step that is the last: the same number for states in which it comes to the same end.
+    fn end(&self, _: Self::Step) -> Option<u64> {
+        None
+    }
 }
 
 /// How a world begins.
@@ -37,65 +43,35 @@ type Step<G> = <<G as Game>::World as Played>::Step;
 #[derive(Clone, Debug)]
 pub struct Replay<G>(pub G);
 
-/// A state: how it came about, and what it looks like.
-#[derive(Clone, Debug)]
-pub struct State<S> {
-    steps: Vec<S>,
-    look: u64,
-    next: Vec<S>,
-    broken: Option<String>,
-}
-
-impl<S> Hash for State<S> {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.look.hash(state);
-    }
-}
-
-impl<S> PartialEq for State<S> {
-    fn eq(&self, other: &Self) -> bool {
-        self.look == other.look
-    }
-}
-
 impl<G: Game> Replay<G> {
-    fn at(&self, steps: Vec<Step<G>>) -> State<Step<G>> {
+    fn at(&self, steps: &[Step<G>]) -> G::World {
         let mut world = self.0.begin();
-        for step in &steps {
-            world.take(*step);
+        steps.iter().for_each(|step| world.take(*step));
+        world
+    }
+
+    /// Visits all states, up to `limit` of them, and ends with the first that breaks a law.
+    #[must_use]
+    pub fn check(&self, limit: usize) -> Outcome {
+        let start = Instant::now();
+        let (mut seen, mut ends) = (HashSet::new(), HashSet::new());
+        let mut queue = VecDeque::from([Vec::new()]);
+        let (mut states, mut failed) = (0, None);
+        while let Some(steps) = queue.pop_front().filter(|_| states < limit) {
+            let mut world = self.at(&steps);
+            let mut next = world.next();
+            if let Some(law) = world.broken() {
+                failed = Some((law, steps.iter().map(|step| format!("{step:?}")).collect()));
+                break;
+            }
+            if !seen.insert(world.look()) {
+                continue;
+            }
+            states += 1;
+            next.retain(|step| world.end(*step).is_none_or(|end| ends.insert(end)));
+            queue.extend(next.into_iter().map(|step| steps.iter().copied().chain([step]).collect()));
         }
-        let next = world.next();
-        let broken = world.broken();
-        let next = if broken.is_some() { Vec::new() } else { next };
-        State { steps, look: world.look(), next, broken }
-    }
-}
-
-impl<G: Game> Model for Replay<G> {
-    type State = State<Step<G>>;
-    type Action = Step<G>;
-
-    fn init_states(&self) -> Vec<Self::State> {
-        vec![self.at(Vec::new())]
-    }
-
-    fn actions(&self, state: &Self::State, actions: &mut Vec<Step<G>>) {
-        actions.extend(&state.next);
-    }
-
-    fn next_state(&self, state: &Self::State, step: Step<G>) -> Option<Self::State> {
-        let mut steps = state.steps.clone();
-        steps.push(step);
-        Some(self.at(steps))
-    }
-
-    fn properties(&self) -> Vec<Property<Self>> {
-        vec![Property::always("every law holds", |_: &Self, s: &Self::State| s.broken.is_none())]
-    }
-}
-
-impl<G: Game> Checked for Replay<G> {
-    fn broken(&self, state: &Self::State) -> Option<String> {
-        state.broken.clone()
+        let complete = failed.is_none() && queue.is_empty();
+        Outcome { states, complete, failed, seconds: start.elapsed().as_secs_f32() }
     }
 }

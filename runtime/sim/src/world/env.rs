@@ -37,6 +37,8 @@ pub(super) struct SimEnv {
     pub(super) now: i64,
     /// Time in which nothing moved: added to the time of managers.
     pub(super) idle: u64,
+    /// Time goes on by `idle` alone: rows and steps take none.
+    pub(super) still: bool,
     pub(super) trace: Trace,
     pub(super) seen: Covered,
     pub(super) breach: Option<String>,
@@ -85,6 +87,7 @@ impl SimEnv {
             rng: Rng::new(plan.seed.rotate_left(17) ^ 0xabcd),
             now: 1_000_000_000,
             idle: 0,
+            still: false,
             trace: Trace::new(text),
             seen: Covered::default(),
             breach: None,
@@ -126,7 +129,8 @@ impl SimEnv {
 
     /// The time of managers, by a clock that is right: rows read, mostly. Only goes forward.
     pub(super) fn time(&self) -> i64 {
-        i64::try_from(self.rows * ROW + self.trace.steps() * STEP + self.idle).unwrap_or(i64::MAX)
+        let taken = if self.still { 0 } else { self.rows * ROW + self.trace.steps() * STEP };
+        i64::try_from(taken + self.idle).unwrap_or(i64::MAX)
     }
 
     /// The slot's time, by its worker's clock.

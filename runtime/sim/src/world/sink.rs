@@ -87,6 +87,13 @@ impl Sinks {
         self.lock().breach.clone()
     }
 
+    /// What is staged, named and visible, as text.
+    #[must_use]
+    pub fn shown(&self) -> String {
+        let all = self.lock();
+        format!("{:?} {:?} {:?} {:?}", all.staged, all.named, all.committed, all.visible)
+    }
+
     /// A manifest in the log names this.
     pub fn name(&self, staged: Staged) {
         let mut all = self.lock();

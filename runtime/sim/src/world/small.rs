@@ -60,9 +60,16 @@ pub enum Turn {
 /// Two slots and one cut.
 pub struct Small {
     world: ClusterWorld,
+    /// Whether a barrier is one of the choices: without, they end where the coordinator has one aligned.
+    barriers: bool,
+    /// The version of the table that the last manifest carried when the choices began.
+    carried: u64,
     /// Barriers and rows still to come.
     dues: u64,
     rows: usize,
+    /// The newest run whose readers have been told how much they may read, and how much that is.
+    newest: u64,
+    ration: i64,
     /// A hash of what each slot has heard, in its order: from that all else follows.
     heard: [u64; 2],
     /// True while everything takes its straight course: up to the coordinator's message that `until` names, if it is set.
@@ -97,6 +104,7 @@ pub fn small_plan() -> Plan {
     plan.tuning = Tuning { read_rows: 1, frame_rows: 1, worth_shipping: 1, ..Tuning::default() };
     (plan.window, plan.apart, plan.pending, plan.patience) = (8, true, 0, 0);
     (plan.epoch_rows, plan.in_flight) = (INTERVAL, 2);
+    (plan.listing, plan.bias) = (1, (u16::MAX, 1));
     plan
 }
 
@@ -115,15 +123,23 @@ impl Small {
         let setting = Setting { shared: false, each: 1, workers: 1, wishes: Vec::new(), faults: Vec::new(), patience, memory: 0 };
         let mut world = ClusterWorld::new(SimEnv::new(plan.clone(), rules, false), setting);
         world.env.clocks.clear();
-        for w in 0..2 {
-            if let Some(worker) = world.workers.get_mut(w) {
-                worker.start(0, &world.env);
-            }
-        }
+        // How long a way to a state was is no part of it.
+        world.env.still = true;
         world.start_manager();
-        let mut small = Self { world, dues, rows, heard: [0; 2], straight: true, until: Some(from) };
-        small.settle();
-        small.readers(0);
+        let mut small = Self {
+            world,
+            barriers: dues > 0,
+            carried: 0,
+            dues,
+            rows,
+            newest: 0,
+            ration: 0,
+            heard: [0; 2],
+            straight: true,
+            until: Some(from),
+        };
+        small.start_worker(0);
+        small.start_worker(1);
         small.world.ask(0, Request::Scale(2));
         small.settle();
         // A slot joins at a barrier.
@@ -132,7 +148,16 @@ impl Small {
         small.readers(1);
         small.settle();
         (small.straight, small.until) = (false, None);
+        small.carried = small.last_version();
         small
+    }
+
+    /// A worker is started, and takes its place.
+    fn start_worker(&mut self, w: usize) {
+        if let Some(worker) = self.world.workers.get_mut(w) {
+            worker.start(0, &self.world.env);
+        }
+        self.settle();
     }
 
     /// So many rows may be read.
@@ -164,16 +189,31 @@ impl Small {
         self.world.runs.values().next_back()
     }
 
+    /// The version of the table that the last manifest carries.
+    fn last_version(&self) -> u64 {
+        let coordinator = self.world.managers.first().and_then(|m| m.machine.coordinator());
+        coordinator.map_or(0, |c| c.last().table.version)
+    }
+
+    /// Nothing is left to choose but how the run is over: a manifest carries the cut, or a barrier is there that no choice is to be about.
+    fn past(&self, run: &super::cluster_run::ClusterRun) -> bool {
+        let is_barrier = |at| matches!(run.net.front(at), Some(SlotEvent::Command(Command::Barrier(_))));
+        let barrier = || (0..run.net.len()).filter_map(|n| run.net.nth(n)).any(|(at, _)| is_barrier(at));
+        self.last_version() > self.carried || !self.barriers && barrier()
+    }
+
     /// All that may happen.
     #[must_use]
     pub fn turns(&self) -> Vec<Turn> {
         let Some(run) = self.run().filter(|_| !self.straight && !self.done()) else { return Vec::new() };
         let mut all = Vec::new();
-        all.extend((self.rows > 0 && run.readers.waiting() > 0).then_some(Turn::Row));
-        all.extend((self.dues > 0).then_some(Turn::Due));
-        all.extend((0..run.net.len()).filter_map(|n| run.net.nth(n)).map(|(at, _)| Turn::Hear(at)));
         let put = self.put().is_some();
-        all.extend(put.then_some(Turn::Put));
+        if !self.past(run) {
+            all.extend((self.rows > 0 && run.readers.waiting() > 0).then_some(Turn::Row));
+            all.extend((self.dues > 0).then_some(Turn::Due));
+            all.extend((0..run.net.len()).filter_map(|n| run.net.nth(n)).map(|(at, _)| Turn::Hear(at)));
+            all.extend(put.then_some(Turn::Put));
+        }
         for dies in [None, Some(0), Some(1)] {
             all.push(Turn::Over { dies, put: false });
             all.extend(put.then_some(Turn::Over { dies, put: true }));
@@ -210,6 +250,20 @@ impl Small {
         look.digest()
     }
 
+    /// How a run that is over ends: from the log, the output, and what the survivors have heard. The coordinator and the dead have no part in it.
+    #[must_use]
+    pub fn end(&self, turn: Turn) -> Option<u64> {
+        let Turn::Over { dies, put } = turn else { return None };
+        let env = &self.world.env;
+        let objects: Vec<_> = env.store.list("").map(|name| (name, env.store.get(name))).collect();
+        let manifest = self.put().filter(|_| put).and_then(|at| self.world.managers.first()?.ops.get(at));
+        let heard: Vec<u64> =
+            (0..2).filter(|slot| dies != Some(*slot)).filter_map(|s| self.heard.get(usize::from(s))).copied().collect();
+        let mut end = digest();
+        end.update(format!("{dies:?} {heard:?} {} {objects:?} {manifest:?}", env.sinks.shown()).as_bytes());
+        Some(end.digest())
+    }
+
     /// A barrier is due.
     fn due(&mut self) {
         self.world.env.idle += INTERVAL * 2000;
@@ -228,7 +282,10 @@ impl Small {
         let Some((term, run)) = self.world.runs.iter_mut().next_back() else { return };
         let term = *term;
         let Some(n) = (0..run.net.len()).find(|n| run.net.nth(*n).is_some_and(|(a, _)| a == at)) else { return };
-        if let Some((_, Queue::Events { to, .. })) = run.net.nth(n)
+        // A window holds more rows than there are: no slot ever waits for credits.
+        if let Some((_, Queue::Events { from, to })) = run.net.nth(n)
+            && from != to
+            && !is_credit(at)
             && let Some(heard) = self.heard.get_mut(to)
         {
             *heard = mix(*heard ^ mix(at as u64 + 2));
@@ -249,20 +306,27 @@ impl Small {
                 return;
             }
         }
-        self.world.env.broken(|| "I12: no end of what takes its straight course".into());
+        let turns = self.world.turns().to_vec();
+        self.world.env.broken(|| format!("I12: no end of what takes its straight course: {turns:?}"));
     }
 
     fn settle_one(&mut self) -> bool {
+        if let Some((term, run)) = self.world.runs.iter().next_back().filter(|(term, _)| **term > self.newest) {
+            run.readers.ration(self.ration);
+            self.newest = *term;
+        }
         let mut moved = self.world.env.sinks.wake();
         self.world.choices();
         let put = self.put().filter(|_| !self.straight);
         let at_once = |turn: &Next| match turn {
-            Next::Down(_) | Next::Up(_) | Next::Upload(_) | Next::Register(_) | Next::Stray(_) => true,
+            Next::Down(_) | Next::Up(_) | Next::Upload(_) | Next::Stray(_) | Next::Slot(..) => true,
             Next::Op(_, at) => Some(*at) != put,
-            Next::Slot(..) => true,
-            Next::Queue(..) | Next::Wake(_) => false,
+            Next::Queue(..) | Next::Wake(_) | Next::Register(_) => false,
         };
-        if let Some(turn) = self.world.turns().iter().copied().find(at_once) {
+        // A manager answers a registration when it has looked at the log: until then a worker would register again and again.
+        let registers = |turn: &Next| matches!(turn, Next::Register(_));
+        let turns = || self.world.turns().iter().copied();
+        if let Some(turn) = turns().find(at_once).or_else(|| turns().find(registers)) {
             self.world.take(turn);
             return true;
         }
@@ -298,7 +362,7 @@ impl Small {
             self.world.env.store.create(&name, &Arc::new(bytes));
             look_at_log(&mut self.world.env);
         }
-        self.straight = true;
+        (self.straight, self.ration) = (true, i64::MAX);
         let io = self.world.managers.first().map_or(0, |m| m.io);
         let away = || IoReply::Failed(Error::new(Kind::Unavailable, "the store is away"));
         match dies {
