@@ -33,8 +33,9 @@ test: fmt-check lint unit sim-short ## Everything a change must pass: format, li
 test-quick: ## What compiles within seconds: engine, protocols, manifests, house rules; no SQL.
 	$(CARGO) test --locked -p watershed-runtime -p watershed-job -p watershed-tidy
 
+# Benchmarks have no tests, and a test program each.
 unit: chaos-tools ## Every test of the workspace, with the short fuzz runs and a minute under fire among them.
-	$(CARGO) test --locked --workspace
+	$(CARGO) test --locked --workspace --exclude watershed-bench
 
 chaos: chaos-tools ## Real processes under fire for MINUTES=n from SEED=s: killed, frozen, cut apart, storage gone; needs root for the cuts.
 	$(CARGO) run --locked -p watershed-chaos -- --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))

@@ -58,7 +58,7 @@ fn tree(command: &str) -> Vec<String> {
     let mut arguments = vec!["--edges".to_owned(), if tests { "normal,build,dev" } else { "normal,build" }.to_owned()];
     while let Some(word) = words.next() {
         match word.as_str() {
-            "-p" | "--features" => arguments.extend([word, words.next().unwrap_or_default()]),
+            "-p" | "--features" | "--exclude" => arguments.extend([word, words.next().unwrap_or_default()]),
             "--workspace" => arguments.push(word),
             _ => {}
         }
