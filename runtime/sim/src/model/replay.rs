@@ -4,7 +4,7 @@
 //! All states are visited, those with the shortest ways first. A step after which nothing is chosen any more is tried once for all states from which it
 //! leads to the same end.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::fmt::Debug;
 use std::time::Instant;
 
@@ -54,7 +54,7 @@ impl<G: Game> Replay<G> {
     #[must_use]
     pub fn check(&self, limit: usize) -> Outcome {
         let start = Instant::now();
-        let (mut seen, mut ends) = (HashSet::new(), HashSet::new());
+        let (mut seen, mut ends) = (BTreeSet::new(), BTreeSet::new());
         let mut queue = VecDeque::from([Vec::new()]);
         let (mut states, mut failed) = (0, None);
         while let Some(steps) = queue.pop_front().filter(|_| states < limit) {

@@ -41,17 +41,14 @@ impl ClusterWorld {
         let (Some(manager), env) = (self.managers.get(m), &mut self.env) else { return };
         let Some(running) = manager.machine.running() else { return };
         for action in actions {
-            match action {
-                Action::Send(_, _, ToWorker::Command(_, Command::Barrier(b)))
-                    if b.epoch > running.coordinator.last().epoch + 1 =>
-                {
-                    env.seen.see(Cover::EpochsOverlap);
-                }
-                Action::Io(_, Io::Hint(_)) => {
-                    env.seen.see(Cover::Epoch);
-                    env.epochs += 1;
-                }
-                _ => {}
+            if let Action::Send(_, _, ToWorker::Command(_, Command::Barrier(b))) = action
+                && b.epoch > running.coordinator.last().epoch + 1
+            {
+                env.seen.see(Cover::EpochsOverlap);
+            }
+            if matches!(action, Action::Io(_, Io::Hint(_))) {
+                env.seen.see(Cover::Epoch);
+                env.epochs += 1;
             }
         }
         if !before {
@@ -59,23 +56,33 @@ impl ClusterWorld {
         }
     }
 
+    /// A worker's session begins, if its process is still there.
+    fn admit(&mut self, m: usize, ticket: u64, worker: u32, term: u64) -> bool {
+        let (Some(manager), env) = (self.managers.get_mut(m), &mut self.env) else { return false };
+        let number = manager.number;
+        if ticket & GHOST != 0 {
+            env.broken(|| format!("worker {worker} takes its name back from the process that has replaced it"));
+            return false;
+        }
+        let (at, life) = ((ticket >> 32) as usize, ticket & 0xffff_ffff);
+        let Some(w) = self.workers.get_mut(at).filter(|w| w.alive && w.life == life) else { return false };
+        env.trace.note(22, number, u64::from(worker), || format!("w{worker}.{life} is in session with m{number}"));
+        manager.admitted.insert((worker, life));
+        w.hang_up(env);
+        self.sessions += 1;
+        (w.session, w.away) = (Some(Session::new(self.sessions, number)), None);
+        w.step(WorkerEvent::Session { term, session: self.sessions }, None, &mut self.runs, env);
+        true
+    }
+
     pub(super) fn carry_out(&mut self, m: usize, action: Action, events: &mut VecDeque<Event>) {
         let Some(manager) = self.managers.get_mut(m) else { return };
         let (number, env) = (manager.number, &mut self.env);
         match action {
             Action::Admit { ticket, worker, term } => {
-                if ticket & GHOST != 0 {
-                    return env.broken(|| format!("worker {worker} takes its name back from the process that has replaced it"));
+                if self.admit(m, ticket, worker, term) {
+                    events.push_back(Event::Connected(worker));
                 }
-                let (at, life) = ((ticket >> 32) as usize, ticket & 0xffff_ffff);
-                let Some(w) = self.workers.get_mut(at).filter(|w| w.alive && w.life == life) else { return };
-                env.trace.note(22, number, u64::from(worker), || format!("w{worker}.{life} is in session with m{number}"));
-                manager.admitted.insert((worker, life));
-                w.hang_up(env);
-                self.sessions += 1;
-                (w.session, w.away) = (Some(Session::new(self.sessions, number)), None);
-                w.step(WorkerEvent::Session { term, session: self.sessions }, None, &mut self.runs, env);
-                events.push_back(Event::Connected(worker));
             }
             Action::Refuse(ticket, why, text) => {
                 env.trace.note(28, number, ticket, || format!("m{number} refuses a worker: {text}"));
@@ -132,10 +139,8 @@ impl ClusterWorld {
 /// From what a run began, or in the middle of what its slots were taken over.
 fn note_beginning(manager: &SimManager, actions: &[Action], runs: &ClusterRuns, env: &mut SimEnv) {
     let Some(running) = manager.machine.running() else { return };
-    let begin = |a: &Action| match a {
-        Action::Send(_, _, ToWorker::Begin(b)) => Some((b.manifest.clone(), b.run)),
-        _ => None,
-    };
+    let begin =
+        |a: &Action| if let Action::Send(_, _, ToWorker::Begin(b)) = a { Some((b.manifest.clone(), b.run)) } else { None };
     if running.run.term == manager.machine.term() {
         let Some((manifest, _)) = actions.iter().find_map(begin).filter(|(m, _): &(Manifest, _)| m.epoch > 0) else { return };
         let took_part = &env.owners.1;
@@ -164,10 +169,8 @@ fn note_adoption(term: u64, c: &Coordinator, actions: &[Action], runs: &ClusterR
     let marks = &run.marks;
     let sent = |b: &u64| run.net.finals.contains(b);
     let commands = || {
-        actions.iter().filter_map(|a| match a {
-            Action::Send(_, _, ToWorker::Command(_, command)) => Some(command),
-            _ => None,
-        })
+        let command = |a| if let &Action::Send(_, _, ToWorker::Command(_, ref command)) = a { Some(command) } else { None };
+        actions.iter().filter_map(command)
     };
     let io = |is: fn(&Io) -> bool| actions.iter().any(|a| matches!(a, Action::Io(_, io) if is(io)));
     let all = [
