@@ -167,18 +167,23 @@ impl Supervisor {
                 }
             }
         };
-        // The coordinator has told them; who has not heard is not waited for.
-        let until = Instant::now() + Duration::from_secs(2);
-        while Instant::now() < until && !workers.is_empty() {
-            for post in workers.values_mut() {
-                post.ended("a worker")?;
-            }
-            workers.retain(|_, post| post.child.is_some());
-            std::thread::sleep(LOOK);
-        }
-        workers.values_mut().for_each(Post::kill);
+        farewell(&mut workers)?;
         Ok(outcome)
     }
+}
+
+/// The coordinator has told the workers that the job is over; those that have not heard it are not waited for.
+fn farewell(workers: &mut BTreeMap<u32, Post>) -> Result<()> {
+    let until = Instant::now() + Duration::from_secs(2);
+    while Instant::now() < until && !workers.is_empty() {
+        for post in workers.values_mut() {
+            post.ended("a worker")?;
+        }
+        workers.retain(|_, post| post.child.is_some());
+        std::thread::sleep(LOOK);
+    }
+    workers.values_mut().for_each(Post::kill);
+    Ok(())
 }
 
 impl Drop for Post {
