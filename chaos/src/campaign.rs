@@ -9,9 +9,9 @@ use crate::fault::{Deck, Fault};
 use crate::report::Report;
 use crate::world::World;
 
-/// How long the job may take to be well again.
+/// The longest time in which the job is well again.
 const PATIENCE: Duration = Duration::from_secs(120);
-/// Who takes longer says every so often what it waits for.
+/// The time after which the report says what the job waits for, again and again.
 const SLOW: Duration = Duration::from_secs(3);
 /// Seconds of event time behind the last window seen that have to be complete at the end.
 const BEYOND: u64 = 3;
@@ -34,7 +34,7 @@ pub(crate) fn run(world: &mut World, deck: &mut Deck, time: Duration, report: &m
     finish(world, report)
 }
 
-/// What a deck would do: the first so many strikes, in words.
+/// Strikes that a deck would do: the first so many, in words.
 pub(crate) fn plan(deck: &mut Deck, strikes: usize) -> Vec<String> {
     let strike = |_| {
         let _peace = deck.peace();
@@ -53,6 +53,7 @@ fn blow(world: &mut World, first: Fault, second: Option<Fault>, report: &mut Rep
     let name = names.join(" + ");
     report.say(&format!("{name}: {first:?}{}", second.map_or_else(String::new, |s| format!(", {s:?}"))));
     world.output.listen();
+    let generation = world.steward.seen().generation;
     let struck = Instant::now();
     let cure = match world.strike(first) {
         Ok(cure) => cure,
@@ -78,8 +79,12 @@ fn blow(world: &mut World, first: Fault, second: Option<Fault>, report: &mut Rep
     other.map_or(Ok(()), |cure| world.heal(cure))?;
     let healed = Instant::now();
     let well = well(world, healed, &name, report)?;
+    let recovered = world.steward.seen().generation != generation;
+    if well && recovered && second.is_none() && matches!(first, Fault::TellToEnd(_)) {
+        world.output.ledger.breach(format!("`{name}` cost a recovery: {}", world.state()));
+    }
     report.note(&name, world.output.silence(), healed.elapsed(), healed - struck);
-    // Nobody speaks to one that was replaced, so it need not end by itself; the next replacement wants its place.
+    // A replaced coordinator hears nothing more, so it need not end by itself; the next replacement wants its place.
     world.cast.former().iter_mut().for_each(|p| p.signal("KILL"));
     Ok(well)
 }
@@ -121,7 +126,7 @@ fn finish(world: &mut World, report: &mut Report) -> Result<(), String> {
             world.output.ledger.breach(format!("the job does not stop: {state}"));
         }
         world.tick()?;
-        if let Err(why) = world.cast.snapshot_is_whole(&world.net, &world.storage) {
+        if let Err(why) = world.cast.snapshot_is_whole(&world.net, &world.storage, true) {
             world.output.ledger.breach(format!("the last snapshot cannot be read: {why}"));
         }
     }

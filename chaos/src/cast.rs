@@ -1,7 +1,8 @@
 //! The coordinator and the workers, kept alive: whoever ends is started again, as a cluster would, and how each ended is judged.
 //!
 //! Ends that are in order: killed by us; code 3 (something was not to be reached, which is worth another try); code 4 (fenced) of a
-//! coordinator that slept while another took its place; 0 once the job is to stop. Anything else is a breach: a panic, damaged
+//! coordinator that slept while another took its place; 0 of a process that was told to end, and of
+//! all once the job is to stop. Anything else is a breach: a panic, damaged
 //! snapshots, a defect, a job refused.
 
 use std::collections::BTreeMap;
@@ -15,9 +16,9 @@ use crate::storage::Storage;
 
 const PORT: u16 = 7100;
 const WORKER_PORT: u16 = 7101;
-/// How long a post stays empty, at first and at most.
+/// The time for which a post stays empty, at first and at most.
 const REST: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(3));
-/// Who lives longer has begun well.
+/// A process that lives longer has begun well.
 const WELL: Duration = Duration::from_secs(10);
 
 /// A place that is to be filled.
@@ -26,11 +27,13 @@ struct Post {
     process: Option<Process>,
     started: Instant,
     rest: Duration,
+    /// The last process of this place was killed.
+    killed: bool,
 }
 
 impl Post {
     fn new() -> Self {
-        Self { process: None, started: Instant::now(), rest: Duration::ZERO }
+        Self { process: None, started: Instant::now(), rest: Duration::ZERO, killed: false }
     }
 }
 
@@ -63,7 +66,7 @@ pub(crate) struct Cast {
 }
 
 impl Cast {
-    /// Nobody yet.
+    /// A cast without processes yet.
     pub(crate) fn new(dir: &Path, net: &Net, wanted: u32) -> Self {
         let free = || std::net::TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).map_or(PORT, |a| a.port());
         Self {
@@ -80,7 +83,7 @@ impl Cast {
         }
     }
 
-    /// Where the coordinator is reached.
+    /// The coordinator's address.
     pub(crate) fn address(&self, net: &Net) -> String {
         format!("{}:{}", net.address(Machine::Coordinator), self.port)
     }
@@ -95,9 +98,12 @@ impl Cast {
     /// Judges who has ended, fills empty posts, and lets go whom nothing needs.
     pub(crate) fn tick(&mut self, net: &Net, storage: &Storage, seen: &Seen) -> Result<(), String> {
         self.bury();
-        if self.stopping {
+        if self.stopped {
             return Ok(());
         }
+        // A job that is being stopped ends by itself; killed processes come back, as they would in a cluster.
+        let stopping = self.stopping;
+        let due = |post: &Post| post.process.is_none() && post.started.elapsed() >= post.rest && (post.killed || !stopping);
         let program = std::env::current_exe().map_err(|e| format!("this program cannot be found: {e}"))?;
         if due(&self.coordinator) {
             let listen = if net.can_cut() { format!("0.0.0.0:{}", self.port) } else { self.address(net) };
@@ -143,6 +149,7 @@ impl Cast {
             let Some(process) = post.process.take() else { continue };
             self.stopped |= stopping && who == "coordinator" && how == Ended::Code(0);
             judge(&who, &process, how, stopping, &mut ends);
+            post.killed = process.doomed;
             post.rest = if post.started.elapsed() > WELL { REST.0 } else { (post.rest * 2).clamp(REST.0, REST.1) };
             post.started = Instant::now();
         }
@@ -156,14 +163,30 @@ impl Cast {
         self.ends.append(&mut ends);
     }
 
-    /// Whether the last snapshot can be read once everything is over; if not, what is said of it.
-    pub(crate) fn snapshot_is_whole(&self, net: &Net, storage: &Storage) -> Result<(), String> {
+    /// The last snapshot can be read once everything is over. `last`: it says that the job was stopped with it. If not, what is said of it.
+    pub(crate) fn snapshot_is_whole(&self, net: &Net, storage: &Storage, last: bool) -> Result<(), String> {
         let program = std::env::current_exe().map_err(|e| format!("this program cannot be found: {e}"))?;
         let mut command = net.on(net.holder, &program);
         command.args(["snapshots", "show", "--storage", &storage.url()]).current_dir(&self.dir);
         storage.tell(net, &mut command);
         let said = command.output().map_err(|e| format!("snapshots cannot be asked for: {e}"))?;
-        if said.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&said.stderr).into_owned()) }
+        let text = String::from_utf8_lossy(&said.stdout);
+        match said.status.success() {
+            true if !last || text.contains("the job's last") => Ok(()),
+            true => Err(format!("it is not the job's last: {}", text.lines().next().unwrap_or_default())),
+            false => Err(String::from_utf8_lossy(&said.stderr).into_owned()),
+        }
+    }
+
+    /// The job has stopped: from now on everything is started again. Workers of the former start may still be ending.
+    pub(crate) fn begin_again(&mut self) {
+        self.workers.values_mut().filter_map(|p| p.process.as_mut()).for_each(|p| p.told = true);
+        (self.stopping, self.stopped) = (false, false);
+    }
+
+    /// The process of a worker that was told to end has ended.
+    pub(crate) fn has_left(&self, number: u32) -> bool {
+        self.workers.get(&number).and_then(|p| p.process.as_ref()).is_none_or(|p| !p.told)
     }
 
     /// The process of a worker.
@@ -176,7 +199,7 @@ impl Cast {
         self.coordinator.process.as_mut()
     }
 
-    /// Who coordinated until now does no longer count: the next one is started elsewhere.
+    /// The coordinator does no longer count: the next one is started elsewhere.
     pub(crate) fn depose(&mut self) {
         self.former.extend(self.coordinator.process.take());
         self.coordinator.rest = Duration::ZERO;
@@ -193,10 +216,6 @@ impl Cast {
     }
 }
 
-fn due(post: &Post) -> bool {
-    post.process.is_none() && post.started.elapsed() >= post.rest
-}
-
 fn fill(post: &mut Post, process: Process) {
     post.process = Some(process);
     post.started = Instant::now();
@@ -208,7 +227,7 @@ fn judge(who: &str, process: &Process, how: Ended, stopping: bool, ends: &mut Ve
     }
     let in_order = match how {
         Ended::Code(3) => true,
-        Ended::Code(0) => stopping,
+        Ended::Code(0) => stopping || process.told,
         Ended::Code(4) => who.ends_with("coordinator") && process.slept,
         Ended::Code(_) | Ended::Signal(_) => false,
     };

@@ -25,12 +25,12 @@ impl Disk {
         Ok(Self { dir, mounted })
     }
 
-    /// Where it is.
+    /// The directory of the disk.
     pub(crate) fn dir(&self) -> &Path {
         &self.dir
     }
 
-    /// Whether it can be filled without harm to anybody else.
+    /// True if the disk can be filled without harm to anybody else.
     pub(crate) fn can_be_full(&self) -> bool {
         self.mounted
     }

@@ -1,4 +1,4 @@
-//! What can go wrong, and in which order it does: a deck with every fault that this machine can do, shuffled by the seed, dealt to its
+//! Faults, and the order in which they strike: a deck with every fault that this machine can do, shuffled by the seed, dealt to its
 //! end and shuffled again.
 
 use std::time::Duration;
@@ -11,6 +11,10 @@ use crate::random::Random;
 pub(crate) enum Fault {
     KillWorker(u32),
     KillCoordinator,
+    /// SIGTERM: the worker hands over what it has, and ends.
+    TellToEnd(u32),
+    /// A stop is requested, and a worker is killed before it is done; after that the job is started again.
+    StopAsWorkerDies(u32),
     /// All of them at once, as a power cut does.
     KillAll,
     FreezeWorker(u32, Duration),
@@ -32,11 +36,13 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
-    /// Its name in the report.
+    /// The fault's name in the report.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::KillWorker(_) => "worker killed",
             Self::KillCoordinator => "coordinator killed",
+            Self::TellToEnd(_) => "worker told to end",
+            Self::StopAsWorkerDies(_) => "job stopped while a worker dies",
             Self::KillAll => "all killed",
             Self::FreezeWorker(..) => "worker frozen",
             Self::FreezeCoordinator(_) => "coordinator frozen",
@@ -55,10 +61,15 @@ impl Fault {
         }
     }
 
-    /// How long it lasts.
+    /// The time for which the fault lasts.
     pub(crate) fn lasts(self) -> Duration {
         match self {
-            Self::KillWorker(_) | Self::KillCoordinator | Self::KillAll | Self::Rescale(_) => Duration::ZERO,
+            Self::KillWorker(_)
+            | Self::KillCoordinator
+            | Self::KillAll
+            | Self::TellToEnd(_)
+            | Self::StopAsWorkerDies(_)
+            | Self::Rescale(_) => Duration::ZERO,
             Self::FreezeWorker(_, d)
             | Self::FreezeCoordinator(d)
             | Self::CutWorkers(_, _, d)
@@ -76,7 +87,7 @@ impl Fault {
     }
 }
 
-/// What this machine can do.
+/// Abilities of this machine.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Able {
     pub(crate) cut: bool,
@@ -129,7 +140,7 @@ impl Deck {
 
     /// Now and then a second one strikes while the first lasts, or right behind it.
     pub(crate) fn second(&mut self, first: Fault) -> Option<Fault> {
-        if !self.random.one_in(3) {
+        if !self.random.one_in(3) || matches!(first, Fault::StopAsWorkerDies(_)) {
             return None;
         }
         let other = (0..8).map(|_| self.next()).find(|f| !same_ground(*f, first))?;
@@ -139,8 +150,8 @@ impl Deck {
     fn shuffled(&mut self) -> Vec<Fault> {
         use Fault::{
             CoordinatorReplaced, CredentialsExpire, CutFromCoordinator, CutFromStorage, CutWorkers, FreezeCoordinator,
-            FreezeWorker, KillAll, KillCoordinator, KillWorker, OutputFull, Rescale, SlowLine, StorageDown, StorageFrozen,
-            StorageFull, Unplug,
+            FreezeWorker, KillAll, KillCoordinator, KillWorker, OutputFull, Rescale, SlowLine, StopAsWorkerDies, StorageDown,
+            StorageFrozen, StorageFull, TellToEnd, Unplug,
         };
         let mut random = self.random.clone();
         let mut worker = || random.below(u64::from(WORKERS)) as u32;
@@ -153,6 +164,7 @@ impl Deck {
         let [a, b, c, d, ..] = sizes;
         let mut cards = vec![Rescale(a), Rescale(b), Rescale(c), Rescale(d)];
         cards.extend([KillWorker(one), KillWorker(two), KillCoordinator, KillAll]);
+        cards.extend([TellToEnd(three), TellToEnd(four), StopAsWorkerDies(one)]);
         cards.extend([FreezeWorker(three, long), FreezeCoordinator(long), FreezeWorker(four, short)]);
         let Able { cut, server, storage_disk, output_disk } = self.able;
         if cut {
@@ -180,14 +192,15 @@ impl Deck {
     }
 }
 
-/// Whether two faults would undo each other.
+/// True if two faults would undo each other.
 fn same_ground(a: Fault, b: Fault) -> bool {
     use Fault::{
         CoordinatorReplaced, CredentialsExpire, CutFromCoordinator, CutFromStorage, CutWorkers, FreezeCoordinator, FreezeWorker,
-        KillAll, KillCoordinator, KillWorker, OutputFull, Rescale, SlowLine, StorageDown, StorageFrozen, StorageFull, Unplug,
+        KillAll, KillCoordinator, KillWorker, OutputFull, Rescale, SlowLine, StopAsWorkerDies, StorageDown, StorageFrozen,
+        StorageFull, TellToEnd, Unplug,
     };
     let ground = |f: Fault| match f {
-        KillWorker(_) | FreezeWorker(..) | KillAll => 1,
+        KillWorker(_) | FreezeWorker(..) | KillAll | TellToEnd(_) => 1,
         KillCoordinator | FreezeCoordinator(_) | CoordinatorReplaced(_) => 2,
         CutWorkers(..) | CutFromCoordinator(..) | CutFromStorage(..) | Unplug(..) => 3,
         SlowLine(..) => 4,
@@ -195,11 +208,14 @@ fn same_ground(a: Fault, b: Fault) -> bool {
         StorageFull(_) => 6,
         OutputFull(_) => 7,
         Rescale(_) => 8,
+        StopAsWorkerDies(_) => 9,
     };
     // A cut names the machine that holds the coordinator's address: that must not move meanwhile.
     let moves = |x: Fault, y: Fault| matches!(x, CoordinatorReplaced(_)) && ground(y) == 3;
     let all = |x: Fault, y: Fault| matches!(x, KillAll) && ground(y) == 2;
-    ground(a) == ground(b) || moves(a, b) || moves(b, a) || all(a, b) || all(b, a)
+    // A coordinator that is lost forgets a stop that it has accepted.
+    let alone = |x: Fault| matches!(x, StopAsWorkerDies(_));
+    alone(a) || alone(b) || ground(a) == ground(b) || moves(a, b) || moves(b, a) || all(a, b) || all(b, a)
 }
 
 #[cfg(test)]
@@ -215,7 +231,7 @@ mod tests {
         assert_eq!(deal(7), deal(7));
         assert_ne!(deal(7), deal(8));
         let names: std::collections::BTreeSet<_> = deal(7).into_iter().map(Fault::name).collect();
-        assert_eq!(names.len(), 17);
+        assert_eq!(names.len(), 19);
     }
 
     #[test]

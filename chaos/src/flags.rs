@@ -1,17 +1,17 @@
-//! What may be typed.
+//! Flags of the command line.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::net::WORKERS;
 
-/// What was typed, or its default.
+/// Flags as typed, or their defaults.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Flags {
     pub(crate) time: Duration,
     pub(crate) seed: u64,
     pub(crate) workers: u32,
-    /// How long storage is away at most.
+    /// The longest time for which storage is away.
     pub(crate) outage: Duration,
     pub(crate) loopback: bool,
     /// Says what the seed would do, and does nothing.

@@ -58,7 +58,7 @@ impl Tick {
     }
 }
 
-/// What a window says of a key.
+/// The result of a window for a key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Window {
     pub(crate) key: u64,
@@ -69,7 +69,7 @@ pub(crate) struct Window {
 }
 
 impl Window {
-    /// What it has to say.
+    /// The right result.
     pub(crate) fn expected(key: u64, second: u64) -> Self {
         let numbers = (second * TICKS..(second + 1) * TICKS).filter(|n| Tick { n: *n }.key() == key);
         let (rows, sum) = numbers.fold((0, 0), |(rows, sum), n| (rows + 1, sum + n));

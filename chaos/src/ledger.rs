@@ -117,7 +117,7 @@ impl Ledger {
         self.seconds.len() as u64
     }
 
-    /// Whether every window of the first seconds is there.
+    /// True if every window of the first seconds is there.
     pub(crate) fn windows_until(&self, seconds: u64) -> bool {
         self.seconds.iter().take(index(seconds)).filter(|n| **n == TICK_KEYS).count() as u64 == seconds
     }

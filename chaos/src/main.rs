@@ -8,7 +8,7 @@
 //!      └─────────── report ◄─────────────┴───────── ledger ◄──────────┘ (pure: rows in, breaches out)
 //! ```
 //!
-//! It is black-box: this executable is also the job's program, built with `watershed::main` like any other, and what is known of the
+//! The campaign is black-box: this executable is also the job's program, built with `watershed::main` like any other; what is known of the
 //! job is what its commands say and its output shows. It proves nothing that the simulator does not prove better, rule by rule and from a
 //! seed; it finds what the simulator cannot have: sockets, signals, disks, a real store's answers, and the shell around the engine.
 //!

@@ -9,7 +9,7 @@
 //! no connection is reset and no error comes back. A machine that is taken off the net has its end of the bridge put down. Everything is
 //! called after this process's number, so that several can run at once and what a killed one left behind is swept away by the next.
 //!
-//! Where namespaces cannot be made (no root, no `ip`) everything runs on loopback, and nothing can be cut.
+//! Machines without namespaces (no root, no `ip`) run everything on loopback, and nothing can be cut.
 
 use std::process::Command;
 
@@ -21,9 +21,9 @@ pub(crate) const WORKERS: u32 = 6;
 /// A machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Machine {
-    /// Where the coordinator runs at first.
+    /// The coordinator's first machine.
     Coordinator,
-    /// Where it can move to.
+    /// The machine to which the coordinator can move.
     Spare,
     Storage,
     Worker(u32),
@@ -60,7 +60,7 @@ pub(crate) struct Net {
     /// The first three numbers of every address.
     base: String,
     namespaces: bool,
-    /// Who holds the coordinator's address.
+    /// The machine that holds the coordinator's address.
     pub(crate) holder: Machine,
     pdeathsig: bool,
 }
@@ -90,7 +90,7 @@ impl Net {
         (net, why)
     }
 
-    /// Whether machines can be cut apart.
+    /// True if machines can be cut apart.
     pub(crate) fn can_cut(&self) -> bool {
         self.namespaces
     }
@@ -125,7 +125,7 @@ impl Net {
         format!("{}-{}", self.tag, machine.short())
     }
 
-    /// Its end at the bridge.
+    /// The machine's end at the bridge.
     fn port(&self, machine: Machine) -> String {
         format!("{}{}", self.tag, machine.short())
     }
@@ -134,7 +134,7 @@ impl Net {
         format!("{}.{}", self.base, machine.octet())
     }
 
-    /// Where a machine is reached; a coordinator wherever it runs.
+    /// The address of a machine; that of the coordinator wherever it runs.
     pub(crate) fn address(&self, machine: Machine) -> String {
         match (self.namespaces, machine) {
             (false, _) => "127.0.0.1".into(),
@@ -176,7 +176,7 @@ impl Net {
         Ok(())
     }
 
-    /// They do again.
+    /// Two machines reach each other again.
     pub(crate) fn join(&self, a: Machine, b: Machine) -> Result<(), String> {
         for (here, there) in [(a, b), (b, a)] {
             for address in self.addresses(there) {
@@ -191,7 +191,7 @@ impl Net {
         run("ip", &format!("link set {} {}", self.port(machine), if on { "up" } else { "down" }))
     }
 
-    /// What a machine sends is late and sometimes lost; where the kernel cannot do that (netem), it gets through at 2 Mbit/s only.
+    /// Packets of a machine are late and sometimes lost; where the kernel cannot do that (netem), they get through at 2 Mbit/s only.
     pub(crate) fn slow(&self, machine: Machine) -> Result<(), String> {
         let ns = self.ns(machine);
         let add = |what: &str| run("tc", &format!("-n {ns} qdisc add dev eth0 root {what}"));
@@ -211,7 +211,7 @@ impl Net {
         run("ip", &format!("-n {} addr add {moving}/24 dev eth0", self.ns(to)))?;
         self.holder = to;
         for worker in 0..WORKERS {
-            // Where nobody has asked yet there is nothing to forget.
+            // A machine that has not asked yet has nothing to forget.
             let _none = run("ip", &format!("-n {} neigh flush to {moving}", self.ns(Machine::Worker(worker))));
         }
         let _none = run("ip", &format!("neigh flush to {moving}"));
@@ -227,7 +227,7 @@ impl Drop for Net {
     }
 }
 
-/// Whether the process that a name was made by is gone.
+/// True if the process that made a name is gone.
 fn left_behind(name: &str) -> bool {
     let digits: String = name.strip_prefix("wsx").unwrap_or("").chars().take_while(char::is_ascii_digit).collect();
     !digits.is_empty() && !std::path::Path::new("/proc").join(digits).exists()

@@ -1,4 +1,4 @@
-//! What the job has committed: new files as they become visible, row by row to the ledger, and when they came.
+//! Committed output of the job: new files as they become visible, row by row to the ledger, and the times at which they came.
 //!
 //! A file is taken away only a minute after it was read: a coordinator that is killed between the two names of a commit (the staged one and
 //! the final one) makes the final one again, and a reader that empties the directory at once would get that file twice.
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use crate::disk::Disk;
 use crate::ledger::Ledger;
 
-/// How long a file stays where the job has put it.
+/// The time for which a file stays where the job has put it.
 const STAYS: Duration = Duration::from_secs(60);
 
 /// The outputs, by the names of their directories.
@@ -23,7 +23,7 @@ pub(crate) struct Output {
     pub(crate) ledger: Ledger,
     seen: BTreeMap<PathBuf, Instant>,
     aged: VecDeque<PathBuf>,
-    /// When rows last came.
+    /// The time at which rows last came.
     pub(crate) last: Instant,
     /// The longest pause between two arrivals since it was last asked for.
     longest: Duration,
@@ -47,7 +47,7 @@ impl Output {
         })
     }
 
-    /// Its disk.
+    /// The disk of the output.
     pub(crate) fn disk(&self) -> &Disk {
         &self.disk
     }

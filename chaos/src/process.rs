@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 /// Characters of a line that are shown.
 const LONGEST: usize = 300;
 
-/// How a process ended.
+/// The end of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ended {
     Code(i32),
@@ -33,6 +33,8 @@ pub(crate) struct Process {
     pub(crate) doomed: bool,
     /// Stopped by us, at some time: others may have taken its place.
     pub(crate) slept: bool,
+    /// Told to end: it may do so with code 0.
+    pub(crate) told: bool,
 }
 
 impl Process {
@@ -40,18 +42,19 @@ impl Process {
     pub(crate) fn start(mut command: Command, log: &Path) -> std::io::Result<Self> {
         let out = OpenOptions::new().create(true).append(true).open(log)?;
         let child = command.stdin(Stdio::null()).stdout(out.try_clone()?).stderr(out).spawn()?;
-        Ok(Self { child, log: log.to_owned(), doomed: false, slept: false })
+        Ok(Self { child, log: log.to_owned(), doomed: false, slept: false, told: false })
     }
 
     /// Sends it a signal: KILL, STOP, CONT, TERM.
     pub(crate) fn signal(&mut self, name: &str) {
         self.doomed |= name == "KILL";
         self.slept |= name == "STOP";
+        self.told |= name == "TERM";
         // One that has just ended cannot be sent anything, and need not.
         let _gone = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).output();
     }
 
-    /// How it ended, if it has.
+    /// The end of the process, if it has ended.
     pub(crate) fn ended(&mut self) -> Option<Ended> {
         let status = self.child.try_wait().ok()??;
         Some(status.code().map_or_else(|| Ended::Signal(status.signal().unwrap_or(0)), Ended::Code))

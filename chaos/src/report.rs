@@ -1,4 +1,4 @@
-//! What was done, what came of it, and for how long nothing came out.
+//! The report: faults that were done, their consequences, and the longest silences of the output.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -70,7 +70,7 @@ impl Report {
         self.breaches.push(what);
     }
 
-    /// Whether all was well.
+    /// True if there was no breach.
     pub(crate) fn clean(&self, ledger: &Ledger) -> bool {
         self.breaches.is_empty() && ledger.broken == 0
     }

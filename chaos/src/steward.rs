@@ -1,4 +1,4 @@
-//! What one asks the coordinator, on a thread of its own: a coordinator that sleeps must not keep the checker from reading.
+//! Questions to the coordinator, on a thread of their own: a coordinator that sleeps must not keep the checker from reading.
 
 use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -9,10 +9,10 @@ use watershed::cluster::client::Client;
 use watershed::transport::Network;
 use watershed::transport::wire::v1::Phase;
 
-/// How often the coordinator is asked.
+/// The time between two questions to the coordinator.
 const EVERY: Duration = Duration::from_millis(250);
 
-/// What it last said.
+/// The coordinator's last answer.
 #[derive(Clone, Debug)]
 pub(crate) struct Seen {
     pub(crate) at: Instant,
@@ -26,13 +26,18 @@ pub(crate) struct Seen {
     pub(crate) free: Vec<u32>,
     pub(crate) epoch: u64,
     pub(crate) term: u64,
-    /// Why nothing newer is known.
+    /// The term under which the run began: a recovery raises it.
+    pub(crate) generation: u64,
+    /// Wishes to stop that a coordinator has accepted.
+    pub(crate) stops: u32,
+    /// The reason why nothing newer is known.
     pub(crate) trouble: String,
 }
 
 enum Ask {
     Scale(u32),
     Stop,
+    GoOn,
 }
 
 /// Asks and remembers.
@@ -55,16 +60,18 @@ impl Steward {
             free: Vec::new(),
             epoch: 0,
             term: 0,
+            generation: 0,
+            stops: 0,
             trouble: "it has not been asked yet".into(),
         };
         let seen = Arc::new(Mutex::new(seen));
         let (to, asked) = channel();
-        let mut desk = Desk { address, seen: seen.clone(), client: None, scale: None, stop: false };
+        let mut desk = Desk { address, seen: seen.clone(), client: None, scale: None, stop: false, stops: 0 };
         std::thread::Builder::new().name("steward".into()).spawn(move || desk.work(&asked))?;
         Ok(Self { seen, to })
     }
 
-    /// What is known.
+    /// The last answer that is known.
     pub(crate) fn seen(&self) -> Seen {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -74,9 +81,14 @@ impl Steward {
         let _over = self.to.send(Ask::Scale(replicas));
     }
 
-    /// Stops the job.
+    /// Stops the job, as soon as a coordinator accepts it.
     pub(crate) fn stop(&self) {
         let _over = self.to.send(Ask::Stop);
+    }
+
+    /// Gives a wish to stop up that no coordinator has accepted.
+    pub(crate) fn go_on(&self) {
+        let _over = self.to.send(Ask::GoOn);
     }
 }
 
@@ -86,6 +98,7 @@ struct Desk {
     client: Option<Client>,
     scale: Option<u32>,
     stop: bool,
+    stops: u32,
 }
 
 impl Desk {
@@ -94,6 +107,7 @@ impl Desk {
             match asked.recv_timeout(EVERY) {
                 Ok(Ask::Scale(n)) => self.scale = Some(n),
                 Ok(Ask::Stop) => self.stop = true,
+                Ok(Ask::GoOn) => self.stop = false,
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
             }
@@ -116,6 +130,9 @@ impl Desk {
         if self.stop {
             client.stop()?;
             self.stop = false;
+            self.stops += 1;
+            // The coordinator may be gone before it has told how the job is.
+            self.seen.lock().unwrap_or_else(PoisonError::into_inner).stops = self.stops;
         }
         let status = client.status()?;
         let free = client.releasable()?.into_iter().filter(|w| w.releasable).map(|w| w.worker).collect();
@@ -130,6 +147,8 @@ impl Desk {
             free,
             epoch: status.epoch,
             term: status.era.map_or(0, |e| e.term),
+            generation: status.era.map_or(0, |e| e.generation),
+            stops: self.stops,
             trouble: String::new(),
         };
         *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = seen;

@@ -1,4 +1,4 @@
-//! Where snapshots go: a real S3 server (versitygw over a directory) that can be stopped, killed, filled up and given other credentials;
+//! Storage of snapshots: a real S3 server (versitygw over a directory) that can be stopped, killed, filled up and given other credentials;
 //! a plain directory where no such server is installed.
 
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use crate::process::Process;
 const PORT: u16 = 7070;
 const KEY: &str = "watershed";
 const SECRET: &str = "watershed-secret";
-/// How long the server may take to listen.
+/// The longest time in which the server listens.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The job's storage.
@@ -52,12 +52,12 @@ impl Storage {
         Ok((storage, why))
     }
 
-    /// Whether it is a server, which can be stopped and killed.
+    /// True for a server, which can be stopped and killed.
     pub(crate) fn is_server(&self) -> bool {
         self.program.is_some()
     }
 
-    /// Its disk.
+    /// The disk of the storage.
     pub(crate) fn disk(&self) -> &Disk {
         &self.disk
     }
@@ -98,12 +98,12 @@ impl Storage {
         }
     }
 
-    /// What the coordinator is told.
+    /// The URL that the coordinator is told.
     pub(crate) fn url(&self) -> String {
         if self.is_server() { "s3://bucket/chaos".into() } else { self.disk.dir().join("bucket").display().to_string() }
     }
 
-    /// How a process reaches it.
+    /// Variables by which a process reaches the server.
     pub(crate) fn tell(&self, net: &Net, command: &mut Command) {
         command.env("AWS_ENDPOINT", format!("http://{}:{}", net.address(Machine::Storage), self.port));
         command.env("AWS_ALLOW_HTTP", "true").env("AWS_REGION", "us-east-1");

@@ -13,6 +13,8 @@ use crate::storage::Storage;
 
 /// Between two looks.
 const TICK: Duration = Duration::from_millis(20);
+/// The longest time in which a worker that is told to end ends, and a job that is told to stop stops.
+const ENDS: Duration = Duration::from_secs(120);
 
 /// The job, its surroundings, and who watches them.
 #[derive(Debug)]
@@ -24,11 +26,11 @@ pub(crate) struct World {
     pub(crate) feed: Feed,
     pub(crate) output: Output,
     pub(crate) steward: Steward,
-    /// What cannot be had here, and why.
+    /// Faults that cannot be done here, and why.
     pub(crate) missing: Vec<String>,
 }
 
-/// What ends a fault.
+/// The end of a fault.
 #[derive(Debug)]
 pub(crate) enum Cure {
     Nothing,
@@ -42,6 +44,8 @@ pub(crate) enum Cure {
     FreeStorage,
     FreeOutput,
     WakeFormer,
+    /// The worker ends by itself.
+    Leave(u32),
 }
 
 impl World {
@@ -59,7 +63,7 @@ impl World {
         Ok(Self { dir: dir.to_owned(), cast, storage, net, feed: Feed::new(dir).map_err(io)?, output, steward, missing })
     }
 
-    /// Which faults can be done here.
+    /// Faults that can be done here.
     pub(crate) fn able(&self) -> Able {
         Able {
             cut: self.net.can_cut(),
@@ -93,7 +97,7 @@ impl World {
         }
     }
 
-    /// Whether it is clear already that something is wrong.
+    /// True if it is clear already that something is wrong.
     pub(crate) fn failed(&self) -> bool {
         self.output.ledger.broken > 0 || self.cast.ends.iter().any(|e| e.breach)
     }
@@ -131,6 +135,14 @@ impl World {
         match fault {
             Fault::KillWorker(n) => self.signal_worker(self.pick(n), "KILL"),
             Fault::KillCoordinator => self.signal_coordinator("KILL"),
+            Fault::TellToEnd(n) => {
+                let n = self.pick(n);
+                if self.cast.wanted < 2 {
+                    return Err("there is no other worker".into());
+                }
+                self.signal_worker(n, "TERM").map(|_| Cure::Leave(n))
+            }
+            Fault::StopAsWorkerDies(n) => self.stop_as_worker_dies(self.pick(n)),
             Fault::KillAll => {
                 self.cast.all().for_each(|p| p.signal("KILL"));
                 Ok(Cure::Nothing)
@@ -180,6 +192,26 @@ impl World {
         }
     }
 
+    /// While a worker sleeps its slots align no barrier, so the stop is not done when the worker is killed.
+    fn stop_as_worker_dies(&mut self, n: u32) -> Result<Cure, String> {
+        self.signal_worker(n, "STOP")?;
+        let before = self.steward.seen().stops;
+        self.cast.stopping = true;
+        self.steward.stop();
+        let accepted = self.until(ENDS, |w| w.cast.stopped || w.steward.seen().stops > before)?;
+        let _replaced = self.signal_worker(n, "KILL");
+        if !accepted && !self.failed() {
+            self.output.ledger.breach(format!("the stop was not accepted: {}", self.state()));
+        } else if !self.until(ENDS, |w| w.cast.stopped)? && !self.failed() {
+            self.output.ledger.breach(format!("the stop was forgotten when worker {n} died: {}", self.state()));
+        } else if let Err(why) = self.cast.snapshot_is_whole(&self.net, &self.storage, false) {
+            self.output.ledger.breach(format!("the snapshot of a stopped job cannot be read: {why}"));
+        }
+        self.steward.go_on();
+        self.cast.begin_again();
+        Ok(Cure::Nothing)
+    }
+
     fn signal_worker(&mut self, n: u32, name: &str) -> Result<Cure, String> {
         self.cast.worker(n).ok_or_else(|| format!("worker {n} does not run"))?.signal(name);
         Ok(Cure::Nothing)
@@ -198,7 +230,13 @@ impl World {
     pub(crate) fn heal(&mut self, cure: Cure) -> Result<(), String> {
         match cure {
             Cure::Nothing => {}
-            // Who has ended meanwhile has been replaced, and sleeps not.
+            Cure::Leave(n) => {
+                if !self.until(ENDS, |w| w.cast.has_left(n))? && !self.failed() {
+                    let what = format!("worker {n} was told to end, and has not: {}", self.state());
+                    self.output.ledger.breach(what);
+                }
+            }
+            // A process that has ended meanwhile has been replaced, and its successor does not sleep.
             Cure::Wake(n) => {
                 let _replaced = self.signal_worker(n, "CONT");
             }

@@ -22,7 +22,7 @@ const ROADS: &[(&str, &str, &[&str])] = &[
     ("LogWriter::new(", "a claim: call `protocol::claim::Claim`", &["runtime/src/", "runtime/sim/src/model/log.rs"]),
     ("Coordinator::adopt(", "a take-over: step a `JobManager`", &["runtime/src/", "runtime/cluster/src/"]),
     ("Coordinator::new(", "a run: step a `JobManager`", &["runtime/src/", "runtime/cluster/src/"]),
-    ("WorkerJournal::new(", "a worker's journal: step a `TaskManager`", &["runtime/src/", "runtime/cluster/src/"]),
+    ("WorkerJournal::new(", "a worker's journal: step a `TaskManager`", &["runtime/src/", "runtime/cluster/src/", "worker/src/cluster/orders.rs"]),
     ("merge_due(", "maintenance: call `protocol::maintenance::Maintenance`", &["runtime/src/"]),
     ("gc::collect(", "maintenance: call `protocol::maintenance::Collect`", &["runtime/src/"]),
 ];

@@ -1,7 +1,7 @@
 //! The address of storage in a cloud: `s3://bucket/prefix?region=eu-west-3&endpoint=http://host:9000`.
 //!
-//! What a manifest says of its storage must reach every process of the job, and a coordinator tells its workers one text. So all of it is in
-//! that text; what it leaves out comes from the environment, as do credentials, which must never be in it.
+//! Everything that a manifest says of its storage must reach every process of the job, and a coordinator tells its workers one text. So
+//! it is in that text; what it leaves out comes from the environment, as do credentials, which must never be in it.
 
 use watershed_runtime::error::{Error, Kind, Result};
 
@@ -12,7 +12,7 @@ pub(crate) struct Address {
     pub(crate) scheme: String,
     /// The bucket or container.
     pub(crate) bucket: String,
-    /// What every object's name starts with.
+    /// The prefix of every object's name.
     pub(crate) prefix: String,
     /// The region, where it is said.
     pub(crate) region: Option<String>,
@@ -47,7 +47,7 @@ impl Address {
         Ok(address)
     }
 
-    /// Whether the service is reached without encryption.
+    /// True if the service is reached without encryption.
     pub(crate) fn is_plain(&self) -> bool {
         self.endpoint.as_ref().is_some_and(|e| e.starts_with("http://"))
     }

@@ -1,9 +1,9 @@
 //! `/metrics`, `/healthz`, `/readyz`: a running process for monitors and orchestrators.
 //!
-//! Three small answers to GET do not need a web framework: requests are parsed by `httparse`, each is answered on a thread of its own, and the
-//! connection is closed. So a client that says nothing, or numbers that take a moment, keep no probe waiting. Threads are few; when they are
-//! taken by clients that say nothing, others are answered one by one on the thread that accepts, which has no patience. It serves no secrets
-//! and takes no commands; it is off unless an address is given.
+//! Three small answers to GET do not need a web framework: requests are parsed by `httparse`, each is answered on a thread of its own,
+//! and the connection is closed. So a client that says nothing, or numbers that take a moment, keep no probe waiting. Threads are few;
+//! when they are taken by clients that say nothing, others are answered one by one on the thread that accepts, which has no patience. It
+//! serves no secrets and takes no commands; it is off unless an address is given.
 //!
 //! Alive is not ready: a process that is not alive is to be ended and started again, one that is not ready is to be left alone. What either
 //! means, the process itself says ([`Watched`]): a whole job, a coordinator and a worker mean different things by it.
@@ -19,20 +19,20 @@ use watershed_runtime::error::{Error, Kind, Result};
 
 /// The most bytes of a request's head.
 const HEAD: usize = 8192;
-/// How long a client may take to say what it wants, and to hear the answer.
+/// The longest time in which a client says what it wants, and hears the answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// The same for those who come beyond.
 const HURRY: Duration = Duration::from_millis(100);
 /// Clients with a thread of their own; whoever comes beyond is answered in a hurry.
 const CLIENTS: usize = 16;
 
-/// What a process says of itself; a refusal says why, in a sentence.
+/// A process as monitors see it; a refusal says why, in a sentence.
 pub trait Watched: Send + Sync + 'static {
-    /// Its numbers, in the text format of Prometheus.
+    /// The process's numbers, in the text format of Prometheus.
     fn metrics(&self) -> std::result::Result<String, String>;
-    /// Whether it still turns.
+    /// Liveness: the process still turns.
     fn alive(&self) -> std::result::Result<(), String>;
-    /// Whether it can do now what it is there for.
+    /// Readiness: the process can do now what it is there for.
     fn ready(&self) -> std::result::Result<(), String>;
 }
 
@@ -81,7 +81,7 @@ impl HttpServer {
         Ok(Self { address: bound, over, thread: Some(thread) })
     }
 
-    /// Where it serves.
+    /// The address at which it serves.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
@@ -155,7 +155,7 @@ fn answer(stream: TcpStream, watched: &dyn Watched, patience: Duration) -> std::
     };
     let length = body.len();
     let head = format!("HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n");
-    // What it had to say may have taken a moment.
+    // The answer may have taken a moment.
     stream.time = Instant::now() + patience;
     stream.write_all(head.as_bytes())?;
     stream.write_all(body.as_bytes())

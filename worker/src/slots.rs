@@ -23,7 +23,7 @@ const TAKE: usize = 256;
 /// Takes what slots report.
 pub(crate) type Reports = Arc<dyn Fn(SlotId, Report) + Send + Sync>;
 
-/// What a slot's thread is told.
+/// A message to a slot's thread.
 #[derive(Debug)]
 pub(crate) enum SlotMessage {
     /// For the slot.
@@ -62,14 +62,14 @@ enum Route {
     There(Arc<dyn Far>),
 }
 
-/// Who is there: the ways to all slots.
+/// The ways to all slots.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Directory(Arc<Mutex<Routes>>);
 
 #[derive(Debug, Default)]
 struct Routes {
     by_slot: BTreeMap<SlotId, Route>,
-    /// What came for slots that are about to be made here: others may hear of a newcomer before its own process does.
+    /// Messages for slots that are about to be made here: others may hear of a newcomer before its own process does.
     early: BTreeMap<SlotId, Vec<Event>>,
 }
 
@@ -114,7 +114,7 @@ impl Directory {
         }
     }
 
-    /// Nobody is there any more.
+    /// The way to every slot is gone.
     pub(crate) fn clear(&self) {
         *self.routes() = Routes::default();
     }
@@ -126,7 +126,7 @@ impl Directory {
         }
     }
 
-    /// What the slots of this process say of themselves. A slot answers between two steps; one that has not within `patience` does not count.
+    /// The numbers of this process's slots. A slot answers between two steps; one that has not within `patience` does not count.
     pub(crate) fn numbers(&self, patience: Duration) -> Vec<SlotNumbers> {
         let (to, answers) = channel();
         for slot in self.here() {
@@ -164,7 +164,7 @@ impl Wake for SlotWaker {
     }
 }
 
-/// What a slot's thread sends.
+/// The outputs of a slot's thread.
 struct Post {
     directory: Directory,
     known: Vec<Option<Route>>,
@@ -210,12 +210,12 @@ impl Outbox for Post {
     }
 }
 
-/// What a slot's thread and its owner know of each other.
+/// State that a slot's thread shares with its owner.
 #[derive(Debug, Default)]
 struct Life {
     /// The slot is made, and may do things.
     made: AtomicBool,
-    /// Nobody wants it any more.
+    /// The slot is not wanted any more.
     over: AtomicBool,
 }
 
@@ -270,7 +270,7 @@ impl Drop for SlotThread {
     }
 }
 
-/// What the slot keeps when it is stopped.
+/// The remains of a slot that is stopped.
 fn run(
     events: Receiver<SlotMessage>,
     mut post: Post,
@@ -291,7 +291,7 @@ fn run(
         }
     };
     let mut wait: Option<Option<i64>> = None;
-    // How long it has slept blocked, and since when it sleeps so now.
+    // The time for which the slot has slept blocked, and since when it sleeps so now.
     let (mut blocked, mut asleep) = (0, None::<i64>);
     loop {
         let first = match wait.take() {

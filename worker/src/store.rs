@@ -19,10 +19,10 @@ use watershed_runtime::protocol::log::Put;
 #[cfg(any(feature = "s3", feature = "gcs", feature = "azure"))]
 use crate::address::Address;
 
-/// How often a write is tried whose answer did not come.
+/// The number of tries of a write whose answer does not come.
 const TRIES: u32 = 3;
 
-/// How a cloud store is asked again: for three minutes, and at least every two seconds, so that a store that comes back is noticed soon.
+/// Retries of a cloud store: for three minutes, and at least every two seconds, so that a store that comes back is noticed soon.
 #[cfg(any(feature = "s3", feature = "gcs", feature = "azure"))]
 fn patience() -> object_store::RetryConfig {
     let most = std::time::Duration::from_secs(2);
@@ -33,7 +33,7 @@ fn patience() -> object_store::RetryConfig {
 /// Characters of a store's answer that are passed on.
 const LONGEST: usize = 400;
 
-/// What a store said, once. Errors of cloud stores wrap one answer in three layers, and an S3 server that cannot verify a request adds
+/// A store's answer, once. Errors of cloud stores wrap one answer in three layers, and an S3 server that cannot verify a request adds
 /// all of it, in hexadecimal digits too: forty lines, of which the code and the message matter.
 #[derive(Debug)]
 struct Said(String);
@@ -130,7 +130,7 @@ impl Store {
             #[cfg(feature = "s3")]
             "s3" => {
                 let mut builder = object_store::aws::AmazonS3Builder::from_env().with_bucket_name(bucket).with_retry(patience());
-                // What is said counts more than the environment.
+                // The address counts more than the environment.
                 builder = at.region.iter().fold(builder, |b, region| b.with_region(region));
                 builder = at.endpoint.iter().fold(builder, |b, e| b.with_endpoint(e).with_allow_http(at.is_plain()));
                 Arc::new(builder.build().map_err(invalid)?)
@@ -274,7 +274,7 @@ impl Store {
             .advise("two processes could overwrite each other's snapshots there; use storage that honours create-only (conditional) puts"))
     }
 
-    /// Where it is, for messages.
+    /// The place of the store, for messages.
     #[must_use]
     pub fn place(&self) -> &str {
         &self.place

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::ArgMatches;
 use watershed::cli::flags::{self as shared, RunFlags};
-use watershed::cli::{Printed, Settings, cluster, dot, report, run as run_graph};
+use watershed::cli::{EndsWhenTold, Printed, Settings, cluster, dot, ends_when_told, report, run as run_graph};
 use watershed::runtime::graph::Graph;
 use watershed::{Result, explain as explain_error};
 
@@ -17,7 +17,9 @@ pub(crate) fn run(typed: &ArgMatches) -> ExitCode {
     match typed.subcommand() {
         Some(("run", typed)) => run_job(typed),
         Some(("scale", typed)) => report(asked(typed, cluster::scale)),
-        Some(("coordinator", typed)) => with_job(typed, |graph, settings| cluster::coordinate(typed, graph, settings)),
+        Some(("coordinator", typed)) => {
+            with_job(typed, |graph, settings, early| cluster::coordinate(typed, graph, settings, early))
+        }
         Some(("worker", typed)) => work(typed),
         Some(("status", typed)) => report(asked(typed, cluster::status)),
         Some(("snapshot", typed)) => report(asked(typed, cluster::snapshot)),
@@ -37,42 +39,44 @@ fn text<'a>(typed: &'a ArgMatches, name: &str) -> &'a str {
 fn run_job(typed: &ArgMatches) -> ExitCode {
     if let Some(replicas) = cluster::typed_replicas(typed) {
         let own = [text(typed, FILE).to_owned()];
-        return with_job(typed, |_, settings| cluster::supervise(&own, settings, replicas));
+        return with_job(typed, |_, settings, early| cluster::supervise(&own, settings, replicas, early));
     }
     with_job(typed, run_graph)
 }
 
 /// A worker reads its job's file, or asks the coordinator for it.
 fn work(typed: &ArgMatches) -> ExitCode {
-    let ends = match cluster::ends_when_told() {
-        Ok(ends) => ends,
-        Err(e) => return report::<()>(Err(e)),
-    };
-    let file = match text(typed, FILE) {
+    let file = || match text(typed, FILE) {
         "" => cluster::job_file(typed, "worker").and_then(|(name, text)| JobFile::of(&name, text.as_bytes())),
         name => JobFile::read(name),
     };
-    with_file(typed, file, |graph, settings| cluster::work(typed, graph, settings, ends))
+    with_file(typed, file, |graph, settings, early| cluster::work(typed, graph, settings, early))
 }
 
 /// Reads the job's file, plans it, and hands it over with the settings typed.
-fn with_job(typed: &ArgMatches, then: impl FnOnce(Graph, &Settings) -> ExitCode) -> ExitCode {
-    with_file(typed, JobFile::read(text(typed, FILE)), then)
+fn with_job(typed: &ArgMatches, then: impl FnOnce(Graph, &Settings, EndsWhenTold) -> ExitCode) -> ExitCode {
+    with_file(typed, || JobFile::read(text(typed, FILE)), then)
 }
 
-fn with_file(typed: &ArgMatches, file: Result<JobFile>, then: impl FnOnce(Graph, &Settings) -> ExitCode) -> ExitCode {
-    let ready = file.and_then(|file| {
+/// Signals end the process from before the file is read until the job hears them.
+fn with_file(
+    typed: &ArgMatches,
+    file: impl FnOnce() -> Result<JobFile>,
+    then: impl FnOnce(Graph, &Settings, EndsWhenTold) -> ExitCode,
+) -> ExitCode {
+    let ready = ends_when_told().and_then(|early| {
+        let file = file()?;
         file.runs_here()?;
         let planned = file.plan()?;
         let settings = file.settings(&planned).with(RunFlags::of(typed));
-        Ok((file.notes(), planned.graph()?, settings))
+        Ok((file.notes(), planned.graph()?, settings, early))
     });
     match ready {
-        Ok((notes, graph, settings)) => {
+        Ok((notes, graph, settings, early)) => {
             if settings.format == watershed::cli::Format::Text {
                 complain(&notes);
             }
-            then(graph, &settings)
+            then(graph, &settings, early)
         }
         Err(e) => report::<()>(Err(e)),
     }

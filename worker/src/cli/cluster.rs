@@ -1,11 +1,8 @@
-//! `coordinator`, `worker` and `run --replicas`, and the flags of `status`, `scale`, `snapshot` and `stop`.
-//!
-//! Each flag may also be given as a variable of the environment, `WATERSHED_` and its name in capitals: that is how a pod sets them. What
-//! is typed counts more.
+//! `coordinator`, `worker` and `run --replicas`, and the flags of `status`, `snapshot` and `stop`.
 
-use std::path::PathBuf;
 use std::process::{Command as Process, ExitCode};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use clap::{Arg, ArgMatches, Command, value_parser};
@@ -19,10 +16,11 @@ use watershed_wire::v1::Phase;
 
 use super::exit::exit_code;
 use super::leave::Leave;
+pub use super::reach::typed_replicas;
+use super::reach::{WrittenDown, coordinator_at, given, network, network_args, number, reach_args, replicas, value};
 pub use super::steer::{scale, snapshot, status, stop};
-pub use super::supervised::{EndsWhenTold, ends_when_told};
 use super::supervised::{is_supervised, stay, stay_and_tell, supervised_arg};
-use super::{Settings, flags};
+use super::{EndsWhenTold, Settings, flags};
 use crate::LocalJob;
 use crate::cluster::client::Client;
 use crate::cluster::supervise::Supervisor;
@@ -30,45 +28,10 @@ use crate::cluster::{CoordinatorJob, CoordinatorWatch, WorkerJob, WorkerWatch};
 use crate::http::{HttpServer, Watched};
 use crate::local::Outcome;
 use crate::telemetry::log::{Format, Log};
-use crate::transport::{Auth, Network, Tls, TlsFiles, Token, Verifier};
+use crate::transport::Network;
 
-/// How often a coordinator that does not answer is asked for the job's file.
+/// The time between two questions for the job's file to a coordinator that does not answer.
 const ASK_AGAIN: Duration = Duration::from_millis(500);
-
-fn value(name: &'static str, shown: &'static str, help: &'static str) -> Arg {
-    Arg::new(name).long(name).value_name(shown).help(help)
-}
-
-/// `--replicas N`.
-#[must_use]
-pub fn replicas(help: &'static str) -> Arg {
-    value("replicas", "N", help).value_parser(value_parser!(u32).range(1..=4096))
-}
-
-fn coordinator_at() -> Arg {
-    value("coordinator", "ADDR", "Where the coordinator listens [default: where `run --replicas` put it]")
-}
-
-fn network_args() -> [Arg; 8] {
-    [
-        value("tls-ca", "FILE", "Certificates of who may talk to this process; with --tls-cert and --tls-key"),
-        value("tls-cert", "FILE", "This process's certificate"),
-        value("tls-key", "FILE", "Its key"),
-        value("tls-name", "NAME", "The name in every certificate of the job [default: the host that is dialled]"),
-        value("token-file", "FILE", "A file with the token that processes of the job show each other"),
-        value("token-keys", "FILE", "Public keys (JWKS) that others' tokens are checked with [default: all have the same token]"),
-        value("token-audience", "NAME", "Who such a token must be for [default: watershed]"),
-        value("token-subjects", "A,B", "Whose tokens are let in"),
-    ]
-}
-
-/// How a coordinator is reached.
-#[must_use]
-pub fn reach_args() -> Vec<Arg> {
-    let mut args = vec![coordinator_at()];
-    args.extend(network_args());
-    args
-}
 
 /// `coordinator`.
 #[must_use]
@@ -138,55 +101,15 @@ pub fn stop_command(job: Option<Arg>) -> Command {
                 .action(clap::ArgAction::SetTrue)
                 .help("Read nothing more, close what is open, and finish: the job is over, and a later start has nothing to do"),
         )
+        .arg(
+            Arg::new("no-wait")
+                .long("no-wait")
+                .requires("drain")
+                .action(clap::ArgAction::SetTrue)
+                .help("Do not wait until the job has finished"),
+        )
         .arg(flags::storage())
         .args(reach_args())
-}
-
-/// A flag, or its variable.
-pub(super) fn given(typed: &ArgMatches, name: &str) -> Option<String> {
-    let variable = format!("WATERSHED_{}", name.to_uppercase().replace('-', "_"));
-    let flag = typed.try_get_one::<String>(name).ok().flatten().cloned();
-    flag.or_else(|| std::env::var(variable).ok().filter(|v| !v.is_empty()))
-}
-
-fn number<N: std::str::FromStr + Copy + Send + Sync + 'static>(typed: &ArgMatches, name: &str) -> Result<Option<N>> {
-    if let Some(n) = typed.try_get_one::<N>(name).ok().flatten() {
-        return Ok(Some(*n));
-    }
-    let variable = format!("WATERSHED_{}", name.to_uppercase().replace('-', "_"));
-    let Ok(text) = std::env::var(&variable) else { return Ok(None) };
-    text.parse().map(Some).map_err(|_| Error::new(Kind::Invalid, format!("`{text}` is not a number")).at(variable))
-}
-
-pub(super) fn network(typed: &ArgMatches) -> Result<Network> {
-    let mut network = Network::default();
-    if let Some(file) = given(typed, "token-file") {
-        let auth = Auth::new(Token::File(PathBuf::from(file)))?;
-        network.auth = Some(Arc::new(match given(typed, "token-keys") {
-            None => auth,
-            Some(keys) => {
-                let audience = given(typed, "token-audience").unwrap_or_else(|| "watershed".into());
-                let subjects = given(typed, "token-subjects").unwrap_or_default();
-                let subjects = subjects.split(',').map(|s| s.trim().to_owned()).filter(|s| !s.is_empty()).collect();
-                auth.checked_by(Verifier::new(PathBuf::from(keys), audience, subjects)?)
-            }
-        }));
-    }
-    let files = [given(typed, "tls-ca"), given(typed, "tls-cert"), given(typed, "tls-key")];
-    network.tls = match files {
-        [None, None, None] => None,
-        [Some(ca), Some(cert), Some(key)] => Some(Arc::new(Tls::new(TlsFiles {
-            ca: ca.into(),
-            cert: cert.into(),
-            key: key.into(),
-            name: given(typed, "tls-name"),
-        })?)),
-        _ => {
-            return Err(Error::new(Kind::Invalid, "of --tls-ca, --tls-cert and --tls-key some are missing")
-                .advise("give all three, or none for plain text"));
-        }
-    };
-    Ok(network)
 }
 
 fn ends<T>(log: &Log, result: Result<T>, code: impl FnOnce(T) -> u8) -> ExitCode {
@@ -208,9 +131,9 @@ fn serve(typed: &ArgMatches, log: &Log, watched: impl Watched) -> Result<Option<
     Ok(Some(server))
 }
 
-/// Runs `coordinator`.
+/// Runs `coordinator`. `early`: signals until the job hears them; for one that is looked after SIGTERM stays the end of the process.
 #[must_use]
-pub fn coordinate(typed: &ArgMatches, graph: Graph, settings: &Settings) -> ExitCode {
+pub fn coordinate(typed: &ArgMatches, graph: Graph, settings: &Settings, early: EndsWhenTold) -> ExitCode {
     let log = Arc::new(Log::new(settings.format, &settings.name));
     let supervised = is_supervised(typed);
     let storage = given(typed, "storage").or_else(|| settings.storage.clone());
@@ -221,11 +144,7 @@ pub fn coordinate(typed: &ArgMatches, graph: Graph, settings: &Settings) -> Exit
         Ok(server) => server,
         Err(e) => return ends::<()>(&log, Err(e), |()| 0),
     };
-    // Until the process ends, also when the job is over.
-    let _ends = match supervised.then(ends_when_told).transpose() {
-        Ok(ends) => ends,
-        Err(e) => return ends::<()>(&log, Err(e), |()| 0),
-    };
+    let mut early = Some(early);
     let run = || -> Result<Outcome> {
         let keys = match number(typed, "key-groups")? {
             None => settings.keys,
@@ -253,6 +172,11 @@ pub fn coordinate(typed: &ArgMatches, graph: Graph, settings: &Settings) -> Exit
         job.run(|address, stopper| {
             log.event("listening", &format!("coordinates at {address}"), json!({ "address": address.to_string() }));
             std::thread::spawn(move || signals.forever().for_each(|_| stopper.stop()));
+            // SIGTERM stays the end of a process that is looked after.
+            match early.take() {
+                Some(signals) if supervised => early.insert(signals).hears_interrupts(),
+                Some(_) | None => {}
+            }
         })
     };
     let result = run();
@@ -302,7 +226,7 @@ pub fn job_file(typed: &ArgMatches, name: &str) -> Result<(String, String)> {
     }
 }
 
-/// Runs `worker`. `early`: from the first moment until it listens for signals itself.
+/// Runs `worker`. `early`: signals until it listens for them itself.
 #[must_use]
 pub fn work(typed: &ArgMatches, graph: Graph, settings: &Settings, early: EndsWhenTold) -> ExitCode {
     let name = given(typed, "name").unwrap_or_else(|| "worker-0".into());
@@ -347,25 +271,22 @@ pub fn work(typed: &ArgMatches, graph: Graph, settings: &Settings, early: EndsWh
     code
 }
 
-/// Where the address of a job's coordinator is written down: beside the default directory of its snapshots, wherever these are.
-pub(super) fn address_file(job: &str) -> PathBuf {
-    LocalJob::default_storage(job).with_file_name(format!("{job}.coordinator"))
-}
-
-/// Runs `run --replicas N`. `own`: the words that make this very program coordinate or work for the job.
+/// Runs `run --replicas N`. `own`: the words that make this very program coordinate or work for the job; `early`: signals until it listens
+/// for them itself.
 #[must_use]
-pub fn supervise(own: &[String], settings: &Settings, replicas: u32) -> ExitCode {
+pub fn supervise(own: &[String], settings: &Settings, replicas: u32, early: EndsWhenTold) -> ExitCode {
     let log = Arc::new(Log::new(settings.format, &settings.name));
     let run = || -> Result<i32> {
         let unavailable = |what: &str, e: std::io::Error| Error::new(Kind::Unavailable, what.to_owned()).because(e);
         let program = std::env::current_exe().map_err(|e| unavailable("this program cannot be found", e))?;
         let free = std::net::TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr());
         let address = free.map_err(|e| unavailable("no port of loopback is free", e))?.to_string();
-        let file = address_file(&settings.name);
+        let file = WrittenDown::file(&settings.name);
         if let Some(folder) = file.parent() {
             std::fs::create_dir_all(folder).map_err(|e| unavailable("the directory of the job cannot be made", e))?;
         }
-        std::fs::write(&file, &address).map_err(|e| unavailable("the coordinator's address cannot be written down", e))?;
+        let written = WrittenDown { address: address.clone(), storage: settings.storage.clone() };
+        std::fs::write(&file, written.text()).map_err(|e| unavailable("the coordinator's address cannot be written down", e))?;
         let format = if settings.format == Format::Json { "json" } else { "text" };
         let begin = move |role: &str, own: &[String]| {
             let mut command = Process::new(&program);
@@ -393,20 +314,21 @@ pub fn supervise(own: &[String], settings: &Settings, replicas: u32) -> ExitCode
             command
         };
         let says = log.clone();
-        let stop = address.clone();
+        let told = Arc::new(AtomicBool::new(false));
+        let tells = told.clone();
         let mut signals = Signals::new([SIGTERM]).map_err(|e| unavailable("cannot listen for signals", e))?;
         // Ctrl-C goes to the coordinator too, which is in the terminal's group; SIGTERM is passed on.
         let _ignored = Signals::new([SIGINT]);
         std::thread::spawn(move || {
-            signals.forever().for_each(|_| {
-                let _over = Client::connect(&stop, Network::default()).and_then(|mut c| c.stop());
-            });
+            signals.forever().for_each(|_| tells.store(true, Ordering::SeqCst));
         });
+        drop(early);
         let supervisor = Supervisor {
             coordinator: Box::new(coordinator),
             worker: Box::new(worker),
             address,
             replicas,
+            told,
             network: Network::default(),
             says: Box::new(move |sentence| says.event("supervisor", sentence, json!({ "message": sentence }))),
         };
@@ -415,10 +337,4 @@ pub fn supervise(own: &[String], settings: &Settings, replicas: u32) -> ExitCode
         code
     };
     ends(&log, run(), |code| u8::try_from(code).unwrap_or(70))
-}
-
-/// The typed number of workers of `scale` or `run`, if any.
-#[must_use]
-pub fn typed_replicas(typed: &ArgMatches) -> Option<u32> {
-    typed.try_get_one::<u32>("replicas").ok().flatten().copied()
 }

@@ -8,7 +8,7 @@ use watershed_runtime::error::{Error, Kind, Result, explain};
 
 /// Every exit code and what it means.
 pub const EXIT_CODES: [(u8, &str); 8] = [
-    (0, "the job finished, or was stopped with a snapshot"),
+    (0, "the job finished, was stopped with a snapshot, or was told to end (SIGTERM) before it ran"),
     (1, "the job failed on its data"),
     (2, "the command line, the job or its options are invalid"),
     (3, "storage, a file or another service is not available: worth another try"),
@@ -40,7 +40,7 @@ pub fn report<T>(result: Result<T>) -> ExitCode {
     match result {
         Ok(_) => ExitCode::SUCCESS,
         Err(e) => {
-            // Nobody can be told that standard error is closed.
+            // There is no place left to report that standard error is closed.
             let _closed = writeln!(stderr(), "{}", explain(&e));
             ExitCode::from(exit_code(e.kind()))
         }

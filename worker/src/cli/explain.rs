@@ -1,7 +1,7 @@
 //! `explain`: the physical graph as text, or as a picture in the language of Graphviz.
 //!
-//! What is shown is what runs: each node with its id (the one in metrics and snapshots), what feeds it, and where rows cross to the slot
-//! that owns their key.
+//! The graph that is shown is the one that runs: each node with its id (as in metrics and snapshots), what feeds it, and where rows cross
+//! to the slot that owns their key.
 
 use std::fmt::Write;
 

@@ -1,4 +1,4 @@
-//! What may be typed: the flags of every command, and their values with types.
+//! The flags of every command, and their values with types.
 //!
 //! A wrong value is refused here, with the flag's name; a flag that was not given stays `None`, so that the job's own words count.
 
@@ -12,7 +12,7 @@ use watershed_runtime::error::Result;
 use super::exit::{Printed, print};
 use crate::telemetry::log::Format;
 
-/// What was typed for `run`.
+/// The flags of `run`, as typed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RunFlags {
     /// `--slots`
@@ -70,7 +70,7 @@ pub fn run_args() -> Vec<Arg> {
             .help("How events are written to standard error"),
     ];
     #[cfg(feature = "grpc")]
-    args.push(super::cluster::replicas("Run as so many worker processes and a coordinator, with --slots threads each"));
+    args.push(super::reach::replicas("Run as so many worker processes and a coordinator, with --slots threads each"));
     if cfg!(feature = "http") {
         let help = "Serve /metrics, /healthz and /readyz, such as 127.0.0.1:9090";
         args.push(Arg::new("http").long("http").value_name("ADDR").help(help));
@@ -122,8 +122,8 @@ pub fn scale_command(job: Option<Arg>) -> Command {
                 .help("How many slots it is to have, of a job in one process")
                 .required_unless_present("replicas"),
         )
-        .arg(super::cluster::replicas("How many workers it is to have, of a job in many").conflicts_with(SLOTS))
-        .args(super::cluster::reach_args())
+        .arg(super::reach::replicas("How many workers it is to have, of a job in many").conflicts_with(SLOTS))
+        .args(super::reach::reach_args())
         .arg(storage())
 }
 

@@ -1,8 +1,9 @@
-//! A worker's signals. SIGTERM: this process is to end, and the job goes on without it, so what it has moves to others first. A second signal
-//! ends it at once, by the signal handler itself, so that it works even when everything else hangs; that costs a recovery and loses nothing.
+//! A worker's signals. SIGTERM: this process is to end, and the job goes on without it, so what it has moves to others first. A second
+//! signal ends it at once, by the signal handler itself, so that it works even when everything else hangs; that costs a recovery and
+//! loses nothing.
 //!
-//! Ctrl-C reaches every process of a terminal: the coordinator stops the job, and with it its workers. So a first SIGINT means nothing here, and
-//! a second one ends the process at once, as it does the coordinator's.
+//! Ctrl-C reaches every process of a terminal: the coordinator stops the job, and with it its workers. So a first SIGINT means nothing
+//! here, and a second one ends the process at once, as it does the coordinator's.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,7 +15,7 @@ use watershed_runtime::error::{Error, Kind, Result};
 
 use crate::cluster::Leaver;
 
-/// What has been signalled.
+/// Signals that have come.
 #[derive(Debug, Default)]
 pub(super) struct Leave {
     told: Arc<AtomicBool>,

@@ -12,7 +12,8 @@
 //! | `serve` (feature `grpc`) | the service of a job in one process, on a Unix socket |
 //! | `snapshots`, `explain` | the other commands |
 //! | `cluster` (feature `grpc`) | a job in many processes: coordinator, worker |
-//! | `steer` | what a running job is asked |
+//! | `reach` | flags and variables by which a coordinator is reached |
+//! | `steer`, `drain` | what a running job is asked; the end of a job that drains |
 //! | `shown` | its status, as a table and as JSON |
 //! | `leave` | a worker that is told to end |
 //! | `supervised` | processes that somebody else looks after |
@@ -21,12 +22,16 @@
 
 #[cfg(feature = "grpc")]
 pub mod cluster;
+#[cfg(feature = "grpc")]
+mod drain;
 mod exit;
 mod explain;
 pub mod flags;
 #[cfg(feature = "grpc")]
 mod leave;
 mod program;
+#[cfg(feature = "grpc")]
+mod reach;
 mod run;
 #[cfg(feature = "grpc")]
 mod serve;
@@ -45,6 +50,7 @@ pub use explain::{dot, outline};
 pub use program::{main, main_from};
 pub use run::run;
 pub use settings::Settings;
+pub use signals::{EndsWhenTold, ends_when_told};
 pub use snapshots::{delete, list, show};
 
 pub use crate::telemetry::log::Format;

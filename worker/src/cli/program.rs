@@ -29,7 +29,7 @@ use watershed_runtime::stream::Job;
 #[cfg(feature = "grpc")]
 use super::cluster;
 use super::flags::{self, RunFlags};
-use super::{Settings, dot, outline, report, run};
+use super::{EndsWhenTold, Settings, dot, ends_when_told, outline, report, run};
 use crate::cli::exit::print;
 
 /// Runs the program's command line: `run` (which may be left out), `snapshots`, `explain`, `completions`, and with the feature `grpc`
@@ -51,13 +51,12 @@ pub fn main_from(name: &str, args: impl IntoIterator<Item = OsString>, build: im
     match typed.subcommand() {
         #[cfg(feature = "grpc")]
         Some(("coordinator", typed)) => {
-            with_graph(name, typed, build, |graph, settings| cluster::coordinate(typed, graph, settings))
+            with_graph(name, typed, build, |graph, settings, early| cluster::coordinate(typed, graph, settings, early))
         }
         #[cfg(feature = "grpc")]
-        Some(("worker", typed)) => match cluster::ends_when_told() {
-            Ok(ends) => with_graph(name, typed, build, |graph, settings| cluster::work(typed, graph, settings, ends)),
-            Err(e) => report::<()>(Err(e)),
-        },
+        Some(("worker", typed)) => {
+            with_graph(name, typed, build, |graph, settings, early| cluster::work(typed, graph, settings, early))
+        }
         #[cfg(feature = "grpc")]
         Some(("status", typed)) => report(cluster::status(typed, name, flags::storage_of(typed).as_deref())),
         #[cfg(feature = "grpc")]
@@ -80,20 +79,20 @@ pub fn main_from(name: &str, args: impl IntoIterator<Item = OsString>, build: im
 fn run_typed(name: &str, typed: &ArgMatches, build: impl FnOnce(&Job) -> Result<()>) -> ExitCode {
     #[cfg(feature = "grpc")]
     if let Some(replicas) = cluster::typed_replicas(typed) {
-        return with_graph(name, typed, build, |_, settings| cluster::supervise(&[], settings, replicas));
+        return with_graph(name, typed, build, |_, settings, early| cluster::supervise(&[], settings, replicas, early));
     }
     with_graph(name, typed, build, run)
 }
 
-/// Builds the job, and hands it over with the settings typed.
+/// Builds the job, and hands it over with the settings typed. Signals end the process until the job hears them.
 fn with_graph(
     name: &str,
     typed: &ArgMatches,
     build: impl FnOnce(&Job) -> Result<()>,
-    then: impl FnOnce(Graph, &Settings) -> ExitCode,
+    then: impl FnOnce(Graph, &Settings, EndsWhenTold) -> ExitCode,
 ) -> ExitCode {
-    match graph(build) {
-        Ok(graph) => then(graph, &Settings::new(name).with(RunFlags::of(typed))),
+    match ends_when_told().and_then(|early| Ok((graph(build)?, early))) {
+        Ok((graph, early)) => then(graph, &Settings::new(name).with(RunFlags::of(typed)), early),
         Err(e) => report::<()>(Err(e)),
     }
 }

@@ -11,17 +11,17 @@ use watershed_runtime::graph::Graph;
 
 use super::Settings;
 use super::exit::exit_code;
-use super::signals::Watch;
+use super::signals::{EndsWhenTold, Watch};
 use crate::local::{Outcome, Ready};
 use crate::telemetry::NodeName;
 use crate::telemetry::line::Line;
 use crate::telemetry::log::Log;
 
-/// Runs a job until it has finished, is stopped or fails; says so on standard error.
+/// Runs a job until it has finished, is stopped or fails; says so on standard error. `early`: signals until the job hears them itself.
 #[must_use]
-pub fn run(graph: Graph, settings: &Settings) -> ExitCode {
+pub fn run(graph: Graph, settings: &Settings, early: EndsWhenTold) -> ExitCode {
     let log = Arc::new(Log::new(settings.format, &settings.name));
-    match run_job(graph, settings, &log) {
+    match run_job(graph, settings, &log, early) {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => {
             log.failed(&e);
@@ -30,13 +30,14 @@ pub fn run(graph: Graph, settings: &Settings) -> ExitCode {
     }
 }
 
-fn run_job(graph: Graph, settings: &Settings, log: &Arc<Log>) -> Result<()> {
+fn run_job(graph: Graph, settings: &Settings, log: &Arc<Log>, early: EndsWhenTold) -> Result<()> {
     let names = NodeName::all(&graph);
     let ready = settings.job(graph)?.prepare()?;
     let handle = ready.handle();
     let began = Instant::now();
     let outcome = {
         let _signals = Watch::start(log, handle.clone())?;
+        drop(early);
         #[cfg(feature = "grpc")]
         let _served = match super::serve::Served::start(settings, handle.clone(), &names, log) {
             Ok(served) => Some(served),

@@ -92,7 +92,7 @@ fn listen(path: &Path) -> std::io::Result<(UnixListener, u64)> {
 impl Drop for Served {
     fn drop(&mut self) {
         self.task.abort();
-        // It may be another process's by now.
+        // The socket may be another process's by now.
         if std::fs::metadata(&self.path).is_ok_and(|m| m.ino() == self.inode) {
             let _gone = std::fs::remove_file(&self.path);
         }

@@ -1,4 +1,4 @@
-//! What a run is to be like, resolved once: flags, over what the job says of itself, over defaults.
+//! Settings of a run, resolved once: flags, over what the job says of itself, over defaults.
 
 use std::time::Duration;
 
@@ -21,11 +21,11 @@ pub struct Settings {
     pub each: u16,
     /// See [`Settings::each`].
     pub replicas: u32,
-    /// Where snapshots go; `None` is the default directory.
+    /// The place of snapshots; `None` is the default directory.
     pub storage: Option<String>,
     /// Throw earlier snapshots away.
     pub fresh: bool,
-    /// How often an epoch ends.
+    /// The length of an epoch.
     pub epoch: Duration,
     /// The key groups of a new job.
     pub keys: KeySpace,
@@ -33,9 +33,9 @@ pub struct Settings {
     pub drop_states: Vec<String>,
     /// Any stored state that the job no longer has may be given up.
     pub drop_unmatched: bool,
-    /// How events are written.
+    /// The format of events.
     pub format: Format,
-    /// Where metrics are served.
+    /// The address at which metrics are served.
     pub http: Option<String>,
     /// Name and text of the file that says what the job is; `None` for a program.
     pub file: Option<(String, String)>,

@@ -44,7 +44,7 @@ pub(super) fn as_table(out: &mut dyn Write, now: &StatusReply) -> std::io::Resul
     now.waiting.iter().try_for_each(|w| writeln!(out, "waiting {w}"))
 }
 
-/// What is wanted of a job: slots where its only worker is in the same process and has no address.
+/// The unit of a job's target: slots where its only worker is in the same process and has no address.
 fn unit(now: &StatusReply) -> &'static str {
     if now.workers.iter().any(|w| w.data_address.is_empty()) { "slots" } else { "workers" }
 }

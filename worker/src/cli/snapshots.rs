@@ -16,7 +16,7 @@ use crate::store::Store;
 use crate::telemetry::rfc3339;
 
 /// Opens a job's storage, unless there is none: looking must not make it.
-fn open(job: &str, storage: Option<&str>) -> Result<Store> {
+pub(super) fn open(job: &str, storage: Option<&str>) -> Result<Store> {
     let url = storage.map_or_else(|| LocalJob::default_storage(job).display().to_string(), str::to_owned);
     let path = url.strip_prefix("file://").unwrap_or(&url);
     if !path.contains("://") && !Path::new(path).is_dir() {
@@ -95,7 +95,7 @@ pub fn delete(job: &str, storage: Option<&str>, name: &str) -> Result<Printed> {
     print(|out| writeln!(out, "{job}: snapshot {name} is given up"))
 }
 
-/// What is in one snapshot: that of `epoch`, or the newest.
+/// The contents of one snapshot: that of `epoch`, or the newest.
 pub fn show(job: &str, storage: Option<&str>, epoch: Option<u64>, json: bool) -> Result<Printed> {
     let store = open(job, storage)?;
     let all = entries(&store)?;

@@ -11,9 +11,10 @@ use clap::ArgMatches;
 use watershed_runtime::error::{Error, Kind, Result};
 use watershed_wire::v1::{Phase, StatusReply};
 
-use super::cluster::{address_file, given, network, typed_replicas};
+use super::drain::{Draining, last_manifest, term_of};
 use super::exit::{Printed, print};
 use super::flags::scale_slots;
+use super::reach::{WrittenDown, given, network, typed_replicas};
 use super::serve::socket;
 use super::shown::{as_json, as_table};
 use crate::cluster::client::Client;
@@ -47,11 +48,10 @@ fn here(job: &str, storage: Option<&str>) -> Result<Client> {
 
 /// The coordinator that was typed, or whose address was written down.
 fn coordinator(typed: &ArgMatches, job: &str) -> Result<Client> {
-    let file = address_file(job);
-    let known = given(typed, "coordinator").or_else(|| std::fs::read_to_string(&file).ok());
+    let known = given(typed, "coordinator").or_else(|| WrittenDown::read(job).map(|w| w.address));
     let address = known.ok_or_else(|| {
         Error::new(Kind::Unavailable, format!("the job `{job}` has no coordinator that is known here"))
-            .at(file.display().to_string())
+            .at(WrittenDown::file(job).display().to_string())
             .advise("start it with `run --replicas N`, or name its coordinator with --coordinator ADDR")
     })?;
     Client::connect(address.trim(), network(typed)?)
@@ -59,12 +59,18 @@ fn coordinator(typed: &ArgMatches, job: &str) -> Result<Client> {
 
 /// The job that is meant, in one process or in many.
 fn any(typed: &ArgMatches, job: &str, storage: Option<&str>) -> Result<Client> {
+    with_storage(typed, job, storage).map(|(client, _)| client)
+}
+
+/// The same, with the place of its snapshots as far as it is known here.
+fn with_storage(typed: &ArgMatches, job: &str, storage: Option<&str>) -> Result<(Client, Option<String>)> {
+    let storage_here = storage.map(str::to_owned);
     if given(typed, "coordinator").is_some() {
-        return coordinator(typed, job);
+        return Ok((coordinator(typed, job)?, storage_here));
     }
-    match here(job, storage) {
-        Err(_) if address_file(job).exists() => coordinator(typed, job),
-        here => here,
+    match (here(job, storage), WrittenDown::read(job)) {
+        (Err(_), Some(written)) => Ok((coordinator(typed, job)?, written.storage)),
+        (client, _) => Ok((client?, storage_here)),
     }
 }
 
@@ -141,16 +147,22 @@ pub fn snapshot(typed: &ArgMatches, job: &str, storage: Option<&str>) -> Result<
     print(|out| writeln!(out, "{job}: snapshot {name} is epoch {epoch}"))
 }
 
-/// `stop`.
+/// `stop`: with `--drain` it waits until the job has finished.
 pub fn stop(typed: &ArgMatches, job: &str, storage: Option<&str>) -> Result<Printed> {
-    let mut client = any(typed, job, storage)?;
-    let what = if typed.get_flag("drain") {
-        format!("draining: {}", client.drain()?)
-    } else {
+    let (mut client, place) = with_storage(typed, job, storage)?;
+    if !typed.get_flag("drain") {
         client.stop()?;
-        "stopping with a snapshot".to_owned()
-    };
-    print(|out| writeln!(out, "{job}: {what}"))
+        return print(|out| writeln!(out, "{job}: stopping with a snapshot"));
+    }
+    let before = last_manifest(job, place.as_deref()).map(|m| m.epoch);
+    let term = term_of(&client.status()?);
+    let said = client.drain()?;
+    print(|out| writeln!(out, "{job}: draining: {said}"))?;
+    if typed.get_flag("no-wait") {
+        return Ok(Printed);
+    }
+    Draining { job, storage: place.as_deref(), before, term }.until_finished(client, || any(typed, job, storage))?;
+    print(|out| writeln!(out, "{job}: finished"))
 }
 
 /// `status`, with `--watch` again and again.

@@ -6,14 +6,11 @@
 //! finished, so that this can be seen however late one looks.
 
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use clap::{Arg, ArgAction, ArgMatches};
 use futures_util::Stream;
-use signal_hook::consts::SIGTERM;
-use watershed_runtime::error::{Error, Kind, Result};
+use watershed_runtime::error::Result;
 use watershed_wire::tonic::{self, Request, Response, Status};
 use watershed_wire::v1::job_server::Job;
 use watershed_wire::v1::{
@@ -21,11 +18,9 @@ use watershed_wire::v1::{
     StatusReply, StatusRequest, StopReply, StopRequest, WatchRequest,
 };
 
+use super::drain::last_manifest;
 use crate::cluster::CoordinatorWatch;
 use crate::transport::{Listener, Network, Services, threads};
-
-/// How long the storage may take to say which epoch was the last.
-const SOON: Duration = Duration::from_secs(5);
 
 /// `--supervised`.
 pub(super) fn supervised_arg() -> Arg {
@@ -35,28 +30,10 @@ pub(super) fn supervised_arg() -> Arg {
         .help("Somebody looks after this process: SIGTERM ends it and not the job, and it stays when the job is over")
 }
 
-/// Whether somebody looks after this process.
+/// True if something looks after this process.
 pub(super) fn is_supervised(typed: &ArgMatches) -> bool {
     let flag = typed.try_get_one::<bool>("supervised").ok().flatten().copied().unwrap_or(false);
     flag || std::env::var("WATERSHED_SUPERVISED").is_ok_and(|v| v == "true")
-}
-
-/// SIGTERM ends the process, as long as this is there.
-#[derive(Debug)]
-pub struct EndsWhenTold(Arc<AtomicBool>);
-
-impl Drop for EndsWhenTold {
-    fn drop(&mut self) {
-        self.0.store(false, Ordering::SeqCst);
-    }
-}
-
-/// SIGTERM ends the process from now on. It is handled by the signal handler itself: the first process of a container has no default.
-pub fn ends_when_told() -> Result<EndsWhenTold> {
-    let ends = Arc::new(AtomicBool::new(true));
-    signal_hook::flag::register_conditional_shutdown(SIGTERM, 0, ends.clone())
-        .map(|_| EndsWhenTold(ends))
-        .map_err(|e| Error::new(Kind::Unavailable, "cannot listen for signals").because(e))
 }
 
 /// Stays until the process is ended.
@@ -77,7 +54,7 @@ pub(super) fn stay_and_tell(
 ) -> Result<()> {
     let mut reply = StatusReply { job: job.to_owned(), ..StatusReply::default() };
     reply.set_phase(phase);
-    reply.epoch = last_epoch(storage);
+    reply.epoch = last_manifest(job, Some(storage)).map_or(0, |m| m.epoch);
     watch.over(reply.clone());
     let runtime = threads(1)?;
     let over = || Services::default().job(Over(reply.clone()));
@@ -92,18 +69,6 @@ pub(super) fn stay_and_tell(
     }
     let _listens = listener?;
     stay()
-}
-
-/// The last epoch of a job; 0 where there is none, or where the storage does not say it soon: whoever asks how the job is must not wait until a
-/// storage that is away has been given up.
-fn last_epoch(storage: &str) -> u64 {
-    let (told, heard) = std::sync::mpsc::channel();
-    let storage = storage.to_owned();
-    std::thread::spawn(move || {
-        let log = crate::store::Store::open(&storage).and_then(|store| crate::root::read_log(&store));
-        let _late = told.send(log.ok().and_then(|tail| tail.last).map_or(0, |(_, manifest)| manifest.epoch));
-    });
-    heard.recv_timeout(SOON).unwrap_or(0)
 }
 
 /// The service of a job that is over.

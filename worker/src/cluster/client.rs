@@ -12,9 +12,9 @@ use watershed_wire::v1::{
 
 use crate::transport::{Network, Runtime, dial, dial_unix, threads};
 
-/// How long an answer may take.
+/// The longest time for an answer.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How long a snapshot may take: it comes with the next barrier, and epochs last up to ten minutes.
+/// The longest time for a snapshot: it comes with the next barrier, and epochs last up to ten minutes.
 const SNAPSHOT_PATIENCE: Duration = Duration::from_secs(15 * 60);
 
 /// A connection to a running job: to its coordinator, or to the socket of a job in one process.
@@ -71,7 +71,7 @@ impl Client {
         })
     }
 
-    /// How the job is.
+    /// The status of the job.
     pub fn status(&mut self) -> Result<StatusReply> {
         self.ask(StatusRequest {}, |mut jobs, q| async move { jobs.status(q).await })
     }
@@ -110,13 +110,13 @@ impl Client {
         Ok((!name.is_empty()).then_some((name, text)))
     }
 
-    /// Which workers may go.
+    /// Workers, and whether they may go.
     pub fn releasable(&mut self) -> Result<Vec<Releasable>> {
         Ok(self.ask(ReleasableRequest {}, |mut jobs, q| async move { jobs.releasable(q).await })?.workers)
     }
 }
 
-/// Whether another try may help: not where the token is wrong, or where whoever listens knows no such question.
+/// The kind of an error: another try does not help where the token is wrong, or where the process that listens knows no such question.
 fn kind(code: tonic::Code) -> Kind {
     use tonic::Code::{PermissionDenied, Unauthenticated, Unimplemented};
     if matches!(code, Unauthenticated | PermissionDenied | Unimplemented) { Kind::Invalid } else { Kind::Unavailable }

@@ -108,7 +108,7 @@ impl Front {
     fn hear(&mut self, told: Told) -> Result<Option<Event>> {
         Ok(match told {
             Told::Register(register, answer) => Some(self.registers(register, answer)),
-            // What is left of a session that has ended must not be taken for the next one's.
+            // Items of a session that has ended must not be taken for the next one's.
             Told::Item(worker, session, _) | Told::Notice(worker, session, _) if !self.sessions.stands(worker, session) => None,
             Told::Item(worker, _, item) => {
                 let (envelope, message) = unpack_for_coordinator(&item)?;
@@ -208,7 +208,7 @@ impl Process {
         let workers = self.executor.manager().status(now()).workers;
         let mut there: BTreeSet<u32> = workers.into_iter().filter(|w| w.connected).map(|w| w.member.worker).collect();
         if let Some(e) = failed.filter(|_| !self.executor.manager().ended()) {
-            // It ends for a reason that the manager does not know.
+            // The manager does not know the reason for this end.
             for worker in &there {
                 let why = ToWorker::End(Some(format!("the job has failed: {e}")));
                 let _told = self.front.send(*worker, Envelope { term: self.executor.manager().term(), run: 0 }, why);

@@ -1,4 +1,4 @@
-//! What a coordinator is told before it begins.
+//! The settings of a coordinator.
 
 use std::time::Duration;
 
@@ -48,35 +48,35 @@ impl CoordinatorJob {
         }
     }
 
-    /// How often a snapshot is taken and output committed.
+    /// The time between two snapshots; output is committed with each.
     #[must_use]
     pub fn epoch(mut self, every: Duration) -> Self {
         self.settings.pace = pace(every);
         self
     }
 
-    /// How many workers the job begins with.
+    /// The number of workers that the job begins with.
     #[must_use]
     pub fn replicas(mut self, replicas: u32) -> Self {
         self.settings.target = Target::Workers(replicas.max(1));
         self
     }
 
-    /// How many key groups move at once, and how.
+    /// The sizes of batches in which key groups move.
     #[must_use]
     pub fn sizes(mut self, sizes: Sizes) -> Self {
         self.settings.sizes = sizes;
         self
     }
 
-    /// Who hears, in a sentence, how runs begin and end.
+    /// The listener who hears, in a sentence, how runs begin and end.
     #[must_use]
     pub fn tells(mut self, tells: impl Fn(&str) + Send + 'static) -> Self {
         self.tells = Box::new(tells);
         self
     }
 
-    /// What monitors look at.
+    /// The job as monitors see it.
     #[must_use]
     pub fn watch(mut self, watch: CoordinatorWatch) -> Self {
         self.watch = watch;
@@ -123,7 +123,7 @@ impl CoordinatorJob {
         self
     }
 
-    /// Where it listens, for workers and for whoever asks.
+    /// The address at which it listens, for workers and for users.
     #[must_use]
     pub fn listen(mut self, address: impl Into<String>) -> Self {
         self.listen = address.into();

@@ -1,6 +1,6 @@
 //! One job in many processes: a coordinator and its workers.
 //!
-//! What they decide is in `watershed-cluster`: a job manager and a task manager, both pure. Here are the two processes that step them and
+//! Decisions are made in `watershed-cluster`: a job manager and a task manager, both pure. Here are the two processes that step them and
 //! carry out what they want, and the sessions between them.
 //!
 //! ```text

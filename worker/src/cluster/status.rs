@@ -93,7 +93,7 @@ pub(crate) fn status_reply(status: &JobStatus, loads: &Loads) -> StatusReply {
         JobPhase::Rescaling => Phase::Rescaling,
         JobPhase::Recovering => Phase::Recovering,
         JobPhase::Draining => Phase::Draining,
-        // How it ended is told by those who know its outcome.
+        // The end is told by those who know its outcome.
         JobPhase::Ended => Phase::Unspecified,
     });
     let progress = |e: &watershed_runtime::coordinator::EpochProgress| EpochProgress {

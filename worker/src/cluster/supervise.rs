@@ -1,11 +1,13 @@
 //! `run --replicas N`: a coordinator and its workers as processes of this machine, started, watched and started again.
 //!
-//! What a cluster does with pods is done here with child processes: as many workers as are wanted, one that dies is replaced, one that
+//! Child processes are kept here as a cluster keeps pods: as many workers as are wanted, one that dies is replaced, one that
 //! is not wanted any more ends once the coordinator says that nothing needs it. The children are given by the caller as commands, so that
 //! the stock binary and a program of one's own are supervised alike.
 
 use std::collections::BTreeMap;
 use std::process::{Child, Command};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use watershed_runtime::error::{Error, Kind, Result};
@@ -13,11 +15,11 @@ use watershed_runtime::error::{Error, Kind, Result};
 use super::client::Client;
 use crate::transport::Network;
 
-/// How often children are looked at.
+/// The time between two looks at the children.
 const LOOK: Duration = Duration::from_millis(50);
-/// How often the coordinator is asked what is wanted.
+/// The time between two questions to the coordinator.
 const ASK: Duration = Duration::from_millis(300);
-/// How long a child that dies at once is left alone, at first; doubled with every death in a row.
+/// The rest of a child that dies at once, at first; doubled with every death in a row.
 const REST: Duration = Duration::from_millis(100);
 const LONGEST_REST: Duration = Duration::from_secs(5);
 /// A child that lives longer than this has begun well.
@@ -26,18 +28,20 @@ const WELL: Duration = Duration::from_secs(10);
 /// The exit code of a process that could not reach something: worth another try.
 const UNAVAILABLE: i32 = 3;
 
-/// How children are started.
+/// The supervisor: commands for its children, and their number.
 pub struct Supervisor {
     /// The coordinator, told how many workers are wanted.
     pub coordinator: Box<dyn Fn(u32) -> Command>,
     /// A worker, by number.
     pub worker: Box<dyn Fn(u32) -> Command>,
-    /// Where the coordinator listens.
+    /// The coordinator's address.
     pub address: String,
     /// Workers to begin with.
     pub replicas: u32,
-    /// How the coordinator is reached.
+    /// The network by which the coordinator is reached.
     pub network: Network,
+    /// Set to true, it stops the job, or ends a coordinator that does not listen yet.
+    pub told: Arc<AtomicBool>,
     /// Hears what happens, in a sentence.
     pub says: Box<dyn Fn(&str)>,
 }
@@ -75,7 +79,7 @@ impl Post {
         self.child.as_ref().map_or(0, Child::id)
     }
 
-    /// Its exit code, if it has ended; 255 for one that was killed.
+    /// The child's exit code, if it has ended; 255 for one that was killed.
     fn ended(&mut self, what: &str) -> Result<Option<i32>> {
         let Some(child) = &mut self.child else { return Ok(None) };
         let status = child.try_wait().map_err(|e| Error::new(Kind::Unavailable, format!("cannot wait for {what}")).because(e))?;
@@ -98,12 +102,23 @@ impl Post {
 }
 
 impl Supervisor {
+    /// The coordinator has taken the wish to stop. False where nothing listens.
+    fn stops(&self) -> bool {
+        Client::connect(&self.address, self.network.clone()).and_then(|mut c| c.stop()).is_ok()
+    }
+
     /// Runs until the coordinator ends by itself; its exit code. A coordinator that was killed, or could not reach something, is started
     /// again.
     pub fn run(self) -> Result<i32> {
         let (mut coordinator, mut workers) = (Post::new(), BTreeMap::<u32, Post>::new());
         let (mut wanted, mut asked, mut client) = (self.replicas, Instant::now(), None::<Client>);
         let outcome = loop {
+            if self.told.swap(false, Ordering::SeqCst) && !self.stops() {
+                (self.says)("the coordinator does not listen: there is nothing to stop");
+                coordinator.kill();
+                workers.values_mut().for_each(Post::kill);
+                break 0;
+            }
             if coordinator.fill("the coordinator", || (self.coordinator)(wanted))? {
                 (self.says)(&format!("the coordinator is process {}", coordinator.id()));
             }
@@ -152,18 +167,23 @@ impl Supervisor {
                 }
             }
         };
-        // The coordinator has told them; who has not heard is not waited for.
-        let until = Instant::now() + Duration::from_secs(2);
-        while Instant::now() < until && !workers.is_empty() {
-            for post in workers.values_mut() {
-                post.ended("a worker")?;
-            }
-            workers.retain(|_, post| post.child.is_some());
-            std::thread::sleep(LOOK);
-        }
-        workers.values_mut().for_each(Post::kill);
+        farewell(&mut workers)?;
         Ok(outcome)
     }
+}
+
+/// The coordinator has told the workers that the job is over; those that have not heard it are not waited for.
+fn farewell(workers: &mut BTreeMap<u32, Post>) -> Result<()> {
+    let until = Instant::now() + Duration::from_secs(2);
+    while Instant::now() < until && !workers.is_empty() {
+        for post in workers.values_mut() {
+            post.ended("a worker")?;
+        }
+        workers.retain(|_, post| post.child.is_some());
+        std::thread::sleep(LOOK);
+    }
+    workers.values_mut().for_each(Post::kill);
+    Ok(())
 }
 
 impl Drop for Post {

@@ -1,4 +1,4 @@
-//! What a coordinator and a worker say of themselves to monitors: alive, ready, and their numbers.
+//! Coordinator and worker as monitors see them: alive, ready, and their numbers.
 //!
 //! *Alive* is a main loop that turns: one that has not for [`HUNG`] is not, and whoever looks after the process ends it. Waiting is no
 //! illness: while a process waits for a storage that is away (it asks again, and gives up by itself) it says so and is alive, since
@@ -26,17 +26,17 @@ use crate::transport::Speaker;
 
 /// A main loop that has not turned for so long hangs.
 const HUNG: Duration = Duration::from_secs(60);
-/// How long an answer of the coordinator's thread may take, and one of a slot.
+/// The longest time for an answer of the coordinator's thread, and for one of a slot.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Whether a main loop turns.
+/// Liveness of a main loop: it turns.
 #[derive(Clone, Debug)]
 struct Liveness(Arc<Mutex<Beat>>);
 
 #[derive(Debug)]
 struct Beat {
     turned: Instant,
-    /// What it waits for by right.
+    /// The reason for which it waits by right.
     waits: Option<&'static str>,
 }
 
@@ -63,7 +63,7 @@ impl Liveness {
     }
 }
 
-/// What a coordinator says of itself.
+/// A coordinator as monitors see it.
 #[derive(Clone, Debug)]
 pub struct CoordinatorWatch {
     job: String,
@@ -73,7 +73,7 @@ pub struct CoordinatorWatch {
 
 #[derive(Debug)]
 enum Stage {
-    /// It does not listen yet.
+    /// The coordinator does not listen yet.
     Opening,
     Working(AskedCoordinator),
     Over(Box<StatusReply>),
@@ -87,7 +87,7 @@ impl CoordinatorWatch {
         Self { job: job.into(), liveness, stage: Arc::new(Mutex::new(Stage::Opening)) }
     }
 
-    /// It listens, and its thread hears questions.
+    /// The coordinator listens, and its thread hears questions.
     pub(super) fn works(&self, asked: AskedCoordinator) {
         *self.stage.lock().unwrap_or_else(PoisonError::into_inner) = Stage::Working(asked);
         self.turns();
@@ -141,7 +141,7 @@ impl Watched for CoordinatorWatch {
     }
 }
 
-/// What a worker says of itself.
+/// A worker as monitors see it.
 #[derive(Clone, Debug)]
 pub struct WorkerWatch {
     job: String,

@@ -4,7 +4,7 @@ use watershed_wire::v1::{BatchStep, Phase, StatusReply};
 
 use super::page::Page;
 
-/// What a coordinator's thread knows.
+/// Numbers of a coordinator's thread.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Numbers {
     pub(crate) status: StatusReply,

@@ -6,7 +6,7 @@ use crate::http::Watched;
 use crate::local::{Handle, Progress};
 use crate::telemetry::NodeName;
 
-/// What a job in one process says.
+/// A job in one process, as monitors see it.
 #[derive(Debug)]
 pub(crate) struct LocalWatch {
     pub(crate) job: String,
@@ -25,7 +25,7 @@ impl Watched for LocalWatch {
         Ok(text(&self.job, &self.status()?, &self.names))
     }
 
-    // Its coordinator works beside the slots, which are what can hang, and these answer `/readyz`.
+    // The manager works beside the slots, which are what can hang, and these answer `/readyz`.
     fn alive(&self) -> Result<(), String> {
         Ok(())
     }

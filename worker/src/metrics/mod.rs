@@ -1,8 +1,8 @@
 //! Numbers of processes in the text format of Prometheus.
 //!
-//! Names and labels are stable, and what is the same thing has the same name whichever process says it: a node's rows are said by the process
-//! that has its slots, a job in one process or a worker; epochs and key groups by who coordinates. Counters carry the slot as a label: a slot
-//! counts from its own start, and Prometheus knows how to add what begins anew. All names are in `docs/cli.md`.
+//! Names and labels are stable, and what is the same thing has the same name whichever process says it: a node's rows are said by the
+//! process that has its slots, a job in one process or a worker; epochs and key groups by who coordinates. Counters carry the slot as a
+//! label: a slot counts from its own start, and Prometheus knows how to add what begins anew. All names are in `docs/cli.md`.
 //!
 //! | file | what |
 //! |---|---|

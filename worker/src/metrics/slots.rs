@@ -1,4 +1,4 @@
-//! What slots say of themselves: their nodes, and what key groups on the move have cost.
+//! Metrics of slots: their nodes, and the cost of key groups on the move.
 
 use watershed_runtime::slot::{GATE_MILLIS, MoveStats, NodeStats};
 use watershed_runtime::time::Time;
@@ -25,7 +25,7 @@ fn lag(node: &NodeStats) -> Option<f64> {
     known.then(|| now().saturating_sub(node.watermark.0) as f64 / 1e6)
 }
 
-/// What each node of each slot has counted.
+/// Counters of each node of each slot.
 pub(super) fn nodes(page: &mut Page, of: &[(u16, Vec<NodeStats>)], names: &[NodeName]) {
     for (name, kind, help, value) in NODE {
         let mut family = page.family(name, kind, help);
@@ -40,7 +40,7 @@ pub(super) fn nodes(page: &mut Page, of: &[(u16, Vec<NodeStats>)], names: &[Node
     }
 }
 
-/// What live rescales have cost each slot.
+/// The cost of live rescales, by slot.
 pub(super) fn moves(page: &mut Page, of: &[(u16, MoveStats)]) {
     let mut batches = page.family("watershed_moved_batches_total", "counter", "Batches of key groups that moved.");
     for (slot, m) in of {

@@ -7,7 +7,7 @@ use super::slots;
 use crate::slots::SlotNumbers;
 use crate::telemetry::NodeName;
 
-/// What a worker knows.
+/// Numbers of a worker.
 #[derive(Debug, Default)]
 pub(crate) struct WorkerNumbers {
     pub(crate) slots: Vec<SlotNumbers>,

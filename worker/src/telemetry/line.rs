@@ -62,7 +62,7 @@ impl Drop for Line {
     }
 }
 
-/// How much of bounded input is done, and how long the rest will take at the pace so far.
+/// The part of bounded input that is done, and the time that the rest will take at the pace so far.
 #[derive(Debug)]
 struct Done {
     began: Instant,
@@ -105,7 +105,7 @@ fn text(status: &Progress, rate: Rate, progress: &Done, names: &[NodeName]) -> S
     parts.join(" | ")
 }
 
-/// How far event time is behind the clock, or where it is.
+/// The lag of event time behind the clock, or event time itself.
 fn behind(status: &Progress, names: &[NodeName]) -> Option<String> {
     let marks = status.nodes.iter().flat_map(|(_, nodes)| nodes.iter().zip(names));
     let sources = marks.filter(|(_, name)| name.kind == NodeKind::Source).map(|(node, _)| node.watermark);

@@ -12,7 +12,7 @@ use watershed_runtime::error::{Error, explain};
 use super::rfc3339;
 use crate::clock::now;
 
-/// How events are written.
+/// The format of events.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Format {
     /// Sentences.
@@ -22,7 +22,7 @@ pub enum Format {
     Json,
 }
 
-/// Where events go.
+/// The log that events go to.
 #[derive(Debug)]
 pub(crate) struct Log {
     format: Format,
@@ -38,7 +38,7 @@ impl Log {
         Self { format, job: job.to_owned(), live, shown: Mutex::new(false) }
     }
 
-    /// Whether there is a terminal for a live line.
+    /// True if there is a terminal for a live line.
     pub(crate) fn live(&self) -> bool {
         self.live
     }
@@ -80,7 +80,7 @@ impl Log {
     fn write(&self, text: &str) {
         let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
         let erase = if std::mem::take(&mut *shown) { "\r\x1b[2K" } else { "" };
-        // Nobody can be told that standard error is closed.
+        // There is no place left to report that standard error is closed.
         let _closed = stderr().lock().write_all(format!("{erase}{text}\n").as_bytes());
     }
 

@@ -1,4 +1,4 @@
-//! What a person or a log collector sees of a running job: few events, and on a terminal one line that keeps itself up to date.
+//! Telemetry of a running job for a person or a log collector: few events, and on a terminal one line that keeps itself up to date.
 //!
 //! All of it goes to standard error: standard output belongs to the rows of `print` and `stdout`. Nothing here is on a hot path: numbers
 //! are asked for a few times a second, and only while somebody looks.

@@ -1,8 +1,8 @@
-//! What the job's nodes are called in metrics and displays: taken from the graph once, before it is given away to the slots.
+//! Names of the job's nodes in metrics and displays: taken from the graph once, before it is given away to the slots.
 
 use watershed_runtime::graph::{Graph, Node, Role};
 
-/// What a node does, as far as a display cares.
+/// The role of a node, as far as a display cares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NodeKind {
     /// Reads.
@@ -20,7 +20,7 @@ pub struct NodeName {
     pub name: String,
     /// The stable id: names need not be unique, ids are.
     pub id: u64,
-    /// What it does.
+    /// The node's role.
     pub kind: NodeKind,
     /// A source whose input ends.
     pub ends: bool,

@@ -21,7 +21,8 @@ use watershed_wire::v1::{
     Ack, Item, Load, Refused, Register, Registered, Resume, ToCoordinator, ToWorker, to_coordinator, to_worker,
 };
 
-use super::line::{Health, Line, Notice};
+use super::health::{Health, Notice};
+use super::line::Line;
 use super::peers::said;
 use super::pump::{Connection, Inbound, Work, outbound, redial};
 use super::socket::{Network, dial};
@@ -41,21 +42,21 @@ pub trait ControlHandler: Send + Sync + 'static {
     fn notice(&self, notice: Notice);
 }
 
-/// What a session needs.
+/// The settings of a session.
 #[derive(Clone, Debug)]
 pub struct SessionConfig {
-    /// Where the coordinator listens.
+    /// The coordinator's address.
     pub coordinator: String,
-    /// How to reach it.
+    /// The network by which it is reached.
     pub network: Network,
-    /// Who registers; the number of the session is filled in.
+    /// The registration; the number of the session is filled in.
     pub register: Register,
     /// The highest term that the worker has heard: a coordinator of a lower one is not taken.
     pub term: Arc<AtomicU64>,
 }
 
 type Queued = (Era, Item);
-/// Where heartbeats go while there is a connection.
+/// The queue of heartbeats while there is a connection.
 type Aside = Arc<Mutex<Option<mpsc::Sender<Load>>>>;
 
 /// A worker's session with its coordinator. Dropping it ends it.
@@ -184,7 +185,7 @@ impl Caller {
 
     /// The session's era; a new one is told before anything can be said in it.
     ///
-    /// Which of two coordinators is the older one says the term alone: numbers of sessions only tell one session from another, and each
+    /// The term alone says which of two coordinators is the older one: numbers of sessions only tell one session from another, and each
     /// is greater than the one before it, whichever coordinator gives it.
     fn registered(&self, known: Era, registered: Registered) -> Result<Era, String> {
         let era = Era { term: registered.era.unwrap_or_default().term, generation: registered.session };

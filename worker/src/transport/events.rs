@@ -10,8 +10,8 @@
 //!   8 warm, 9 final | length u32 of the head | head in postcard | the bytes that the head counts
 //! ```
 //!
-//! Edge, sender and receiver are in the frame's head. Both ends run one dataflow in one build (registration sees to that), so postcard needs
-//! no schema here. State on the move is not copied: its buffers become chunks of the payload.
+//! Edge, sender and receiver are in the frame's head. Both ends run one dataflow in one build (registration sees to that), so postcard
+//! needs no schema here. State on the move is not copied: its buffers become chunks of the payload.
 
 use std::sync::Arc;
 
@@ -40,14 +40,14 @@ const WARM: u8 = 8;
 const FINAL: u8 = 9;
 const TAKEN: u8 = 10;
 
-/// What a warm-up says before its bytes: (table, length).
+/// The head of a warm-up, before its bytes: (table, length).
 #[derive(Serialize, Deserialize)]
 struct WarmHead {
     plan: Arc<CutPlan>,
     tables: Vec<(u64, u32)>,
 }
 
-/// What a final says before its bytes: (table, entries, digest, length of items, length of names).
+/// The head of a final, before its bytes: (table, entries, digest, length of items, length of names).
 #[derive(Serialize, Deserialize)]
 struct FinalHead {
     plan: Arc<CutPlan>,

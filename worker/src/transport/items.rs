@@ -1,4 +1,4 @@
-//! What slots and coordinator tell each other, in the items of a control session.
+//! Messages between slots and coordinator, in the items of a control session.
 //!
 //! The engine's own types travel in postcard under a kind that the hosts choose and a version that is here. Only processes of one build
 //! and one dataflow read them, registration sees to that; the version is checked all the same, so that a mistake is an error and not
@@ -22,7 +22,7 @@ pub fn pack<T: Serialize>(kind: u32, slot: Option<SlotId>, era: Era, value: &T) 
     Ok(Item { sequence: 0, era: Some(era.into()), kind, version: ITEM_VERSION, slot, payload: payload.into() })
 }
 
-/// What is in an item: all of its payload.
+/// The contents of an item: all of its payload.
 pub fn unpack<T: DeserializeOwned>(item: &Item) -> Result<T> {
     let wrong = |what: String| {
         let name = std::any::type_name::<T>();

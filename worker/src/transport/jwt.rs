@@ -20,7 +20,7 @@ use ring::signature::{
 use serde::Deserialize;
 use watershed_runtime::error::{Error, Kind, Result};
 
-/// How far clocks may be apart, in seconds.
+/// The largest difference between two clocks, in seconds.
 const LEEWAY: i64 = 60;
 
 /// Checks tokens.
@@ -130,7 +130,7 @@ impl Verifier {
         }
     }
 
-    /// Whether a token is good; if not, why, in words that may be told to whoever showed it.
+    /// The verdict on a token; a refusal says why, in words that may be told to the process that showed it.
     pub(super) fn check(&self, token: &str) -> std::result::Result<(), String> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| i64::try_from(d.as_secs()).unwrap_or(i64::MAX));
         let keys = self.current().map_err(|e| e.to_string())?;

@@ -1,4 +1,4 @@
-//! What goes between processes: links that survive dropped connections, and the gRPC under them.
+//! Transport between processes: links that survive dropped connections, and the gRPC under them.
 //!
 //! ```text
 //!   slot thread ──Outlet──► queue ─► link task ─encode─► Link ─frames─► HTTP/2 ─► Link ─decode─► Inlet ─► slot's queue
@@ -17,7 +17,7 @@
 //! | file | what |
 //! |---|---|
 //! | [`link`](watershed_cluster::link) | the pure machine, in `runtime/cluster`: numbers, acknowledgements, resends, eras |
-//! | `pump`, `line` | drives one link over one connection after the other; a running link and how it is |
+//! | `pump`, `line`, `health` | drives one link over one connection after the other; a running link; its news and its state |
 //! | `events` | a slot's events as bytes |
 //! | `peers` | the links to all other workers: what a worker's host calls |
 //! | `items` | what slots and coordinator say, as items of a session |
@@ -29,6 +29,7 @@
 
 mod dialer;
 mod events;
+mod health;
 mod items;
 mod jwt;
 mod line;
@@ -44,9 +45,9 @@ mod unix;
 
 pub use dialer::{ControlHandler, Session, SessionConfig, Speaker};
 pub use events::{decode_event, encode_event};
+pub use health::Notice;
 pub use items::{ITEM_VERSION, pack, slot_of, unpack};
 pub use jwt::Verifier;
-pub use line::Notice;
 pub use peers::{Inlet, Me, Outlet, Peer, Peers};
 pub use server::{Listener, Services};
 pub use sessions::{Answer, ControlHost, Sessions};

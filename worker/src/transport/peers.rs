@@ -23,7 +23,8 @@ use watershed_wire::v1::data_client::DataClient;
 use watershed_wire::v1::data_server::Data;
 
 use super::events::{decode_event, encode_event};
-use super::line::{Health, Line, Notice};
+use super::health::{Health, Notice};
+use super::line::Line;
 use super::pump::{Connection, Inbound, Work, outbound, redial};
 use super::socket::{Network, dial};
 
@@ -34,28 +35,28 @@ const KEEP: usize = 64 << 20;
 /// This process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Me {
-    /// Its number in the job.
+    /// The worker's number in the job.
     pub worker: u32,
     /// The job.
     pub job: String,
-    /// Its name.
+    /// The worker's name.
     pub name: String,
-    /// Which process of that name.
+    /// The incarnation: the process of that name that is meant.
     pub incarnation: String,
-    /// Its build.
+    /// The worker's build.
     pub build: String,
 }
 
 /// Another worker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Peer {
-    /// Its number.
+    /// The worker's number.
     pub worker: u32,
-    /// Its name.
+    /// The worker's name.
     pub name: String,
-    /// Which process of that name.
+    /// The incarnation: the process of that name that is meant.
     pub incarnation: String,
-    /// Where it listens.
+    /// The address at which it listens.
     pub address: String,
 }
 
@@ -69,7 +70,7 @@ pub trait Inlet: Send + Sync + 'static {
 
 type Piece = (Channel, Payload);
 
-/// What a slot sends.
+/// A message of a slot.
 #[derive(Debug)]
 struct Parcel {
     era: Era,
@@ -77,7 +78,7 @@ struct Parcel {
     event: Event,
 }
 
-/// Where slots put what is for the slots of one other worker, in one era.
+/// The queue for the slots of one other worker, in one era.
 #[derive(Clone, Debug)]
 pub struct Outlet {
     era: Era,
@@ -124,7 +125,7 @@ impl std::fmt::Debug for Peers {
 }
 
 impl Peers {
-    /// Nobody yet, in `era`.
+    /// No other worker yet, in `era`.
     pub fn new(me: Me, graph: Arc<Graph>, network: Network, inlet: Arc<dyn Inlet>, era: Era, runtime: Handle) -> Self {
         let (eras, links) = (watch::Sender::new(era), Mutex::default());
         Self(Arc::new(Shared { me, graph, network, inlet, runtime, eras, links }))
@@ -151,7 +152,7 @@ impl Peers {
         });
     }
 
-    /// Where to put what is for a worker's slots, in an era.
+    /// The queue for a worker's slots, in an era.
     #[must_use]
     pub fn outlet(&self, worker: u32, era: Era) -> Option<Outlet> {
         let links = self.0.links.lock().unwrap_or_else(PoisonError::into_inner);
@@ -274,7 +275,7 @@ fn messages<K: Send + 'static>(from: Streaming<Frame>, keep: K) -> Inbound<Piece
     }))
 }
 
-/// What a status says, without gRPC's ceremony.
+/// The message of a status, without gRPC's ceremony.
 pub(super) fn said(status: &Status) -> String {
     if status.message().is_empty() { status.code().to_string() } else { status.message().to_owned() }
 }

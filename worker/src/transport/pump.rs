@@ -19,7 +19,7 @@ use watershed_cluster::link::{Link, Message, Received, Wrong};
 use watershed_runtime::error::{Error, Kind, Result};
 use watershed_wire::frame::Era;
 
-use super::Notice;
+use super::health::Notice;
 
 /// Messages under way between a link and its connection: enough to keep both busy, few enough that control is soon sent.
 const DEPTH: usize = 4;
@@ -28,11 +28,11 @@ const FILL: usize = 4;
 /// The first and the longest pause before dialling again.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(1));
 
-/// What comes in: the era on it, the message, and how many bytes it took; or why nothing will.
+/// A message that comes in: the era on it, the message, and how many bytes it took; or why nothing will come.
 type Came<P> = Result<(Era, Message<P>, usize), String>;
 /// The incoming side of a connection.
 pub(super) type Inbound<P> = Pin<Box<dyn Stream<Item = Came<P>> + Send>>;
-/// Where messages to be sent are put.
+/// The queue of messages to be sent.
 pub(super) type Outbound<P> = mpsc::Sender<(Era, Message<P>)>;
 
 /// A connection that may carry a link.
@@ -48,7 +48,7 @@ pub(super) fn outbound<P>() -> (Outbound<P>, mpsc::Receiver<(Era, Message<P>)>) 
 
 /// The owner of a link.
 pub(super) trait Work<P>: Send + 'static {
-    /// What is queued.
+    /// The type of queued messages.
     type Queued: Send + 'static;
     /// The era in which it was queued.
     fn era(queued: &Self::Queued) -> Era;
@@ -71,15 +71,15 @@ pub(super) struct Pump<P, W: Work<P>> {
     pub(super) ended: Arc<Notify>,
 }
 
-/// Why a connection is no longer used.
+/// The reason why a connection is no longer used.
 enum End<P> {
-    /// It dropped.
+    /// The connection dropped.
     Dropped(String),
     /// Another took its place.
     Replaced(Connection<P>),
     /// The link cannot go on in this era.
     Broken(Error),
-    /// Nobody needs the link any more.
+    /// The link is not needed any more.
     Over,
 }
 
@@ -95,7 +95,7 @@ impl<P: Clone + Send + 'static, W: Work<P>> Pump<P, W> {
                     None => return,
                 },
             };
-            // What the connection was made in: a session's number is told before its connection.
+            // The era in which the connection was made: a session's number is told before its connection.
             self.link.enter(*self.eras.borrow_and_update());
             self.link.connected();
             self.work.notice(Notice::Connected);
@@ -159,7 +159,7 @@ impl<P: Clone + Send + 'static, W: Work<P>> Pump<P, W> {
     /// A queued thing becomes an item of the link, unless its era is over.
     fn take(&mut self, queued: W::Queued) -> Result<()> {
         let era = W::era(&queued);
-        // Whoever queued it heard of the new era before this task did.
+        // The sender may have heard of the new era before this task did.
         self.link.enter(era);
         if era == self.link.era() {
             let (item, bytes) = self.work.encode(queued)?;

@@ -1,6 +1,6 @@
 //! Listening: one port a process for the services it offers.
 //!
-//! Who has no certificate or not the token gets no further than here. A handshake that hangs costs a task and ends after
+//! A process without a certificate or without the token gets no further than here. A handshake that hangs costs a task and ends after
 //! [`Network::patience`]; it never keeps others from being let in.
 
 use std::collections::BTreeMap;
@@ -33,7 +33,7 @@ use super::{Auth, Peers, Sessions};
 type Answer = Pin<Box<dyn Future<Output = Result<http::Response<Body>, Infallible>> + Send>>;
 type Handler = Arc<dyn Fn(http::Request<Body>) -> Answer + Send + Sync>;
 
-/// What a process offers.
+/// The services that a process offers.
 #[derive(Clone, Default)]
 pub struct Services {
     by_name: BTreeMap<&'static str, Handler>,
@@ -147,7 +147,7 @@ impl Listener {
         Ok(Self { address: bound, tasks: vec![accepting, serving] })
     }
 
-    /// Where it listens.
+    /// The address at which it listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address

@@ -21,7 +21,8 @@ use watershed_wire::v1::{
 };
 use watershed_wire::{PROTOCOL, tonic};
 
-use super::line::{Health, Line, Notice};
+use super::health::{Health, Notice};
+use super::line::Line;
 use super::peers::said;
 use super::pump::{Connection, Inbound, Work, outbound};
 
@@ -40,7 +41,7 @@ pub trait ControlHost: Send + Sync + 'static {
     fn notice(&self, worker: u32, session: u64, notice: Notice);
 }
 
-/// How a registration is answered. Dropped without an answer, the worker is told to try again.
+/// The answer to a registration. Dropped without an answer, the worker is told to try again.
 #[derive(Debug)]
 pub struct Answer(oneshot::Sender<Result<Registered, Refused>>);
 
@@ -50,7 +51,7 @@ impl Answer {
         let _gone = self.0.send(Ok(registered));
     }
 
-    /// It does not, and is told why.
+    /// The worker does not take part, and is told why.
     pub fn refuse(self, reason: RefusalReason, detail: impl Into<String>) {
         let _gone = self.0.send(Err(Refused { reason: reason.into(), detail: detail.into() }));
     }
@@ -104,7 +105,7 @@ impl Sessions {
         self.0.by_worker.lock().unwrap_or_else(PoisonError::into_inner).remove(&worker);
     }
 
-    /// Whether this is the worker's session: what comes of one that has ended is void.
+    /// True for the worker's session: what comes of one that has ended is void.
     #[must_use]
     pub fn stands(&self, worker: u32, session: u64) -> bool {
         let sessions = self.0.by_worker.lock().unwrap_or_else(PoisonError::into_inner);

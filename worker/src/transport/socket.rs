@@ -29,16 +29,16 @@ pub(super) const WINDOW: u32 = (1 << 31) - 1;
 /// Bytes of one frame of HTTP/2.
 pub(super) const HTTP_FRAME: u32 = 1 << 20;
 
-/// How this process talks to others.
+/// Settings by which this process talks to others.
 #[derive(Clone, Debug)]
 pub struct Network {
     /// Certificates; none = plain text.
     pub tls: Option<Arc<Tls>>,
     /// The token to show and to ask for; none = nobody is asked.
     pub auth: Option<Arc<Auth>>,
-    /// How often a silent connection is asked whether it lives, and how long the answer may take.
+    /// The time after which a silent connection is asked whether it lives, and the longest time for its answer.
     pub keepalive: Duration,
-    /// How long dialling may take.
+    /// The longest time in which a connection is made.
     pub patience: Duration,
 }
 

@@ -16,14 +16,14 @@ use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 use watershed_runtime::error::{Error, Kind, Result};
 
-/// Where certificates are.
+/// The files of certificates.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TlsFiles {
     /// The authority that signed everybody's certificate, in PEM.
     pub ca: PathBuf,
     /// This process's certificate and what leads to the authority, in PEM.
     pub cert: PathBuf,
-    /// Its key, in PEM.
+    /// The certificate's key, in PEM.
     pub key: PathBuf,
     /// The name that every certificate of the job has; without it, the host that was dialled must be in the certificate.
     pub name: Option<String>,
@@ -42,7 +42,7 @@ struct Loaded {
     client: Arc<ClientConfig>,
 }
 
-/// When each file was changed, and how long it is.
+/// The time at which each file was changed, and its length.
 type Stamps = [Option<(SystemTime, u64)>; 3];
 
 impl std::fmt::Debug for Tls {
@@ -72,7 +72,7 @@ impl Tls {
         TlsAcceptor::from(self.current().server)
     }
 
-    /// How to dial, and the name that the other end's certificate must have.
+    /// The settings of a dialled connection, and the name that the other end's certificate must have.
     pub(super) fn connector(&self, host: &str) -> Result<(TlsConnector, ServerName<'static>)> {
         let name = self.files.name.clone().unwrap_or_else(|| host.to_owned());
         let server = ServerName::try_from(name.clone())

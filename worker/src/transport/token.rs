@@ -14,7 +14,7 @@ use watershed_wire::tonic;
 
 use super::jwt::Verifier;
 
-/// Where the token is.
+/// The place of the token.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Token {
     /// Given outright, as from an environment variable.
@@ -90,7 +90,7 @@ impl Auth {
         }
     }
 
-    /// Whether a request with this `authorization` header may pass.
+    /// True if a request with this `authorization` header may pass.
     pub(super) fn check(&self, header: Option<&[u8]>) -> Result<(), Status> {
         let Some(header) = header else {
             return Err(Status::unauthenticated("a bearer token is needed: give the one that the coordinator was given"));
@@ -112,7 +112,7 @@ fn empty(place: &str) -> Error {
     Error::new(Kind::Invalid, "the token is empty").at(place).advise("any text of one line will do; make it long and random")
 }
 
-/// Whether two texts are the same, in a time that tells only their lengths.
+/// Equality of two texts, in a time that tells only their lengths.
 fn same(a: &[u8], b: &[u8]) -> bool {
     a.len() == b.len() && a.iter().zip(b).fold(0, |all, (a, b)| all | (a ^ b)) == 0
 }

@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 /// A job that shows nothing new for so long hangs.
 const DEADLINE: Duration = Duration::from_secs(60);
 
-/// When to kill.
+/// The moment of a kill.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Moment {
-    /// When it has claimed the job and begins: its control socket is there.
+    /// The process has claimed the job and begins: its control socket is there.
     Start,
     /// So many manifests later.
     Manifest(u64),
@@ -79,7 +79,7 @@ impl Life {
         format!("{said}{}", self.status().unwrap_or_default())
     }
 
-    /// What a hanging job says it waits for.
+    /// The words of a hanging job about what it waits for.
     fn status(&self) -> std::io::Result<String> {
         let program = std::env::current_exe()?;
         let said = Command::new(program).args(["status", "--storage", "state"]).current_dir(&self.dir).output()?;

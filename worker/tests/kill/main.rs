@@ -1,9 +1,9 @@
 //! A job that is killed (SIGKILL) again and again at random moments loses nothing and doubles nothing.
 //!
-//! This executable is both: called with `run` (or `status`) it is a job like any Rust program's, called otherwise it is the test that starts, kills
-//! and restarts itself until it has done so often enough. The job numbers each key's rows, so its output tells both laws at once: every
-//! row is there exactly once (sinks), and the numbers of a key run from 1 without a gap (state). Moments are chosen by what has become
-//! visible (the n-th new manifest, a chosen output file, the mere start), never by time.
+//! This executable is both: called with `run` (or `status`) it is a job like any Rust program's, called otherwise it is the test that
+//! starts, kills and restarts itself until it has done so often enough. The job numbers each key's rows, so its output tells both laws at
+//! once: every row is there exactly once (sinks), and the numbers of a key run from 1 without a gap (state). Moments are chosen by what
+//! has become visible (the n-th new manifest, a chosen output file, the mere start), never by time.
 
 #![allow(
     clippy::panic,
@@ -23,7 +23,7 @@ use std::process::{Command, ExitCode};
 use job::{Numbered, Row};
 use life::Random;
 
-/// How often jobs are killed.
+/// The number of kills.
 const KILLS: u32 = 50;
 /// Rows of one job, and the files they are in.
 const ROWS: u64 = 400_000;

@@ -1,4 +1,4 @@
-//! What bad worlds get while a job runs: a clear refusal for whoever is wrong, and no harm for the job.
+//! Bad worlds around a running job: a clear refusal for the process that is wrong, and no harm for the job.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -114,7 +114,7 @@ pub(crate) fn workers_without_room_wait_and_say_so_until_somebody_has_room(dir: 
 pub(crate) fn who_asks_how_a_job_is_hears_that_it_waits_for_the_storage(dir: &Path) {
     let mut party = Party::start(dir, 1);
     party.until_workers_own(1);
-    // What sleeps aligns no barrier: nothing more is published, and nobody writes where the log's end is said to be.
+    // A worker that sleeps aligns no barrier: nothing more is published, and nobody writes where the log's end is said to be.
     party.worker(0).signal("STOP");
     party.until_nothing_is_published();
     let hint = dir.join("state/LATEST");
@@ -139,7 +139,7 @@ pub(crate) fn of_two_processes_with_one_name_the_later_one_stays(dir: &Path) {
         .args(["--name", "worker-1", "--coordinator", party.address().trim()])
         .spawn()
         .expect("a worker can be started");
-    // It replaces the first, which ends; the supervisor starts that one again, which then is the later one.
+    // The second replaces the first, which ends; the supervisor starts that one again, which then is the later one.
     let mut ended = None;
     party.until("the end of who was replaced", |_| {
         ended = second.try_wait().expect("it is a child of this process");

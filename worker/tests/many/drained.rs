@@ -1,14 +1,14 @@
 //! A job is drained while rows flow: what was read is out, windows that were open come out once, and the job is finished.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use watershed::{Time, io};
 
 use crate::job::Row;
-use crate::party::{Party, itself, rows_in};
+use crate::party::{Party, Process, itself, rows_in};
 
 /// The variable that makes this program run the windowed job.
 pub(crate) const WINDOWED: &str = "WINDOWED";
@@ -43,7 +43,8 @@ pub(crate) fn a_drained_job_closes_its_windows_and_is_finished(dir: &Path) {
     assert!(rows_in::<Counted>(&dir.join("windows")).is_empty(), "no window closes by itself");
     let told = itself("stop", dir).arg("--drain").output().expect("stop can be started");
     let said = String::from_utf8_lossy(&told.stdout).into_owned();
-    assert!(told.status.success() && said.contains("draining"), "{said}{}", String::from_utf8_lossy(&told.stderr));
+    let waited = said.contains("draining") && said.contains("numbered: finished");
+    assert!(told.status.success() && waited, "{said}{}", String::from_utf8_lossy(&told.stderr));
     let (ended, said) = party.until_it_ends();
     assert!(ended.success() && said.contains("\"finished\""), "{ended}: {said}");
     let check = || {
@@ -70,4 +71,63 @@ pub(crate) fn a_drained_job_closes_its_windows_and_is_finished(dir: &Path) {
     let (ended, said) = party.until_it_ends();
     assert!(ended.success() && said.contains("\"finished\"") && !said.contains("a run begins"), "{ended}: {said}");
     assert_eq!(check(), rows);
+}
+
+/// A user who waits for the end of a drain.
+struct Waits {
+    client: std::process::Child,
+    dir: PathBuf,
+}
+
+impl Waits {
+    fn begin(dir: &Path) -> Self {
+        let file = |name: &str| std::fs::File::create(dir.join(name)).expect("a file can be made");
+        let (out, err) = (file("drain.stdout"), file("drain.stderr"));
+        let client = itself("stop", dir).arg("--drain").stdout(out).stderr(err).spawn().expect("stop can be started");
+        Self { client, dir: dir.to_owned() }
+    }
+
+    fn said(&self) -> String {
+        ["drain.stdout", "drain.stderr"].map(|name| std::fs::read_to_string(self.dir.join(name)).unwrap_or_default()).concat()
+    }
+
+    fn end(mut self) -> (Option<i32>, String) {
+        (self.client.wait().expect("it is a child of this process").code(), self.said())
+    }
+}
+
+/// A job whose workers sleep: no slot hears of a drain, which is known to the coordinator alone.
+fn asleep(dir: &Path) -> (Party, [Process; 2]) {
+    let mut party = Party::start_with(dir, 2, Some((WINDOWED, "1")));
+    party.until_workers_own(2);
+    party.manifests(5);
+    let sleepers = [party.worker(0), party.worker(1)];
+    sleepers.iter().for_each(|w| w.signal("STOP"));
+    party.until_nothing_is_published();
+    (party, sleepers)
+}
+
+pub(crate) fn a_client_that_waits_for_a_drain_asks_the_next_coordinator_for_it(dir: &Path) {
+    let (mut party, sleepers) = asleep(dir);
+    let waits = Waits::begin(dir);
+    party.until("the wish", |_| waits.said().contains("draining"));
+    party.coordinator().signal("KILL");
+    party.until("the next coordinator", |p| p.said().matches("the coordinator is process ").count() == 2);
+    sleepers.iter().for_each(|w| w.signal("CONT"));
+    let (ended, said) = party.until_it_ends();
+    assert!(ended.success() && said.contains("\"finished\""), "{ended}: {said}");
+    let (code, said) = waits.end();
+    assert!(code == Some(0) && said.contains("numbered: finished"), "{code:?}: {said}");
+}
+
+pub(crate) fn a_client_that_waits_for_a_drain_hears_that_the_job_was_stopped(dir: &Path) {
+    let (mut party, sleepers) = asleep(dir);
+    let waits = Waits::begin(dir);
+    party.until("the wish", |_| waits.said().contains("draining"));
+    party.client().stop().expect("the coordinator takes the wish");
+    sleepers.iter().for_each(|w| w.signal("CONT"));
+    let (ended, said) = party.until_it_ends();
+    assert!(ended.success() && said.contains("\"stopped\""), "{ended}: {said}");
+    let (code, said) = waits.end();
+    assert!(code == Some(3) && said.contains("the job `numbered` was stopped before it had finished"), "{code:?}: {said}");
 }

@@ -1,4 +1,5 @@
-//! A worker that is told to end (SIGTERM) hands over what it has first, and then ends with 0: no run ends, and nobody goes back to a snapshot.
+//! A worker that is told to end (SIGTERM) hands over what it has first, and then ends with 0: no run ends, and nobody goes back to a
+//! snapshot.
 
 use std::path::Path;
 
@@ -22,7 +23,7 @@ pub(crate) fn a_worker_told_to_end_hands_its_keys_over_first(dir: &Path) {
     for worker in [1, 2, 0] {
         party.manifests(4);
         told_to_end(&mut party, worker, "others have what it had");
-        // Whoever comes under its name is a newcomer, and gets key groups by a rescale.
+        // The process that comes under its name is a newcomer, and gets key groups by a rescale.
         party.until_workers_own(3);
     }
     assert_eq!(party.era().1, generation, "no run has ended: {}", party.said());

@@ -33,8 +33,16 @@ use party::Party;
 /// A rule and its test.
 type Rule = (&'static str, fn(&Path));
 
-const RULES: [Rule; 24] = [
+const RULES: [Rule; 26] = [
     ("a_drained_job_closes_its_windows_and_is_finished", drained::a_drained_job_closes_its_windows_and_is_finished),
+    (
+        "a_client_that_waits_for_a_drain_asks_the_next_coordinator_for_it",
+        drained::a_client_that_waits_for_a_drain_asks_the_next_coordinator_for_it,
+    ),
+    (
+        "a_client_that_waits_for_a_drain_hears_that_the_job_was_stopped",
+        drained::a_client_that_waits_for_a_drain_hears_that_the_job_was_stopped,
+    ),
     ("a_named_snapshot_stays_while_the_job_goes_on", named::a_named_snapshot_stays_while_the_job_goes_on),
     ("monitors_see_who_is_ready_and_what_each_process_does", watched::monitors_see_who_is_ready_and_what_each_process_does),
     ("a_worker_told_to_end_hands_its_keys_over_first", leaving::a_worker_told_to_end_hands_its_keys_over_first),
@@ -180,10 +188,10 @@ fn a_worker_that_sleeps_through_its_loss_comes_back_as_another(dir: &Path) {
     party.until_workers_own(3);
     let sleeper = party.worker(1);
     sleeper.signal("STOP");
-    // Its silence is noticed, and the others go on without it.
+    // The silence is noticed, and the others go on without it.
     party.until_workers_own(2);
     party.manifests(4);
-    // It writes what it had in hand under a term that is over, and joins as a newcomer.
+    // The worker writes what it had in hand under a term that is over, and joins as a newcomer.
     sleeper.signal("CONT");
     party.until_workers_own(3);
     party.manifests(4);

@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::check;
 use crate::party::{self, Party, itself};
 
-/// What a command says, and whether it was content.
+/// The words of a command, and whether it was content.
 fn said(dir: &Path, words: &[&str]) -> (bool, String) {
     let (word, rest) = words.split_first().expect("a command");
     let output = itself(word, dir).args(rest).output().expect("the command can be started");

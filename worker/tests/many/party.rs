@@ -9,7 +9,7 @@ use watershed::transport::Network;
 
 use crate::job::{self, Row};
 
-/// What takes longer hangs.
+/// The longest wait: what takes longer hangs.
 const DEADLINE: Duration = Duration::from_secs(120);
 /// Rows of an input file.
 const ROWS: u64 = 1500;
@@ -29,9 +29,9 @@ impl Process {
 /// A running job.
 pub(crate) struct Party {
     supervisor: Child,
-    /// Where input, output and snapshots are.
+    /// The directory of input, output and snapshots.
     dir: PathBuf,
-    /// Where the supervisor and who asks the job were started.
+    /// The directory in which the supervisor and commands are started.
     home: PathBuf,
     files: u64,
 }
@@ -74,9 +74,10 @@ impl Party {
         Client::connect(self.address().trim(), Network::default()).expect("the coordinator can be reached")
     }
 
-    /// Where the coordinator listens.
+    /// The coordinator's address.
     pub(crate) fn address(&self) -> String {
-        std::fs::read_to_string(self.home.join(".watershed/numbered.coordinator")).expect("the address is there")
+        let written = std::fs::read_to_string(self.home.join(".watershed/numbered.coordinator")).expect("the address is there");
+        written.lines().next().expect("the first line is the address").to_owned()
     }
 
     /// Waits until `come`, and feeds meanwhile.
@@ -122,7 +123,7 @@ impl Party {
         });
     }
 
-    /// It waits, and says what for.
+    /// The job waits, and says what for.
     pub(crate) fn until_it_waits_for(&mut self, what: &str) {
         self.until(what, |p| {
             let waiting = p.status().map(|s| s["waiting"].to_string()).unwrap_or_default();
@@ -152,7 +153,7 @@ impl Party {
         Process(said[from..].chars().take_while(char::is_ascii_digit).collect())
     }
 
-    /// What a worker of another dataflow hears.
+    /// The refusal of a worker of another dataflow.
     pub(crate) fn refused_worker(&self) -> String {
         let said = itself("worker", &self.dir)
             .args(["--name", "worker-7", "--coordinator", self.address().trim()])
@@ -234,7 +235,7 @@ impl Party {
         names(&self.dir.join("state/manifest")).into_iter().filter_map(number).max().unwrap_or(0)
     }
 
-    /// What all processes have said, and how the job is.
+    /// The words of all processes, and the status of the job.
     pub(crate) fn said(&self) -> String {
         let said = std::fs::read_to_string(self.home.join("stderr")).unwrap_or_default();
         format!("{said}{}", self.status().unwrap_or_default())

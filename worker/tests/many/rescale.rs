@@ -1,7 +1,8 @@
 //! Two failures that another engine has on the way from two workers to three and back, by name: state of moved keys was begun anew by
 //! their new owner (counts start again at one), and a key that was taken over while it was given away panicked the worker.
 //!
-//! Both need many keys that are written while they move, which is what is done here, again and again, and with the wish changed in the middle.
+//! Both need many keys that are written while they move, which is what is done here, again and again, and with the wish changed in the
+//! middle.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! What monitors see of a job's processes over HTTP.
+//! A job's processes as monitors see them over HTTP.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::check;
 use crate::party::Party;
 
-/// Where the newest process of this name serves, as it has said.
+/// The page of the newest process of this name, as it has said.
 fn page_of(party: &Party, who: &str) -> String {
     let said = party.said();
     let lines = said.lines().filter_map(|l| serde_json::from_str::<serde_json::Value>(l).ok());
@@ -16,7 +16,7 @@ fn page_of(party: &Party, who: &str) -> String {
     newest.and_then(|l| l["address"].as_str().map(str::to_owned)).unwrap_or_else(|| panic!("{who} serves nothing: {said}"))
 }
 
-/// What is answered to a GET, with its head; nothing if nobody is there.
+/// The answer to a GET, with its head; nothing if nobody is there.
 fn get(address: &str, path: &str) -> String {
     let mut said = String::new();
     if let Ok(mut stream) = TcpStream::connect(address) {
@@ -50,7 +50,7 @@ pub(crate) fn monitors_see_who_is_ready_and_what_each_process_does(dir: &Path) {
         get(&coordinator, "/metrics").contains("watershed_workers_lost_total{job=\"numbered\"} 1\n")
     });
     party.until_workers_own(2);
-    // Who has no coordinator goes on, and is not ready.
+    // A worker without a coordinator goes on, and is not ready.
     let worker = page_of(&party, "numbered worker-0");
     let frozen = party.coordinator();
     frozen.signal("STOP");

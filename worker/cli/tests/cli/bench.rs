@@ -101,9 +101,20 @@ impl Bench {
 
     /// Starts a process that goes on for a while.
     pub(crate) fn begin(&self, name: &str, args: &[&str]) -> Running {
+        self.begin_with(name, args, &[])
+    }
+
+    /// The same, with variables of the environment.
+    pub(crate) fn begin_with(&self, name: &str, args: &[&str], variables: &[(&str, &str)]) -> Running {
         let log = self.path().join(format!("{name}.stderr"));
         let file = std::fs::File::create(&log).expect("the log can be made");
-        let child = self.command(args).stdout(Stdio::null()).stderr(file).spawn().expect("the binary runs");
+        let child = self
+            .command(args)
+            .envs(variables.iter().copied())
+            .stdout(Stdio::null())
+            .stderr(file)
+            .spawn()
+            .expect("the binary runs");
         Running { child, log }
     }
 }

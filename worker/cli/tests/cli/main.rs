@@ -8,3 +8,4 @@ mod processes;
 mod runs;
 mod shows;
 mod sql;
+mod told;

@@ -93,6 +93,24 @@ fn a_job_in_one_process_says_how_it_is_takes_a_snapshot_and_is_stopped() {
     bench.run(&["status", "q"]).fails(3, &["the job `q` does not run here", "--coordinator"]);
 }
 
+#[test]
+fn stop_drain_waits_until_the_job_has_finished() {
+    let bench = Bench::new();
+    bench.write("q.sql", ENDLESS);
+    bench.run(&["stop", "q", "--no-wait"]).fails(2, &["--drain"]);
+    let job = bench.start("job", &["run", "q.sql", "--epoch", "20ms"]);
+    bench.run(&["stop", "q", "--drain"]).says(&["q: draining", "q: finished"]);
+    let (code, said) = job.end();
+    assert!(code == 0 && said.contains("finished"), "{code}: {said}");
+    bench.run(&["snapshots", "list", "q"]).says(&["the job's last"]);
+    let other = bench.start("other", &["run", "q.sql", "--epoch", "20ms", "--fresh"]);
+    let said = bench.run(&["stop", "q", "--drain", "--no-wait"]);
+    said.says(&["q: draining"]);
+    assert!(!said.out.contains("finished"), "{said:?}");
+    let (code, said) = other.end();
+    assert!(code == 0 && said.contains("finished"), "{code}: {said}");
+}
+
 fn get(address: &str, path: &str) -> String {
     let mut stream = TcpStream::connect(address).expect("the page is served");
     write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();

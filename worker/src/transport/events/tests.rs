@@ -14,7 +14,7 @@ fn plan() -> Arc<CutPlan> {
     Arc::new(CutPlan { batch: 5, version: 6, groups: Arc::new(groups), source: SlotId(1), target: SlotId(2) })
 }
 
-/// What an event says of itself is the same at the other end.
+/// An event is the same at the other end.
 fn check(event: Event) {
     let (graph, _) = graph();
     let before = format!("{event:?}");

@@ -1,4 +1,4 @@
-//! Who is let in: certificates, tokens, and what becomes of garbage.
+//! The guard at the door: certificates, tokens, and what becomes of garbage.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;

@@ -19,7 +19,7 @@ use super::super::*;
 /// A row of the test's only exchange.
 pub(super) type Row = (u64, String);
 
-/// How long anything may take before the test gives up.
+/// The time after which the test gives up.
 pub(super) const DEADLINE: Duration = Duration::from_secs(30);
 
 /// A graph with one exchange, and the exchange's edge.
@@ -58,7 +58,7 @@ pub(super) fn keys(event: Event) -> Vec<u64> {
     rows.rows.into_iter().map(|(k, _)| k).collect()
 }
 
-/// What a side hears.
+/// A side's events.
 #[derive(Debug)]
 pub(super) enum Heard {
     Event(Era, SlotId, Event),
@@ -134,7 +134,7 @@ impl Side {
         })
     }
 
-    /// Whether nothing has been heard so far but news.
+    /// True if nothing has been heard so far but news.
     pub(super) fn silent(&self) -> bool {
         self.heard.try_iter().all(|heard| matches!(heard, Heard::Notice(..)))
     }
@@ -183,7 +183,7 @@ impl Proxy {
         self.fuse.0.store(bytes, Ordering::Release);
     }
 
-    /// How often that has happened.
+    /// The number of times that has happened.
     pub(super) fn cuts(&self) -> i64 {
         self.fuse.1.load(Ordering::Relaxed)
     }
