@@ -6,6 +6,9 @@
 
 use watershed_tidy::{files, none};
 
+/// The model of adoption steps the coordinator of a run and its journals, which is what it checks, and no manager.
+const CREW: &str = "runtime/sim/src/model/crew.rs";
+
 /// Words that construct something, the thing that they construct, and the folders that may use them.
 const ROADS: &[(&str, &str, &[&str])] = &[
     ("SlotConfig {", "what a slot begins with: call `SlotConfig::restored` or `SlotConfig::joining`", &["runtime/src/"]),
@@ -19,10 +22,14 @@ const ROADS: &[(&str, &str, &[&str])] = &[
         "a scan of the log: call `protocol::claim::LogScan`",
         &["runtime/src/", "runtime/sim/src/model/log.rs", "fuzz/"],
     ),
-    ("LogWriter::new(", "a claim: call `protocol::claim::Claim`", &["runtime/src/", "runtime/sim/src/model/log.rs"]),
-    ("Coordinator::adopt(", "a take-over: step a `JobManager`", &["runtime/src/", "runtime/cluster/src/"]),
-    ("Coordinator::new(", "a run: step a `JobManager`", &["runtime/src/", "runtime/cluster/src/"]),
-    ("WorkerJournal::new(", "a worker's journal: step a `TaskManager`", &["runtime/src/", "runtime/cluster/src/", "worker/src/cluster/orders.rs"]),
+    ("LogWriter::new(", "a claim: call `protocol::claim::Claim`", &["runtime/src/", "runtime/sim/src/model/log.rs", CREW]),
+    ("Coordinator::adopt(", "a take-over: step a `JobManager`", &["runtime/src/", "runtime/cluster/src/", CREW]),
+    ("Coordinator::new(", "a run: step a `JobManager`", &["runtime/src/", "runtime/cluster/src/", CREW]),
+    (
+        "WorkerJournal::new(",
+        "a worker's journal: step a `TaskManager`",
+        &["runtime/src/", "runtime/cluster/src/", "worker/src/cluster/orders.rs"],
+    ),
     ("merge_due(", "maintenance: call `protocol::maintenance::Maintenance`", &["runtime/src/"]),
     ("gc::collect(", "maintenance: call `protocol::maintenance::Collect`", &["runtime/src/"]),
 ];

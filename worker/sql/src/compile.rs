@@ -34,7 +34,7 @@ pub struct Compiled {
 
 /// Plans a text. Nothing outside is touched; the connectors only judge options.
 ///
-/// They are an object and no type parameter: the planner of DataFusion is generic, and a caller with a type of its own
+/// Connectors are an object and no type parameter: the planner of DataFusion is generic, and a caller with a type of its own
 /// would compile it again.
 pub fn compile(sql: &str, connectors: &(dyn Connectors + Sync)) -> Result<Compiled> {
     std::thread::scope(|scope| {
