@@ -159,7 +159,7 @@ pub struct Manifest {
     pub injected_term: u64,
     /// The log slot of the manifest before it.
     pub parent: Option<u64>,
-    /// The job: a hash of its text or program.
+    /// The job: a hash of its text or program. Written as 0 so far, and compared by nothing: [`NodeShape`]s say what fits.
     pub fingerprint: u64,
     /// The graph, node by node.
     pub graph: Vec<NodeShape>,

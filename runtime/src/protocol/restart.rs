@@ -70,7 +70,7 @@ pub struct Start {
 /// What the job is now.
 #[derive(Clone, Debug)]
 pub struct Job {
-    /// A hash of its text or program.
+    /// A hash of its text or program, 0 so far (see [`Manifest::fingerprint`]).
     pub fingerprint: u64,
     /// Its graph.
     pub graph: Vec<NodeShape>,

@@ -13,7 +13,7 @@ use crate::error::Result;
 use crate::frame::Item;
 use crate::operator::Watermarks;
 use crate::protocol::cut::target::{TargetEffect, TargetPhase};
-use crate::protocol::cut::{ChannelId, CutPlan, Frontiers};
+use crate::protocol::cut::{ChannelId, CutPlan};
 use crate::state::ShipFinal;
 use crate::time::Time;
 
@@ -112,8 +112,6 @@ impl Slot {
         for effect in effects {
             match effect {
                 TargetEffect::DropFrozen => self.drop_superseded(plan)?,
-                // The gate is the answer of `TargetCut::gates`; credits are given back when an item is taken.
-                TargetEffect::StartGate => {}
                 TargetEffect::StartHold => self.moving.holds.start(plan.batch),
                 TargetEffect::Apply => {
                     for (id, last) in tables.unwrap_or_default() {
@@ -133,7 +131,7 @@ impl Slot {
                         }
                     }
                 }
-                TargetEffect::FireTimers { upto } => self.fire(plan, &upto),
+                TargetEffect::FireTimers => self.fire(plan),
                 TargetEffect::ReleaseHold => {
                     if self.moving.holds.release(plan.batch) {
                         for i in 0..self.nodes.len() {
@@ -153,7 +151,7 @@ impl Slot {
         Ok(())
     }
 
-    pub(super) fn fire(&mut self, plan: &Arc<CutPlan>, _upto: &Frontiers) {
+    pub(super) fn fire(&mut self, plan: &Arc<CutPlan>) {
         let firing = (0..self.nodes.len()).filter(|i| self.is_keyed(*i)).collect();
         self.receiving(plan).firing = firing;
     }

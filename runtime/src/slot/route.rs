@@ -97,12 +97,6 @@ impl Exchange {
         self.builders.iter().any(Option::is_some)
     }
 
-    /// Rows waiting in builders.
-    #[must_use]
-    pub fn waiting_rows(&self) -> usize {
-        self.builders.iter().flatten().map(|b| b.len()).sum()
-    }
-
     /// Takes a batch: each row goes to the slot that owns its group.
     pub fn push(&mut self, batch: Batch, tag: Option<Tag>, table: &Assignment, me: SlotId, out: &mut Shipped) {
         if tag != self.tag {

@@ -56,8 +56,6 @@ pub trait ErasedTable: Send + Debug {
     fn drop_frozen(&mut self, version: u64);
     /// See [`Table::keeps`].
     fn keeps(&self, version: u64) -> bool;
-    /// See [`Table::thaw`].
-    fn thaw(&mut self, version: u64) -> Result<()>;
     /// See [`Table::absorb`].
     fn absorb(&mut self, bytes: &[u8]) -> Result<()>;
     /// See [`Table::absorb_item`].
@@ -155,9 +153,6 @@ impl<K: StateKey, V: StateValue> ErasedTable for Table<K, V> {
 
     fn keeps(&self, version: u64) -> bool {
         self.keeps(version)
-    }
-    fn thaw(&mut self, version: u64) -> Result<()> {
-        Self::thaw(self, version)
     }
 
     fn absorb(&mut self, bytes: &[u8]) -> Result<()> {

@@ -2,7 +2,7 @@
 //!
 //! Reading order: [`key`] (what a key is), [`table`] (the calls of a hot operator), `entries`, `epochs` (dirty lists and undo images),
 //! `encode` (a delta while the next epoch already runs), `moving` and `absorbing` (the two ends of a move of key groups),
-//! [`erased`] (all of it without types, for slots), [`timers`], [`snapshot`] (files).
+//! [`erased`] (all of it without types, for slots), [`snapshot`] (files).
 //!
 //! Nothing here does I/O, reads a clock or knows a protocol: a table answers for *one* slot's share of *one* operator state, and
 //! gives bytes to whoever asks.
@@ -22,7 +22,6 @@ mod settle;
 mod slab;
 pub mod snapshot;
 pub mod table;
-pub mod timers;
 mod ttl;
 
 pub use codec::EncodedRun;
@@ -31,7 +30,6 @@ pub use erased::ErasedTable;
 pub use key::{Plain, StateKey, StateValue, Windowed};
 pub use moving::ShipFinal;
 pub use table::{Slot, Table};
-pub use timers::{Due, Timers};
 
 #[cfg(test)]
 mod tests;

@@ -241,11 +241,7 @@ impl<K: StateKey, V: StateValue> Table<K, V> {
         }
     }
 
-    /// Makes the groups of a cut active again.
-    pub fn thaw(&mut self, version: u64) -> Result<()> {
-        self.thaw_where(|f| f.version == version)
-    }
-
+    /// Makes the groups of these cuts active again.
     pub(super) fn thaw_where(&mut self, which: impl Fn(&Frozen) -> bool) -> Result<()> {
         if let Some(f) = self.frozen.iter().find(|f| f.dropped && which(f)) {
             let version = f.version;

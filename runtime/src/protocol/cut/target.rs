@@ -61,19 +61,14 @@ pub enum TargetPhase {
 pub enum TargetEffect {
     /// Drop an older frozen copy of the groups ([`super::frozen::FrozenCopies::superseded`]).
     DropFrozen,
-    /// Gate the batch's rows from now on and return their credits.
-    StartGate,
     /// Hold the output watermark of every moving stage ([`super::hold::Holds::start`]).
     StartHold,
     /// Apply Final: check counts and digest, install values and timers, mark the named entries dirty, issue pending calls again.
     /// Then drain the gate, and report [`TargetCut::gate_empty`] as soon as it is empty (at once, if it is).
     Apply,
-    /// Fire the batch's timers up to these watermarks, even if the slot's own have risen since: rows that came to the gate in
-    /// between would be late. Report [`TargetCut::timers_fired`].
-    FireTimers {
-        /// The slot's own watermark a stage.
-        upto: Frontiers,
-    },
+    /// Fire the batch's timers at each stage up to [`TargetCut::batch_watermark`], even if the slot's own watermark has risen since: rows
+    /// that came to the gate in between would be late. Report [`TargetCut::timers_fired`].
+    FireTimers,
     /// Release the hold of this batch ([`super::hold::Holds::release`]) and send the watermark that then holds.
     ReleaseHold,
     /// Tell the coordinator that the cut is over.
@@ -171,7 +166,7 @@ impl TargetCut {
         self.phase = TargetPhase::Firing;
         self.rounds = self.rounds.saturating_add(1);
         self.frontiers = self.frontiers.iter().map(|(stage, f)| (stage, own(stage).max(f))).collect();
-        let fire = TargetEffect::FireTimers { upto: self.frontiers.clone() };
+        let fire = TargetEffect::FireTimers;
         if self.rules.timers_then_release() { vec![fire] } else { vec![TargetEffect::ReleaseHold, fire] }
     }
 
@@ -207,12 +202,6 @@ impl TargetCut {
     #[must_use]
     pub fn tag_at(&self, stage: u32) -> Option<Tag> {
         (self.tagging && !self.passed.contains(&stage)).then(|| self.plan.tag())
-    }
-
-    /// [`TargetCut::tag_at`] for a slot with one moving stage.
-    #[must_use]
-    pub fn tag(&self) -> Option<Tag> {
-        self.tagging.then(|| self.plan.tag())
     }
 
     /// A barrier has aligned at one stage: what leaves that stage from now on is not tagged. Stage by stage, because a consumer that
@@ -265,9 +254,8 @@ impl TargetCut {
     }
 
     fn start(&self) -> Vec<TargetEffect> {
-        let mut effects = Vec::with_capacity(4);
+        let mut effects = Vec::with_capacity(3);
         effects.push(TargetEffect::DropFrozen);
-        effects.push(TargetEffect::StartGate);
         if self.rules.hold_output() {
             effects.push(TargetEffect::StartHold);
         }
