@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use crate::container::Batch;
 use crate::key::SlotId;
+use crate::messages::Barrier;
 use crate::protocol::cut::{CutPlan, Tag};
-use crate::slot::Barrier;
 use crate::time::Time;
 
 /// One item on one channel.

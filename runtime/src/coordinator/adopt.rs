@@ -30,6 +30,7 @@ use super::splits::{Given, Splits};
 use crate::error::Result;
 use crate::graph::{Graph, NodeIndex};
 use crate::key::SlotId;
+use crate::messages::Command;
 use crate::protocol::epoch::{Epochs, Pace};
 use crate::protocol::log::LogWriter;
 use crate::protocol::manifest::{Manifest, SourceEntry};
@@ -37,7 +38,6 @@ use crate::protocol::rescale::{Rescale, Sizes};
 use crate::protocol::restart::Start;
 use crate::protocol::rules::RuleSet;
 use crate::protocol::turns::Turns;
-use crate::slot::Command;
 
 impl Coordinator {
     /// A coordinator that holds its term and takes over the slots of `journals`, with the first effects. `start` is what a new run would begin from: the

@@ -10,9 +10,9 @@ use crate::env::{Discovered, Source, SplitId, SplitReader};
 use crate::error::{Error, Kind};
 use crate::graph::Role;
 use crate::key::{Assignment, KeyGroup, KeySpace, SlotId};
+use crate::messages::{Barrier, EpochPart, Report, SplitMove, SplitState};
 use crate::protocol::log::{LogEffect, Put, Tail};
 use crate::protocol::manifest::SplitEntry;
-use crate::slot::{Barrier, EpochPart, Report, SplitMove, SplitState};
 use crate::time::Time;
 
 const SPACE: KeySpace = KeySpace { seed: 0, bits: 8 };

@@ -7,9 +7,9 @@ use crate::env::Discovered;
 use crate::error::Error;
 use crate::graph::NodeIndex;
 use crate::key::{Assignment, SlotId};
+use crate::messages::{Barrier, Command, Report};
 use crate::protocol::log::{LogEffect, Put};
 use crate::protocol::manifest::{HandleEntry, Manifest, StateFile};
-use crate::slot::{Barrier, Command, Report};
 
 /// What happened.
 #[derive(Debug)]

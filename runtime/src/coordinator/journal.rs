@@ -10,7 +10,7 @@
 //! that no slot has heard has had no effect. A word that some slot has heard is in its journal, and the successor repeats it to the others.
 //!
 //! Three things its keeper must do. It notes a command when it hands it to the slot, and a report when it passes it on, a `Sealed` once its
-//! entries are durable ([`crate::slot::EpochPart::files`], no `runs`). It gives a journal away and takes its first order from the same session; from then on it
+//! entries are durable ([`crate::messages::EpochPart::files`], no `runs`). It gives a journal away and takes its first order from the same session; from then on it
 //! obeys no older coordinator ([`TaskManager`]). And it drops the journal when it begins another run.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -24,10 +24,10 @@ use crate::env::SplitId;
 use crate::error::{Error, Kind};
 use crate::graph::{Graph, NodeId};
 use crate::key::{Assignment, SlotId};
+use crate::messages::{Barrier, Command, Report, SplitState};
 use crate::protocol::cut::CutPlan;
 use crate::protocol::merge::Part;
 use crate::protocol::plan::SplitKey;
-use crate::slot::{Barrier, Command, Report, SplitState};
 
 /// Warm-ups that were dropped are remembered so long, by number.
 const FORGOTTEN: usize = 64;

@@ -9,6 +9,7 @@ use super::splits::Splits;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, NodeIndex};
 use crate::key::{Assignment, SlotId};
+use crate::messages::{Barrier, Command, EpochPart, Report, SplitMove};
 use crate::protocol::epoch::{EpochEffect, Epochs, Inject, Pace};
 use crate::protocol::log::{LogEffect, LogWriter};
 use crate::protocol::manifest::Manifest;
@@ -17,7 +18,6 @@ use crate::protocol::rescale::{Rescale, RescaleEffect, Sizes};
 use crate::protocol::restart::Start;
 use crate::protocol::rules::RuleSet;
 use crate::protocol::turns::Turns;
-use crate::slot::{Barrier, Command, EpochPart, Report, SplitMove};
 use crate::time::Time;
 
 /// The coordinator.

@@ -14,11 +14,11 @@ use super::journal::{BarrierRecord, Checkpoint, CutRecord, Run, SlotJournal, Wor
 use crate::error::{Error, Kind, Result};
 use crate::graph::NodeId;
 use crate::key::SlotId;
+use crate::messages::{Barrier, Command};
 use crate::protocol::cut::CutPlan;
 use crate::protocol::manifest::Manifest;
 use crate::protocol::merge::Flight;
 use crate::protocol::rules::RuleSet;
-use crate::slot::{Barrier, Command};
 
 /// A run as its slots have it.
 #[derive(Debug)]

@@ -10,10 +10,10 @@ use super::run_journal::RunJournal;
 use crate::env::{Discovered, Position, SplitId};
 use crate::graph::{Graph, NodeId, NodeIndex};
 use crate::key::SlotId;
+use crate::messages::{SplitMove, SplitState};
 use crate::protocol::manifest::{Manifest, SourceEntry, SplitEntry};
 use crate::protocol::plan::{SplitKey, deal};
 use crate::protocol::rules::RuleSet;
-use crate::slot::{SplitMove, SplitState};
 use crate::time::Time;
 
 /// One split.
@@ -87,7 +87,7 @@ impl Splits {
                 // Its old reader will say where it stops.
                 continue;
             }
-            let same = |(e, s): &&(u64, crate::slot::SplitState)| *e == epoch && (s.node.0, &s.split) == (key.0, &key.1);
+            let same = |(e, s): &&(u64, crate::messages::SplitState)| *e == epoch && (s.node.0, &s.split) == (key.0, &key.1);
             let handed =
                 run_journal.journals.values().find_map(|d| d.handed.iter().find(same)).filter(|_| rules.split_handed_over());
             // Where nobody knows any more where the old reader stopped, the last manifest does.

@@ -6,13 +6,13 @@ use crate::env::SplitId;
 use crate::error::{Error, Kind, Result};
 use crate::graph::{Graph, NodeId, NodeIndex, Path, Role};
 use crate::key::{GroupSet, SlotId};
+use crate::messages::Barrier;
 use crate::protocol::cut::consumer::Consumer;
 use crate::protocol::manifest::Manifest;
 use crate::protocol::rules::RuleSet;
 use crate::state::codec::Item;
 use crate::time::Time;
 
-use super::event::Barrier;
 use super::node::{Body, Channel, EdgeIn, NodeState, Out};
 use super::pace::Pace;
 use super::route::Exchange;

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::task::Waker;
 
-use super::{Barrier, Tuning};
+use super::Tuning;
 use crate::coordinator::NewSlot;
 use crate::graph::Graph;
 use crate::key::{Assignment, SlotId};
+use crate::messages::Barrier;
 use crate::protocol::manifest::Manifest;
 
 /// What a slot is made from.

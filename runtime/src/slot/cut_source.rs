@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use crate::error::Result;
 use crate::frame::Item;
+use crate::messages::Report;
 use crate::operator::{Flow, Watermarks};
 use crate::protocol::cut::source::Complete;
 use crate::protocol::cut::{ChannelId, CutPlan, Frontiers};
 
-use super::event::{Bulk, Report};
+use super::event::Bulk;
 use super::flow::Call;
 use super::moving::{FORGOTTEN, WARM_ITEMS, Warming};
 use super::node::{Body, Out, Then};

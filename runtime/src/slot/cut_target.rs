@@ -11,13 +11,14 @@ use std::sync::Arc;
 use crate::container::Batch;
 use crate::error::Result;
 use crate::frame::Item;
+use crate::messages::Report;
 use crate::operator::Watermarks;
 use crate::protocol::cut::target::{TargetEffect, TargetPhase};
 use crate::protocol::cut::{ChannelId, CutPlan};
 use crate::state::ShipFinal;
 use crate::time::Time;
 
-use super::event::{Bulk, Report};
+use super::event::Bulk;
 use super::flow::Call;
 use super::node::{Body, Channel, Part, Then};
 use super::{Event, Outbox, Slot};

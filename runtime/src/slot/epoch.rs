@@ -10,9 +10,9 @@ use crate::error::{Error, Result};
 use crate::frame::Item;
 use crate::graph::{NodeId, Path};
 use crate::key::SlotId;
+use crate::messages::{Barrier, EpochPart, Report};
 use crate::time::Time;
 
-use super::event::{Barrier, EpochPart, Report};
 use super::node::{Body, Channel, NodeState, Out};
 use super::{Outbox, Slot};
 

@@ -11,13 +11,14 @@ use crate::env::Segment;
 use crate::error::{Error, Kind, Result};
 use crate::frame::Item;
 use crate::key::SlotId;
+use crate::messages::{Barrier, Report};
 use crate::operator::{Context, Flow, Watermarks};
 use crate::protocol::cut::Tag;
 use crate::protocol::cut::consumer::Verdict;
 
 use super::node::{Body, Out, Part, Then};
 use super::source::Turn;
-use super::{Event, Outbox, Report, Slot};
+use super::{Event, Outbox, Slot};
 
 /// A call of an operator.
 pub(super) enum Call<'a> {
@@ -425,7 +426,7 @@ impl Slot {
     }
 
     /// Flushes a node and goes on with the barrier.
-    pub(super) fn flush(&mut self, i: usize, barrier: Arc<super::Barrier>, out: &mut dyn Outbox) -> Result<()> {
+    pub(super) fn flush(&mut self, i: usize, barrier: Arc<Barrier>, out: &mut dyn Outbox) -> Result<()> {
         self.node(i).tag = None;
         let flushes = self.moving.rules.flush_before_barrier() && matches!(self.node(i).body, Body::Operator { .. });
         let flow = if flushes { self.call(i, Call::Flush)? } else { Flow::Done };

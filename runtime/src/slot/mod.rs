@@ -44,8 +44,9 @@ use crate::graph::{Graph, NodeId, NodeIndex, Path};
 use crate::key::{Assignment, GroupSet, SlotId};
 use crate::time::Time;
 
+pub use crate::messages::{Barrier, Command, EpochPart, Report, SplitMove, SplitState};
 pub use config::{SlotConfig, SlotSeat};
-pub use event::{Barrier, Bulk, Command, EpochPart, Event, Outbox, Report, SplitMove, SplitState, Status};
+pub use event::{Bulk, Event, Outbox, Status};
 use moving::Moving;
 pub use moving::{GATE_MILLIS, MoveStats};
 use node::{Body, NodeState, Out};

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use crate::container::Batch;
 use crate::frame::Item;
 use crate::key::SlotId;
+use crate::messages::Barrier;
 use crate::operator::{Operator, Watermarks};
 use crate::protocol::cut::consumer::Consumer;
 use crate::protocol::cut::{ChannelWatermark, Tag};
 use crate::time::Time;
 
-use super::event::Barrier;
 use super::route::Exchange;
 use super::sink::SinkState;
 use super::source::SourceState;

@@ -16,10 +16,6 @@ use crate::time::Time;
 
 use super::Tuning;
 
-/// Rows in a full frame.
-pub const FRAME_ROWS: usize = 4096;
-/// Bytes in a full frame.
-pub const FRAME_BYTES: usize = 256 << 10;
 /// Rows below which a frame costs more than what is in it.
 const LEAST_ROWS: usize = 64;
 

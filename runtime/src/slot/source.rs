@@ -12,10 +12,10 @@ use crate::env::{Position, Read, Source, SplitId, SplitReader, TimeStamper};
 use crate::error::Result;
 use crate::graph::{EventTime, NodeId};
 use crate::key::SlotId;
+use crate::messages::{Barrier, SplitState};
 use crate::time::Time;
 
 use super::Tuning;
-use super::event::{Barrier, SplitState};
 
 #[derive(Debug)]
 struct Split {

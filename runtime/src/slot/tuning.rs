@@ -4,8 +4,6 @@
 
 use crate::operator::CALL_ROWS;
 
-use super::route::{FRAME_BYTES, FRAME_ROWS};
-
 /// Sizes of one slot's pieces of work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tuning {
@@ -44,8 +42,8 @@ impl Default for Tuning {
         Self {
             steps: 4,
             read_rows: 4096,
-            frame_rows: FRAME_ROWS,
-            frame_bytes: FRAME_BYTES,
+            frame_rows: 4096,
+            frame_bytes: 256 << 10,
             worth_shipping: 512,
             call_rows: CALL_ROWS,
             encode_bytes: 64 << 10,

@@ -9,7 +9,7 @@ use std::fmt::Debug;
 use super::codec::{EncodedRun, Item};
 use super::desc::StateDesc;
 use super::key::{StateKey, StateValue};
-use super::moving::ShipFinal;
+use super::moves::ShipFinal;
 use super::table::Table;
 use crate::error::Result;
 use crate::key::GroupSet;

@@ -12,13 +12,12 @@
 
 use std::fmt;
 
-use super::absorbing::Arrivals;
 use super::desc::StateDesc;
 use super::epochs::{Epochs, Old};
 use super::groups::Groups;
 use super::index::{Index, remix};
 use super::key::{StateKey, StateValue};
-use super::moving::{Frozen, Moves};
+use super::moves::{Arrivals, Frozen, Moves};
 use super::slab::{Entry, Slab};
 use super::ttl::Ttl;
 use crate::error::{Error, Result};
