@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use crate::container::Batch;
 use crate::frame::Item;
+use crate::graph::NodeId;
 use crate::key::SlotId;
 use crate::messages::Barrier;
 use crate::operator::{Operator, Watermarks};
 use crate::protocol::cut::consumer::Consumer;
 use crate::protocol::cut::{ChannelWatermark, Tag};
+use crate::protocol::rules::RuleSet;
 use crate::time::Time;
 
 use super::route::Exchange;
@@ -53,8 +55,8 @@ pub(super) enum Then {
     Align(Arc<Barrier>),
     /// Tell downstream that nothing is to be expected for now.
     Idle,
-    /// The timers of this batch have fired here.
-    Fired(u64),
+    /// The timers of a batch have fired here.
+    Fired,
 }
 
 /// A part of a batch, ready for the operator.
@@ -92,6 +94,7 @@ pub(super) enum Out {
 
 /// A node of one slot.
 pub(super) struct NodeState {
+    pub(super) id: NodeId,
     pub(super) body: Body,
     pub(super) channels: Vec<Channel>,
     pub(super) outs: Vec<Out>,
@@ -129,8 +132,23 @@ pub(super) struct NodeState {
 }
 
 impl NodeState {
+    pub(super) fn is_keyed(&self) -> bool {
+        matches!(self.body, Body::Operator { keyed: true, .. })
+    }
+
+    /// Whether no call is unfinished and no part of an item is left.
+    pub(super) fn rests(&self) -> bool {
+        self.unfinished.is_none() && self.parts.is_empty()
+    }
+
+    /// The watermark that the channels make together; `None` if nothing is to be expected of any.
+    pub(super) fn input_watermark(&self, rules: RuleSet) -> Option<Time> {
+        let left_behind = self.channels.iter().all(|c| c.idle || !c.joined);
+        self.minimum().filter(|_| !left_behind || rules.highest_before_idle())
+    }
+
     /// What the joined channels have promised together, if the node has not come to it; `None` if all are idle and it has.
-    pub(super) fn minimum(&self) -> Option<Time> {
+    fn minimum(&self) -> Option<Time> {
         let joined = self.channels.iter().filter(|c| c.joined);
         let together = ChannelWatermark::together(joined.clone().map(|c| (c.edge, c.channel_watermark())));
         if joined.clone().all(|c| c.idle) { together.filter(|w| *w > self.own) } else { Some(together.unwrap_or(self.own)) }

@@ -2,19 +2,21 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::task::Waker;
 use std::time::Duration;
 
 use super::*;
 use crate::container::Rows;
 use crate::env::{Discovered, Segment, Sink, SinkHandle, SinkWriter, Source, SplitId, SplitReader};
 use crate::error::Kind;
-use crate::frame::Item;
-use crate::graph::Role;
+use crate::frame::{Frame, Item};
+use crate::graph::{NodeId, Path, Role};
 use crate::key::{Key, KeyGroup, KeySpace};
 use crate::operator::process::Keyed;
 use crate::protocol::cut::CutPlan;
 use crate::state::ShipFinal;
 use crate::stream::{Job, TypedSink, TypedSource};
+use crate::time::Time;
 
 mod clock;
 mod retained;
@@ -216,6 +218,7 @@ fn a_newcomer_stands_where_the_groups_it_got_have_come_to() {
     h.from(0, Item::Watermark(Time(70)));
     let newcomer = plan(0, 1);
     h.slot
+        .nodes
         .each_table(|_, t| {
             t.discard(&newcomer.groups);
             Ok(())
@@ -228,6 +231,7 @@ fn a_newcomer_stands_where_the_groups_it_got_have_come_to() {
     assert_eq!(h.watermark(), Time::MIN.0);
     let mut tables = Vec::new();
     h.slot
+        .nodes
         .each_table(|id, _| {
             tables.push((id, ShipFinal::default()));
             Ok(())
@@ -243,6 +247,7 @@ fn a_newcomer_stands_where_the_groups_it_got_have_come_to() {
 fn final_of(h: &mut Hand, plan: &Arc<CutPlan>, table: u64) {
     let (mut tables, watermarks) = (Vec::new(), vec![(h.stage as u32, Time(70))]);
     h.slot
+        .nodes
         .each_table(|id, t| {
             t.discard(&plan.groups);
             tables.push((id, ShipFinal::default()));
