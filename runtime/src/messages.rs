@@ -35,20 +35,20 @@ pub struct SplitMove {
     pub node: NodeId,
     /// The split.
     pub split: SplitId,
-    /// Who reads it up to the barrier.
+    /// The slot that reads it up to the barrier.
     pub from: SlotId,
-    /// Who reads it after the barrier.
+    /// The slot that reads it after the barrier.
     pub to: SlotId,
 }
 
-/// How far a split has been read.
+/// A split and how far it has been read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SplitState {
     /// The source node.
     pub node: NodeId,
     /// The split.
     pub split: SplitId,
-    /// Where to read on.
+    /// The position at which to read on.
     #[serde(with = "crate::error::hex")]
     pub position: Position,
     /// The split's own watermark.
@@ -57,7 +57,7 @@ pub struct SplitState {
     pub finished: bool,
 }
 
-/// What the coordinator tells a slot.
+/// A command of the coordinator to a slot.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum Command {
     /// Read these splits (node, split, position, watermark). Adds to those it reads already.
@@ -81,7 +81,7 @@ pub enum Command {
     Cut(Arc<CutPlan>),
 }
 
-/// What one slot has to say about one epoch: its part of the manifest.
+/// A slot's part of an epoch, and of its manifest.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct EpochPart {
     /// Changed entries by table id.
@@ -92,13 +92,13 @@ pub struct EpochPart {
     pub splits: Vec<SplitState>,
     /// The watermark of each stage at the barrier.
     pub watermarks: Vec<(NodeId, Time)>,
-    /// What the sinks staged.
+    /// The output that the sinks staged.
     pub handles: Vec<SinkHandle>,
-    /// Whether a row went through a source or sink in the epoch; if not, nothing need be published.
+    /// True if a row went through a source or sink in the epoch; if not, nothing need be published.
     pub changed: bool,
 }
 
-/// What a slot says.
+/// A report of a slot to the coordinator.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum Report {
     /// All its nodes have aligned: the exclusive window is over for this slot.

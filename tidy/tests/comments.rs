@@ -36,7 +36,6 @@ const NOT_YET: &[&str] = &[
     "runtime/columnar",
     "runtime/examples",
     "runtime/sim",
-    "runtime/src",
     "runtime/wire",
     "worker/cli",
     "worker/connectors",

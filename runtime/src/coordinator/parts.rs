@@ -1,4 +1,4 @@
-//! What a slot says of an epoch, as the manifest will say it.
+//! A slot's part of an epoch, as the manifest will say it.
 
 use crate::messages::{EpochPart, SplitState};
 use crate::protocol::manifest::SplitEntry;

@@ -215,7 +215,7 @@ fn exchange_inputs(graph: &Graph, node: usize) -> Vec<EdgeIn> {
     inputs.map(|(e, _)| EdgeIn { edge: e as u32, consumer: Consumer::new(RuleSet::ALL), aside: Vec::new() }).collect()
 }
 
-/// Whether what a node emits was made by a keyed node of the same slot.
+/// True if what a node emits was made by a keyed node of the same slot.
 fn after_keyed(graph: &Graph, node: usize) -> bool {
     match graph.nodes().get(node).map(|n| &n.role) {
         Some(Role::Operator { keyed: true, .. }) => true,

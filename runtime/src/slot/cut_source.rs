@@ -57,7 +57,7 @@ impl Slot {
         self.nodes.each_table(|_, t| t.ship_start(plan.batch, &plan.groups))
     }
 
-    /// What must not wait behind new rows: Final for cuts whose fences are all here.
+    /// Moves that must not wait behind new rows: Final for cuts whose fences are all here.
     pub(super) fn finish_cuts(&mut self, out: &mut dyn Outbox) -> Result<bool> {
         if self.cuts.complete.is_empty() || !self.nodes.keyed_rest() {
             return Ok(false);
@@ -65,7 +65,7 @@ impl Slot {
         if self.fire_up_to_final()? {
             return Ok(true);
         }
-        // What an operator holds back of the batch was made here and must leave before Drained (I3).
+        // Rows of the batch that an operator holds back were made here and must leave before Drained (I3).
         for i in 0..self.nodes.len() {
             if self.nodes.is_keyed(i) && self.cuts.rules.flush_before_drained() {
                 self.nodes.at(i).tag = None;
@@ -145,7 +145,7 @@ impl Slot {
     /// Every slot: switch routing and, in the same step, fence the channels to source and target.
     pub(super) fn start_cut(&mut self, plan: &Arc<CutPlan>, out: &mut dyn Outbox) -> Result<()> {
         if plan.source == self.id {
-            // What is not warmed up by now goes with Final.
+            // Entries that are not warmed up by now go with Final.
             self.ship_start(plan)?;
             self.cuts.stop_warming(plan.batch);
             self.cuts.source(plan, &self.nodes);

@@ -2,9 +2,9 @@
 //!
 //! The gate drains under Final's watermark, then the batch's timers fire, then the output watermark is released (I6).
 //!
-//! A Final waits until this slot has been told of every cut that its source knew. Otherwise a row that S sent to the new owner of a group of
-//! the next stage, where it is gated, would be overtaken: this slot would send later rows of the same key to the old owner, which works on
-//! them at once (I3). The wait ends by itself: the coordinator tells all slots of a cut in one step, in the order of versions.
+//! A Final waits until this slot has been told of every cut that its source knew. Otherwise a row that S sent to the new owner of a group
+//! of the next stage, where it is gated, would be overtaken: this slot would send later rows of the same key to the old owner, which
+//! works on them at once (I3). The wait ends by itself: the coordinator tells all slots of a cut in one step, in the order of versions.
 
 use std::sync::Arc;
 
@@ -67,7 +67,7 @@ impl Slot {
         match bulk {
             Bulk::Warm { plan, tables } => {
                 out.send(plan.source, Event::WarmupAck(plan.batch));
-                // Its source heard later than this slot that the warm-up was dropped.
+                // The source heard later than this slot that the warm-up was dropped.
                 if self.cuts.is_forgotten(plan.batch) {
                     return Ok(());
                 }

@@ -52,7 +52,7 @@ impl MoveStats {
     }
 }
 
-/// How many dropped warm-ups a slot remembers.
+/// The number of dropped warm-ups that a slot remembers.
 const FORGOTTEN: usize = 256;
 
 /// The cuts that a slot knows of since the last barrier.
@@ -126,7 +126,7 @@ impl Cuts {
         }
     }
 
-    /// Whether some batch's rows go to a gate now.
+    /// True if some batch's rows go to a gate now.
     pub(super) fn gating(&self) -> bool {
         self.targets.iter().any(|t| t.cut.gates())
     }
@@ -139,12 +139,12 @@ impl Cuts {
         self.frozen = FrozenCopies::new(rules);
     }
 
-    /// Whether rows may belong to a batch that is coming in.
+    /// True if rows may belong to a batch that is coming in.
     pub(super) fn receives(&self) -> bool {
         !self.targets.is_empty()
     }
 
-    /// Whether some cut concerns this slot's watermarks.
+    /// True if some cut concerns this slot's watermarks.
     pub(super) fn open(&self) -> bool {
         !self.sources.is_empty() || !self.targets.is_empty()
     }
@@ -193,7 +193,7 @@ impl Cuts {
         self.warming.retain(|w| w.plan.batch != batch);
     }
 
-    /// Whether this warm-up was dropped.
+    /// True if this warm-up was dropped.
     pub(super) fn is_forgotten(&self, batch: u64) -> bool {
         self.forgotten.contains(&batch)
     }
@@ -216,8 +216,8 @@ impl Cuts {
         self.warming.pop_front_if(|w| w.sent && w.under_way == 0).map(|w| w.plan.batch)
     }
 
-    /// The next piece of state to take up, by a slot that knows this version of the table. `cut`: only if rows wait behind it, that is, if a
-    /// Final is among it.
+    /// The next piece of state to take up, by a slot that knows this version of the table. `cut`: only if rows wait behind it, that is,
+    /// if a Final is among it.
     pub(super) fn next_bulk(&mut self, cut: bool, known: u64) -> Option<Bulk> {
         let waits = self.rules.final_after_table();
         let may = |b: &Bulk| match b {
@@ -299,9 +299,9 @@ impl Cuts {
         }
     }
 
-    /// A newcomer has not heard of other newcomers what everybody else knew of them before they came. A Final says it: on a channel whose fence
-    /// has come, nothing follows that is older. Without that the newcomer would stand before what has fired for the groups it has, and
-    /// a snapshot, or the next owner, would fire it again. True if some channel of the node knows more now.
+    /// A newcomer has not heard of other newcomers what everybody else knew of them before they came. A Final says it: on a channel whose
+    /// fence has come, nothing follows that is older. Without that the newcomer would stand before what has fired for the groups it has,
+    /// and a snapshot, or the next owner, would fire it again. True if some channel of the node knows more now.
     pub(super) fn trust_final(&self, stage: u32, node: &mut NodeState) -> bool {
         let mut learned = false;
         if !self.rules.newcomer_trusts_final() {

@@ -141,7 +141,7 @@ impl Slot {
             for m in members {
                 let c = node.channel(edge, port, *m);
                 if let Some(channel) = node.channels.get_mut(c).filter(|c| !c.joined) {
-                    // Whatever comes from the new slot was bounded by somebody's promise before: what is due up to here has fired, and a
+                    // The rows of a new slot were bounded by another's promise before: what is due up to here has fired, and a
                     // cut must not say that it has not.
                     channel.watermark = channel.watermark.max(own);
                     channel.joined = true;

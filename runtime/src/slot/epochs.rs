@@ -103,7 +103,7 @@ impl Epochs {
         Some((epoch, part))
     }
 
-    /// Whether some epoch is not handed over.
+    /// True if some epoch is not handed over.
     pub(super) fn seals(&self) -> bool {
         !self.sealing.is_empty()
     }

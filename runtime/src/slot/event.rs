@@ -9,7 +9,7 @@ use crate::protocol::cut::CutPlan;
 use crate::state::ShipFinal;
 use crate::time::Time;
 
-/// What a slot is told.
+/// An event that a slot is told.
 #[derive(Debug)]
 pub enum Event {
     /// An item on one of its channels.
@@ -20,9 +20,9 @@ pub enum Event {
         edge: u32,
         /// The receiver that gives them.
         from: SlotId,
-        /// How many.
+        /// The number of rows.
         rows: u32,
-        /// How many may be under way from now on (see [`super::Slot`], pace).
+        /// The most rows that may be under way from now on (see [`super::Slot`], pace).
         window: u32,
     },
     /// Encoded entries of a moving batch, source to target, in order: warm-up items, then the one `Final`.
@@ -66,7 +66,7 @@ pub trait Outbox {
     fn report(&mut self, report: Report);
 }
 
-/// What a run of a slot ended with.
+/// The status with which a run of a slot ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
     /// There is more to do at once.

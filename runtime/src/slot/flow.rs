@@ -222,7 +222,7 @@ impl Slot {
         self.after(i, flow, then, out)
     }
 
-    /// What follows a call: if it is not finished, later.
+    /// The step that follows a call: if it is not finished, later.
     pub(super) fn after(&mut self, i: usize, flow: Flow, then: Then, out: &mut dyn Outbox) -> Result<()> {
         if flow == Flow::More {
             self.nodes.at(i).unfinished = Some(then);

@@ -119,7 +119,7 @@ impl Slot {
         self.epochs.current()
     }
 
-    /// Whether something it has to pass on waits for others to take what they were sent.
+    /// True if rows that are to be passed on wait for other slots to take what they were sent.
     #[must_use]
     pub fn blocked(&self) -> bool {
         !self.nodes.exchanges_open()
@@ -270,17 +270,17 @@ impl Slot {
         worked |= self.routing.send(&mut self.nodes, out);
         self.report_end(out);
         let swept = self.nodes.sweep(|_| SWEEP_AT_REST);
-        // What was held back for its images may go on when the last of them has gone.
+        // A source that was held back for images may go on when the last of them has gone.
         Ok(worked || !swept || self.schedule.held && !self.over_budget())
     }
 
-    /// Whether undo images take more than they may. Barriers go on, so that some epoch is published, and its images go.
+    /// True if undo images take more than they may. Barriers go on, so that some epoch is published, and its images go.
     fn over_budget(&mut self) -> bool {
         self.nodes.undo_bytes() > self.schedule.tuning.undo_bytes
     }
 
-    /// Whether a node has more to say about time than its channels made it say. It could not say that nothing is to be expected while groups
-    /// moved; and where the slots that left at a barrier were what held it back, no channel that stays has to say anything more.
+    /// True if a node has more to say about time than its channels made it say. It could not say that nothing is to be expected while
+    /// groups moved; and where the slots that left at a barrier were what held it back, no channel that stays has to say anything more.
     fn owes_word(&self, i: usize) -> bool {
         let rests = |n: &&NodeState| n.rests() && !n.channels.is_empty();
         let Some(node) = self.nodes.get(i).filter(rests) else { return false };
@@ -328,7 +328,7 @@ impl Slot {
         }
     }
 
-    /// Whether every state still has the copy that this slot froze for a cut: what recovery would go back to.
+    /// True if every state still has the copy that this slot froze for a cut: what recovery would go back to.
     pub fn keeps(&mut self, version: u64) -> bool {
         self.nodes.keeps(version)
     }

@@ -115,7 +115,7 @@ impl Nodes {
         done
     }
 
-    /// Whether every state still has the copy that was frozen for a cut.
+    /// True if every state still has the copy that was frozen for a cut.
     pub(super) fn keeps(&mut self, version: u64) -> bool {
         let mut all = true;
         self.tables(|t| all &= t.keeps(version));
@@ -137,12 +137,12 @@ impl Nodes {
         }
     }
 
-    /// Whether every exchange can still take a frame for each destination.
+    /// True if every exchange can still take a frame for each destination.
     pub(super) fn exchanges_open(&self) -> bool {
         self.0.iter().all(NodeState::exchanges_open)
     }
 
-    /// Whether everything the node may emit has somewhere to go.
+    /// True if everything the node may emit has somewhere to go.
     pub(super) fn outputs_open(&self, i: usize) -> bool {
         let Some(node) = self.0.get(i) else { return false };
         let next_free = |n: &usize, c: &usize| {
@@ -155,12 +155,12 @@ impl Nodes {
             })
     }
 
-    /// Whether a node can take a call now.
+    /// True if a node can take a call now.
     pub(super) fn free(&self, i: usize) -> bool {
         self.outputs_open(i) && self.0.get(i).is_some_and(NodeState::rests)
     }
 
-    /// Whether every keyed node is at rest: no unfinished call, no parts. Then a step that concerns them all may be taken.
+    /// True if every keyed node is at rest: no unfinished call, no parts. Then a step that concerns them all may be taken.
     pub(super) fn keyed_rest(&self) -> bool {
         let rests = |n: &NodeState| n.rests() && n.channels.iter().all(|c| c.exchanged || c.queue.is_empty());
         self.0.iter().all(|n| !n.is_keyed() || rests(n))
@@ -173,7 +173,7 @@ impl Nodes {
         }
     }
 
-    /// How many channels share the slot's time.
+    /// The number of channels that share the slot's time.
     pub(super) fn exchanged_channels(&self) -> usize {
         self.0.iter().flat_map(|n| &n.channels).filter(|c| c.exchanged && c.joined).count()
     }
@@ -197,7 +197,7 @@ impl Nodes {
         self.0.iter().filter_map(of).min()
     }
 
-    /// Whether every sink has seen the end of all input.
+    /// True if every sink has seen the end of all input.
     pub(super) fn ended(&self) -> bool {
         self.0.iter().all(|n| !matches!(n.body, Body::Sink(_)) || n.own == Time::MAX)
     }

@@ -1,10 +1,10 @@
-//! What a node may promise downstream: watermarks, and that nothing is to be expected.
+//! Promises of a node downstream: watermarks, and that nothing is to be expected.
 //!
 //! A node's own watermark is the minimum of its channels; timers fire first, under every watermark that holds, then it is passed on,
-//! unless a cut holds it back (I6). An idle channel is left out of the minimum, but never stands for the end of input. When the last channel
-//! goes idle, the node first comes to the highest promise of all: slots hear of the same promises and silences in different orders, and one
-//! that stayed behind would later fire timers that others, who no longer waited for it, have passed. For the same reason what a channel promised before
-//! it ended counts as long as others of its edge are only idle.
+//! unless a cut holds it back (I6). An idle channel is left out of the minimum, but never stands for the end of input. When the last
+//! channel goes idle, the node first comes to the highest promise of all: slots hear of the same promises and silences in different
+//! orders, and one that stayed behind would later fire timers that others, who no longer waited for it, have passed. For the same reason
+//! what a channel promised before it ended counts as long as others of its edge are only idle.
 
 use crate::error::Result;
 use crate::operator::Flow;
@@ -38,7 +38,7 @@ impl Slot {
         let node = self.nodes.at(i);
         self.cuts.observe(i, node);
         let Some(minimum) = node.input_watermark(self.cuts.rules) else {
-            // What a combiner holds back must not come after others have been told not to wait for it (I6).
+            // Rows that a combiner holds back must not come after others have been told not to wait for it (I6).
             let rests = self.nodes.at(i).idle || !matches!(self.nodes.at(i).body, Body::Operator { .. });
             let flow = if rests { Flow::Done } else { self.call(i, Call::Idle)? };
             return self.after(i, flow, Then::Idle, out);

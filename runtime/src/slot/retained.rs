@@ -1,4 +1,4 @@
-//! What a slot keeps when its run ends, and how its successor in the next run takes it over: the survivors' way back.
+//! Retained state: what a slot keeps when its run ends, and how its successor in the next run takes it over: the survivors' way back.
 //!
 //! A recovery returns everyone to the last manifest. A slot that still has its tables need not read that manifest's files: undo images
 //! take the tables back to its barrier, in a time that goes with what has changed since and not with the size of the state. Only the
@@ -64,7 +64,7 @@ impl Slot {
                 self.take_tables(&mut kept);
                 groups
             }
-            // It had not come as far as that barrier, or has lost what it takes to go back: as if it were new.
+            // The slot had not come as far as that barrier, or has lost what it takes to go back: as if it were new.
             Ok(None) | Err(_) => none,
         }
     }

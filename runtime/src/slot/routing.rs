@@ -28,7 +28,7 @@ struct EdgeRoute {
     fed_by: Vec<NodeId>,
 }
 
-/// Where rows of this slot go.
+/// The destinations of this slot's rows.
 #[derive(Debug)]
 pub(super) struct Routing {
     me: SlotId,
@@ -50,12 +50,12 @@ impl Routing {
         Self { me, assignment, edges, shipped: Vec::new() }
     }
 
-    /// Whether rows of this source reach the edge without passing keyed state.
+    /// True if rows of this source reach the edge without passing keyed state.
     pub(super) fn feeds(&self, source: NodeId, edge: u32) -> bool {
         self.edges.get(edge as usize).is_some_and(|e| e.fed_by.contains(&source))
     }
 
-    /// Whether the edge is an exchange.
+    /// True if the edge is an exchange.
     pub(super) fn exchanged(&self, edge: u32) -> bool {
         self.edges.get(edge as usize).is_some_and(|e| e.exchanged)
     }

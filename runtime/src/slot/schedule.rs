@@ -46,7 +46,7 @@ impl Schedule {
         }
     }
 
-    /// Whether a slice of an epoch is encoded before this step of a run.
+    /// True if a slice of an epoch is encoded before this step of a run.
     pub(super) fn encodes(&self, step: usize) -> bool {
         step.is_multiple_of(self.tuning.encode_every)
     }
@@ -56,7 +56,7 @@ impl Schedule {
         self.woken = true;
     }
 
-    /// Whether there was a wake-up since the last question.
+    /// True if there was a wake-up since the last question.
     pub(super) fn take_woken(&mut self) -> bool {
         std::mem::take(&mut self.woken)
     }
@@ -66,7 +66,7 @@ impl Schedule {
         self.stirred = true;
     }
 
-    /// Whether a batch went somewhere since the last question.
+    /// True if a batch went somewhere since the last question.
     pub(super) fn take_stirred(&mut self) -> bool {
         std::mem::take(&mut self.stirred)
     }

@@ -157,7 +157,7 @@ impl Hand {
         self.hear(Event::Command(command));
     }
 
-    /// Its own source has nothing to read, and has heard so.
+    /// The slot's own source has nothing to read, and has heard so.
     fn nothing_to_read(&mut self) {
         self.tell(Command::Splits(NodeIndex(0), Vec::new()));
     }
@@ -199,7 +199,7 @@ fn final_says_what_the_channels_came_to_though_a_quiet_one_was_fenced_before_thi
     h.nothing_to_read();
     h.from(1, Hand::row(7, 105));
     h.from(1, Item::Watermark(Time(100)));
-    // Its own channel is idle, and is fenced here.
+    // The slot's own channel is idle, and is fenced here.
     h.tell(Command::Cut(plan(0, 1)));
     h.from(1, Item::Watermark(Time(110)));
     h.from(1, Item::Fence(plan(0, 1)));

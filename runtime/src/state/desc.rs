@@ -1,4 +1,4 @@
-//! What a state is called and made of; stored with every snapshot.
+//! The description of a state: its name and types; stored with every snapshot.
 //!
 //! A restored job that lost, renamed or retyped a state hears so by name ([`crate::protocol::restart`]). Defaults in its place would be
 //! silent loss.

@@ -37,7 +37,7 @@ pub(super) struct Mark {
     pub(super) encoded: bool,
 }
 
-/// What an entry was before the epoch.
+/// An entry as it was before the epoch.
 #[derive(Debug)]
 pub(super) enum Old<V> {
     /// Not in the table. If it goes in the same epoch, nobody will ever know.
@@ -61,7 +61,7 @@ pub(super) struct Epoch<V> {
     pub(super) tombstones: Vec<u32>,
     /// Marks before this one are in the delta.
     pub(super) cursor: u32,
-    /// What had to be encoded ahead of its turn.
+    /// Entries that had to be encoded ahead of their turn.
     pub(super) early: EncodedRun,
 }
 
@@ -86,7 +86,7 @@ impl<V> Epoch<V> {
     }
 }
 
-/// What a published epoch leaves to free.
+/// The records that a published epoch leaves to free.
 #[derive(Debug)]
 pub(super) struct Retired<V> {
     pub(super) stamp: u32,

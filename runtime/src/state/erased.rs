@@ -16,7 +16,7 @@ use crate::key::GroupSet;
 
 /// The calls of a [`Table`] that need no types.
 pub trait ErasedTable: Send + Debug {
-    /// What the state is called and made of.
+    /// The description of the state.
     fn desc(&self) -> &StateDesc;
     /// Live entries.
     fn entries(&self) -> usize;

@@ -1,6 +1,7 @@
 //! Keyed state: typed tables, their epochs, their moves, and the files they are stored in.
 //!
-//! Reading order: [`key`] (what a key is), [`table`] (the calls of a hot operator), `entries`, `epochs` and `dirty` (dirty lists and undo images),
+//! Reading order: [`key`] (what a key is), [`table`] (the calls of a hot operator), `entries`, `epochs` and `dirty` (dirty lists and undo
+//! images),
 //! `encode` (a delta while the next epoch already runs), `moves`, `moving` and `absorbing` (a move of key groups and its two ends),
 //! [`erased`] (all of it without types, for slots), [`snapshot`] (files).
 //!

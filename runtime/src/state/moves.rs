@@ -30,7 +30,7 @@ pub(super) struct Move {
 pub(super) struct Moves(Vec<Move>);
 
 impl Moves {
-    /// Whether a move has this batch number or one of these groups.
+    /// True if a move has this batch number or one of these groups.
     pub(super) fn concerns(&self, batch: u64, groups: &GroupSet) -> bool {
         self.0.iter().any(|m| m.batch == batch || m.groups.intersects(groups))
     }
@@ -80,7 +80,7 @@ impl Moves {
         }
     }
 
-    /// Where the tombstone of an entry that is gone belongs.
+    /// The place for the tombstone of an entry that is gone.
     pub(super) fn tombs(&mut self, group: KeyGroup) -> Option<&mut Vec<u8>> {
         self.of(group).map(|m| &mut m.tombs)
     }

@@ -87,7 +87,7 @@ impl<K: StateKey, V: StateValue> Table<K, V> {
         Ok(())
     }
 
-    /// What the target still needs. The move stays open until [`Self::freeze`], which must follow in the same step.
+    /// The rest that the target still needs. The move stays open until [`Self::freeze`], which must follow in the same step.
     pub fn ship_final(&mut self, batch: u64) -> Result<ShipFinal> {
         let mut last = ShipFinal::default();
         let mut m = self.take_move(batch)?;
@@ -133,7 +133,7 @@ impl<K: StateKey, V: StateValue> Table<K, V> {
         self.drop_where(|f| f.version <= version);
     }
 
-    /// Whether what was frozen for a cut is still all there.
+    /// True if what was frozen for a cut is still all there.
     #[must_use]
     pub fn keeps(&self, version: u64) -> bool {
         self.frozen.iter().any(|f| f.version == version && !f.dropped)

@@ -49,7 +49,7 @@ pub struct Table<K, V> {
     pub(super) garbage: Vec<KeyGroup>,
     /// Bytes and number of items encoded lately: how large values are, for budgets.
     pub(super) measured: (u64, u64),
-    /// Where the incremental expiry goes on.
+    /// The cell at which the incremental expiry goes on.
     pub(super) hand: u32,
 }
 

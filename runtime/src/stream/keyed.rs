@@ -17,7 +17,7 @@ use crate::state::StateValue;
 
 use super::{Stream, batches, micros};
 
-/// How a key is found in a row.
+/// The function that finds a key in a row.
 pub(super) type KeyFn<K, T> = Arc<dyn Fn(&T) -> K + Send + Sync>;
 
 /// A stream with a key.
@@ -61,7 +61,7 @@ impl<K: Key, T: Data> Keyed<K, T> {
         self
     }
 
-    /// How many rows each key has.
+    /// The number of rows that each key has.
     pub fn count(&self) -> Stream<(K, u64)> {
         self.combine("count", Count)
     }

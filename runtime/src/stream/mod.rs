@@ -1,4 +1,4 @@
-//! How a Rust program writes a job: typed streams that build the erased graph.
+//! Jobs as a Rust program writes them: typed streams that build the erased graph.
 //!
 //! A [`Stream<T>`] is a place in a graph under construction, nothing more: calling a method adds nodes, nothing runs. A stream may be
 //! used more than once; each reader gets every row. Keyed streams know how to find a row's key but hold no rows; what is done with them

@@ -37,7 +37,7 @@ impl<K: Key, T: Data> Keyed<K, T> {
 }
 
 impl<K: Key, T: Data> Windowed<'_, K, T> {
-    /// How many rows each key has in each window.
+    /// The number of rows that each key has in each window.
     pub fn count(&self) -> Stream<WindowResult<K, u64>> {
         self.combine("count", Count)
     }

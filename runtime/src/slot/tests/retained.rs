@@ -71,7 +71,7 @@ fn a_survivor_goes_back_to_the_manifest_in_memory() {
     assert_eq!(groups, GroupSet::all(SPACE), "no file is read");
     let entries = entries(&mut slot);
     assert!(entries.iter().all(|(_, n)| *n == 3), "three keys and three timers, and nothing of epoch 2: {entries:?}");
-    // What it restores after a second loss is the same: it began from that very manifest.
+    // The state after a second loss is the same: it began from that very manifest.
     let mut h = Hand::new(0, &[0]);
     h.slot = slot;
     let (mut again, groups) = next(h, &manifest);
@@ -125,8 +125,8 @@ fn what_survives_is_what_was_stored() {
     assert!(a.iter().all(|(_, n, _)| *n == 3), "{a:?}");
 }
 
-/// Found with real processes under fire: a worker was lost while groups were being warmed elsewhere, and the next move of such a group added to
-/// what was left there (I2 saw it: eight entries where the source had seven; a restore from files would have seen nothing).
+/// Found with real processes under fire: a worker was lost while groups were being warmed elsewhere, and the next move of such a group
+/// added to what was left there (I2 saw it: eight entries where the source had seven; a restore from files would have seen nothing).
 #[test]
 fn what_a_move_had_begun_to_bring_is_forgotten() {
     let (mut h, stored) = ran();
