@@ -1,4 +1,4 @@
-//! What a frame carries: a batch of rows behind one object-safe trait.
+//! The content of a frame: a batch of rows behind one object-safe trait.
 //!
 //! Graph, exchange, gates and slots only ever see [`Container`]s, so that a user's row type is compiled into one node body and
 //! nowhere else. Two kinds exist: [`Rows`] here (the Rust API) and the Arrow batch of `watershed-columnar` (SQL). Turning one
@@ -20,7 +20,7 @@ pub type Batch = Box<dyn Container>;
 pub trait Container: Any + Send + Debug {
     /// The number of rows.
     fn len(&self) -> usize;
-    /// Whether there is no row.
+    /// True if there is no row.
     fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -65,7 +65,7 @@ impl<T> From<Vec<T>> for Rows<T> {
     }
 }
 
-/// What a row type must be: owned, sendable between slots, copyable for a second reader, printable in a dump.
+/// A row type: owned, sendable between slots, copyable for a second reader, printable in a dump.
 pub trait Data: Clone + Send + Debug + 'static {}
 impl<T: Clone + Send + Debug + 'static> Data for T {}
 

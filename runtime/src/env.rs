@@ -26,10 +26,10 @@ impl From<&str> for SplitId {
     }
 }
 
-/// Where a split is to be read on from: opaque bytes of the source, empty at the start.
+/// The position from which a split is read on: opaque bytes of the source, empty at the start.
 pub type Position = Vec<u8>;
 
-/// What one read gave.
+/// The result of one read.
 #[derive(Debug)]
 pub enum Read {
     /// Rows; there may be more at once.
@@ -40,7 +40,7 @@ pub enum Read {
     Finished,
 }
 
-/// What a discovery found.
+/// The splits that a discovery found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Discovered {
     /// Splits in the order in which they should be opened. Those already known are ignored.
@@ -53,13 +53,13 @@ pub struct Discovered {
 pub trait Source: Send + Sync + Debug {
     /// Looks for splits. Called off the hot thread, at the start and then every [`Source::discovery_interval_millis`]; may block.
     fn discover(&self) -> Result<Discovered, Error>;
-    /// How often to look again; `None` for a source whose first discovery is complete.
+    /// The interval between discoveries; `None` for a source whose first discovery is complete.
     fn discovery_interval_millis(&self) -> Option<u64> {
         None
     }
     /// Opens a split at a position (empty = start). Must not block for long: real opening is done by the first reads.
     fn open(&self, split: &SplitId, position: &[u8]) -> Result<Box<dyn SplitReader>, Error>;
-    /// Whether the source ends by itself.
+    /// True if the source ends by itself.
     fn bounded(&self) -> bool;
 }
 
@@ -76,7 +76,7 @@ pub trait SplitReader: Send + Debug {
     }
 }
 
-/// What a sink instance made durable, but not yet visible, for one epoch: an opaque handle that goes into the manifest and
+/// Output that a sink instance made durable, but not yet visible, for one epoch: an opaque handle that goes into the manifest and
 /// with which *any* process can commit, more than once.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SinkHandle {
@@ -84,7 +84,7 @@ pub struct SinkHandle {
     pub sink: u64,
     /// The assignment version of the rows in it: handles of an epoch are committed in this order (I3).
     pub version: u64,
-    /// What the sink needs to commit.
+    /// The bytes that the sink needs to commit.
     #[serde(with = "crate::error::hex")]
     pub data: Vec<u8>,
 }
@@ -111,13 +111,13 @@ pub trait Sink: Send + Sync + Debug {
     fn check(&self) -> Result<(), Error> {
         Ok(())
     }
-    /// Whether rows are visible as soon as they are written (print, blackhole): such a sink has no handles.
+    /// True if rows are visible as soon as they are written (print, blackhole): such a sink has no handles.
     fn immediate(&self) -> bool {
         false
     }
 }
 
-/// What a writer staged for an epoch: (version, handle data), in write order.
+/// The output that a writer staged for an epoch: (version, handle data), in write order.
 pub type Sealed = Vec<(u64, Vec<u8>)>;
 
 /// Takes one slot's output on the slot's thread. Never blocks: bytes go to another thread.
@@ -132,7 +132,7 @@ pub trait SinkWriter: Send + Debug {
     fn backlog(&self, waker: &Waker) -> usize;
 }
 
-/// How many bytes a sink may have taken without having written them.
+/// The most bytes that a sink may have taken without having written them.
 pub const SINK_BUDGET: usize = 8 << 20;
 
 /// Turns a batch of a source into rows with event times, and tells the highest one: computed columns and `WATERMARK FOR`.

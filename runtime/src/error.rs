@@ -7,7 +7,7 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// What the reader should do about an error.
+/// The kind of an error: what its reader should do about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Kind {
     /// The job's text, options or program are wrong: change them.
@@ -18,7 +18,7 @@ pub enum Kind {
     Unavailable,
     /// This process has been replaced by a newer one and must stop.
     Fenced,
-    /// What was stored is damaged or made by something else; nothing was changed.
+    /// Stored bytes are damaged or made by something else; nothing was changed.
     Corrupt,
     /// A law of the engine was broken: a defect to report.
     Broken,
@@ -85,7 +85,7 @@ impl Error {
         self.inner.kind
     }
 
-    /// What to do, if known.
+    /// The advice, if any is known.
     #[must_use]
     pub fn advice(&self) -> Option<&str> {
         self.inner.advice.as_deref()

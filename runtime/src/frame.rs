@@ -1,4 +1,4 @@
-//! What travels between slots: frames on channels, and nothing else.
+//! Frames on channels: nothing else travels between slots.
 //!
 //! A channel is (exchange edge, sending slot, receiving slot). Its items arrive in the order in which they were sent, and control
 //! items never overtake data (they bypass credits, not the order): barrier, fence and watermark cut the stream at one exact place.
@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use crate::container::Batch;
 use crate::key::SlotId;
+use crate::messages::Barrier;
 use crate::protocol::cut::{CutPlan, Tag};
-use crate::slot::Barrier;
 use crate::time::Time;
 
 /// One item on one channel.
@@ -22,7 +22,7 @@ pub struct Frame {
     pub item: Item,
 }
 
-/// What an edge carries, exchanged or local.
+/// An item that an edge carries, exchanged or local.
 #[derive(Debug)]
 pub enum Item {
     /// Rows; `tag` names the cut after which a new owner made them.

@@ -50,12 +50,12 @@ pub struct NodeIndex(pub usize);
 /// Makes a node's operator for one slot.
 pub type OperatorFactory = Arc<dyn Fn(KeySpace) -> Result<Box<dyn Operator>> + Send + Sync>;
 
-/// How a source finds event time.
+/// The event time of a source.
 #[derive(Clone)]
 pub struct EventTime {
     /// Makes a stamper for one split.
     pub stamper: Arc<dyn Fn() -> Box<dyn TimeStamper> + Send + Sync>,
-    /// How far behind the highest event time a row may be, in microseconds.
+    /// The most microseconds that a row may be behind the highest event time.
     pub disorder_micros: i64,
     /// After how long without a row a split no longer holds the watermark; `None` = never.
     pub idle_micros: Option<i64>,
@@ -67,7 +67,7 @@ impl fmt::Debug for EventTime {
     }
 }
 
-/// What a node does.
+/// The role of a node.
 #[derive(Clone)]
 pub enum Role {
     /// Reads splits.
@@ -81,7 +81,7 @@ pub enum Role {
     Operator {
         /// Makes the operator for a slot.
         make: OperatorFactory,
-        /// Whether it has keyed state: then its groups are owned, and move.
+        /// True if it has keyed state: then its groups are owned, and move.
         keyed: bool,
     },
     /// Writes.
@@ -105,7 +105,7 @@ pub struct Node {
     pub id: NodeId,
     /// For people: dumps, metrics, EXPLAIN.
     pub name: String,
-    /// What it does.
+    /// The node's role.
     pub role: Role,
 }
 
@@ -115,7 +115,7 @@ impl fmt::Debug for Node {
     }
 }
 
-/// How rows get from one node to the next.
+/// The path of rows from one node to the next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Path {
     /// Within the slot: the two nodes are fused.
@@ -135,7 +135,7 @@ pub struct Edge {
     pub to: NodeIndex,
     /// … on this input.
     pub input: u8,
-    /// How.
+    /// The path of its rows.
     pub path: Path,
 }
 
@@ -194,7 +194,7 @@ impl Graph {
         }
     }
 
-    /// How the batches of an edge are encoded for another process; none where they never leave a slot.
+    /// The codec of an edge's batches for another process; none where they never leave a slot.
     #[must_use]
     pub fn codec(&self, edge: u32) -> Option<&Arc<dyn BatchCodec>> {
         self.codecs.get(edge as usize).and_then(Option::as_ref)
@@ -206,7 +206,7 @@ impl Graph {
         self.nodes.get(node.0).map_or(NodeId(0), |n| n.id)
     }
 
-    /// What a node does, to be changed while the graph is being built.
+    /// The role of a node, to be changed while the graph is being built.
     pub(crate) fn role_mut(&mut self, node: NodeIndex) -> Option<&mut Role> {
         self.nodes.get_mut(node.0).map(|n| &mut n.role)
     }
@@ -258,7 +258,7 @@ impl Graph {
         Ok(())
     }
 
-    /// What a snapshot stores of this graph.
+    /// The shape of this graph that a snapshot stores.
     pub fn shape(&self) -> Result<Shape> {
         let mut nodes = Vec::new();
         for node in &self.nodes {
@@ -284,9 +284,9 @@ pub struct Shape {
 pub struct NodeShape {
     /// The stable id.
     pub id: NodeId,
-    /// Its name, for messages.
+    /// The node's name, for messages.
     pub name: String,
-    /// Its keyed states.
+    /// The node's keyed states.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub states: Vec<crate::state::StateDesc>,
 }

@@ -21,7 +21,7 @@ pub struct SlotId(pub u16);
 #[serde(transparent)]
 pub struct KeyGroup(pub u16);
 
-/// How a job hashes: written once into its root object, never changed.
+/// The hashing of a job: written once into its root object, never changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeySpace {
     /// The seed of xxh3-64.
@@ -44,7 +44,7 @@ impl KeySpace {
             .then(|| Self { seed: 0, bits: groups.trailing_zeros() as u8 })
     }
 
-    /// How many key groups there are.
+    /// The number of key groups.
     #[must_use]
     pub fn groups(self) -> usize {
         1 << self.bits
@@ -309,14 +309,14 @@ impl GroupSet {
         set
     }
 
-    /// Whether `group` is in.
+    /// True if `group` is in.
     #[inline]
     #[must_use]
     pub fn contains(&self, group: KeyGroup) -> bool {
         self.words.get(usize::from(group.0 >> 6)).is_some_and(|w| w >> (group.0 & 63) & 1 == 1)
     }
 
-    /// Whether the group of this hash is in.
+    /// True if the group of this hash is in.
     #[inline]
     #[must_use]
     pub fn contains_hash(&self, hash: u64) -> bool {
@@ -358,19 +358,19 @@ impl GroupSet {
         }
     }
 
-    /// Whether the two share a group.
+    /// True if the two share a group.
     #[must_use]
     pub fn intersects(&self, other: &Self) -> bool {
         self.words.iter().zip(&other.words).any(|(a, b)| a & b != 0)
     }
 
-    /// How many groups are in.
+    /// The number of groups in the set.
     #[must_use]
     pub fn len(&self) -> usize {
         self.words.iter().map(|w| w.count_ones() as usize).sum()
     }
 
-    /// Whether none is in.
+    /// True if none is in.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.words.iter().all(|w| *w == 0)

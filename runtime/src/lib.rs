@@ -13,6 +13,7 @@ pub mod error;
 pub mod frame;
 pub mod graph;
 pub mod key;
+pub mod messages;
 pub mod operator;
 pub mod protocol;
 pub mod slot;

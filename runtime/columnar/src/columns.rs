@@ -60,12 +60,6 @@ impl Columns {
         Self { times, ..self }
     }
 
-    /// Gives each row its key hash; `hashes` has one a row.
-    #[must_use]
-    pub fn with_hashes(self, hashes: Vec<u64>) -> Self {
-        Self { hashes, ..self }
-    }
-
     /// Gives each row its operation; `ops` has one a row, or none where all rows are new.
     #[must_use]
     pub fn with_ops(self, ops: Vec<Op>) -> Self {

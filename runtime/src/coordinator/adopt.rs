@@ -9,15 +9,16 @@
 //! | a manifest in the log that no slot has heard of | its output is committed again, and slots hear of it |
 //! | an open cut | it ends when its target says so, as always |
 //! | a warm-up without a cut | it is dropped, and planned again |
-//! | a slot that was to join and was never made | it is made, and what is left of a predecessor is released before; once all others have heard its barrier published nobody knows it: a new run |
+//! | a slot that was to join and was never made | it is made, once its predecessor is released; a new run if no journal knows its barrier |
 //! | a slot that has left | it is released when nothing needs it |
 //! | a split that its old reader has handed over | its next reader gets it |
-//! | slots that have not heard which splits are theirs | they hold event time until sources have been looked through, and get what nobody reads |
+//! | slots that have not heard which splits are theirs | they hold event time until sources are looked through, and get unread splits |
 //! | a barrier at which sources end, heard by somebody | the drain goes on: the rest hear it, then that the sources are over |
 //! | a wish for other slots, a wish to stop or to drain whose barrier nobody has heard | lost: whoever wished says it again |
 //!
-//! The entries of the log carry the new term, and that alone decides who writes it (I10). The names of files and staged output keep the term of the run
-//! ([`Run`](super::Run)): slots go on writing as they did, and whoever looks at a name's (term, epoch) finds the order of epochs.
+//! The entries of the log carry the new term, and that alone decides who writes it (I10). The names of files and staged output keep the
+//! term of the run ([`Run`](super::Run)): slots go on writing as they did, and whoever looks at a name's (term, epoch) finds the order of
+//! epochs.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -30,6 +31,7 @@ use super::splits::{Given, Splits};
 use crate::error::Result;
 use crate::graph::{Graph, NodeIndex};
 use crate::key::SlotId;
+use crate::messages::Command;
 use crate::protocol::epoch::{Epochs, Pace};
 use crate::protocol::log::LogWriter;
 use crate::protocol::manifest::{Manifest, SourceEntry};
@@ -37,11 +39,11 @@ use crate::protocol::rescale::{Rescale, Sizes};
 use crate::protocol::restart::Start;
 use crate::protocol::rules::RuleSet;
 use crate::protocol::turns::Turns;
-use crate::slot::Command;
 
 impl Coordinator {
-    /// A coordinator that holds its term and takes over the slots of `journals`, with the first effects. `start` is what a new run would begin from: the
-    /// end of the log as of the claim. Tell it the newest wish next ([`super::Input::Want`]), and what sources are made of.
+    /// A coordinator that holds its term and takes over the slots of `journals`, with the first effects. `start` is what a new run would
+    /// begin from: the end of the log as of the claim. Tell it the newest wish next ([`super::Input::Want`]), and what sources are made
+    /// of.
     ///
     /// # Errors
     /// If something needed is gone or contradicts itself. Then nothing has been said to anybody: begin a new run.
@@ -153,7 +155,7 @@ impl Coordinator {
         out.extend(handed.into_iter().map(splits));
     }
 
-    /// What only some slots have heard of publications and of warm-ups.
+    /// Words on publications and warm-ups that only some slots have heard.
     fn repeat(&mut self, run_journal: &RunJournal<'_>, version: u64, out: &mut Vec<Effect>) {
         let epoch = run_journal.published;
         let old = run_journal.journals.iter().filter(|(s, d)| d.published < epoch && run_journal.current.contains(s));
@@ -168,7 +170,7 @@ impl Coordinator {
         }
     }
 
-    /// Who reads which split, and who has heard of it.
+    /// The reader of each split, and the slots that have heard of it.
     fn deal_again(&mut self, run_journal: &RunJournal<'_>, out: &mut Vec<Effect>) {
         // A slot that hears of a split behind the barrier at which its source ends reads nothing of it.
         if self.rules.successor_drains() {
@@ -210,8 +212,8 @@ impl Coordinator {
         self.give_splits(out);
     }
 
-    /// All splits of a source are known again: those that nobody reads go to slots that have not heard of any, if there are such. Until then these hold
-    /// event time for them; to others they would come when it has passed (I6).
+    /// All splits of a source are known again: those that nobody reads go to slots that have not heard of any, if there are such. Until
+    /// then these hold event time for them; to others they would come when it has passed (I6).
     pub(super) fn tell_rest(&mut self, node: NodeIndex, out: &mut Vec<Effect>) {
         let Some(awaiting_splits) = self.awaiting_splits.remove(&node) else { return };
         let stays = |s: &&SlotId| self.members.contains(s) && self.joining.values().all(|next| next.contains(s));

@@ -1,4 +1,4 @@
-//! What a successor makes of journals: (log, journals) → effects, or a refusal.
+//! A successor and its predecessor's journals: (log, journals) → effects, or a refusal.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -10,9 +10,9 @@ use crate::env::{Discovered, Source, SplitId, SplitReader};
 use crate::error::{Error, Kind};
 use crate::graph::Role;
 use crate::key::{Assignment, KeyGroup, KeySpace, SlotId};
+use crate::messages::{Barrier, EpochPart, Report, SplitMove, SplitState};
 use crate::protocol::log::{LogEffect, Put, Tail};
 use crate::protocol::manifest::SplitEntry;
-use crate::slot::{Barrier, EpochPart, Report, SplitMove, SplitState};
 use crate::time::Time;
 
 const SPACE: KeySpace = KeySpace { seed: 0, bits: 8 };
@@ -185,7 +185,7 @@ fn a_slot_that_was_to_join_and_was_never_made_is_made() {
 fn what_is_left_of_a_slot_that_joins_again_is_released_before_its_successor_is_made() {
     let mut j = job(1);
     let (members, table) = (vec![SlotId(0)], j.coordinator.table().clone());
-    // It has left at an earlier barrier, and the word that releases it was lost with the coordinator.
+    // The slot has left at an earlier barrier, and the word that releases it was lost with the coordinator.
     let joins_at = Arc::new(Barrier { epoch: 0, members: Some(members.clone()), moves: vec![], ends: vec![], last: false });
     j.journal.joined(&NewSlot { id: SlotId(1), epoch: 1, members, table, joins_at });
     j.step(Input::want(2), 1, &[0]);
@@ -223,7 +223,7 @@ impl Source for Two {
     }
 }
 
-/// Which splits a slot is told are its own.
+/// The splits that a slot is told are its own.
 fn splits(effects: &[Effect], slot: u16) -> Vec<Vec<String>> {
     let names = |e: &Effect| match e {
         Effect::Send(s, Command::Splits(_, all)) if s.0 == slot => Some(all.iter().map(|(id, ..)| id.0.to_string()).collect()),

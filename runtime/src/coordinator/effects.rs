@@ -1,4 +1,4 @@
-//! What comes into the coordinator and what it wants done: two closed enums.
+//! Inputs and effects of the coordinator: two closed enums.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -7,11 +7,11 @@ use crate::env::Discovered;
 use crate::error::Error;
 use crate::graph::NodeIndex;
 use crate::key::{Assignment, SlotId};
+use crate::messages::{Barrier, Command, Report};
 use crate::protocol::log::{LogEffect, Put};
 use crate::protocol::manifest::{HandleEntry, Manifest, StateFile};
-use crate::slot::{Barrier, Command, Report};
 
-/// What happened.
+/// An input of the coordinator: something happened.
 #[derive(Debug)]
 pub enum Input {
     /// Time passed. Epochs are paced by this.
@@ -22,7 +22,7 @@ pub enum Input {
     LogPut(Put),
     /// The answer to [`LogEffect::Get`].
     LogGot(Option<Vec<u8>>),
-    /// What a source's discovery found.
+    /// Splits that a source's discovery found.
     Discovered(NodeIndex, Discovered),
     /// The answer to [`Effect::Commit`].
     Committed,
@@ -44,7 +44,7 @@ impl Input {
     }
 }
 
-/// What is to be done, in the order given.
+/// An effect: something is to be done, in the order given.
 #[derive(Debug)]
 #[must_use]
 pub enum Effect {
@@ -69,11 +69,11 @@ pub enum Effect {
 /// A slot that joins a running job.
 #[derive(Clone, Debug)]
 pub struct NewSlot {
-    /// Its number.
+    /// The slot's number.
     pub id: SlotId,
     /// The first epoch it takes part in.
     pub epoch: u64,
-    /// Who takes part in that epoch.
+    /// The slots that take part in that epoch.
     pub members: Vec<SlotId>,
     /// The table as the others' routers use it now.
     pub table: Arc<Assignment>,

@@ -1,17 +1,19 @@
-//! What a process remembers of its slots, so that the next coordinator of the job can take them over while they run.
+//! Journals of a process's slots, so that the next coordinator of the job can take them over while they run.
 //!
-//! A coordinator keeps nothing that lasts but the manifest log. What it has said since the last manifest, and what it was told, is therefore
-//! written down where it was heard and said: a [`WorkerJournal`] in each process, a [`SlotJournal`] in it for each slot. Both are fed by what goes by anyway, the commands
-//! to a slot and its reports, and forget what a published manifest carries; so a journal is as long as what is under way: a few barriers, the parts of their
-//! epochs, the cuts since the last manifest, names of splits. Rows, state and encoded entries are never in it. From the journals of all processes and
-//! the end of the log `Coordinator::adopt` makes a coordinator that goes on where the last one stopped.
+//! A coordinator keeps nothing that lasts but the manifest log. What it has said since the last manifest, and what it was told, is
+//! therefore written down where it was heard and said: a [`WorkerJournal`] in each process, a [`SlotJournal`] in it for each slot. Both
+//! are fed by what goes by anyway, the commands to a slot and its reports, and forget what a published manifest carries; so a journal is
+//! as long as what is under way: a few barriers, the parts of their epochs, the cuts since the last manifest, names of splits. Rows,
+//! state and encoded entries are never in it. From the journals of all processes and the end of the log `Coordinator::adopt` makes a
+//! coordinator that goes on where the last one stopped.
 //!
-//! Why this is enough: every word of a coordinator to a slot goes through one queue, so each slot has heard a beginning of what was said to it, and a word
-//! that no slot has heard has had no effect. A word that some slot has heard is in its journal, and the successor repeats it to the others.
+//! Enough is kept: every word of a coordinator to a slot goes through one queue, so each slot has heard a beginning of what was said to
+//! it, and a word that no slot has heard has had no effect. A word that some slot has heard is in its journal, and the successor repeats
+//! it to the others.
 //!
 //! Three things its keeper must do. It notes a command when it hands it to the slot, and a report when it passes it on, a `Sealed` once its
-//! entries are durable ([`crate::slot::EpochPart::files`], no `runs`). It gives a journal away and takes its first order from the same session; from then on it
-//! obeys no older coordinator ([`TaskManager`]). And it drops the journal when it begins another run.
+//! entries are durable ([`crate::messages::EpochPart::files`], no `runs`). It gives a journal away and takes its first order from the
+//! same session; from then on it obeys no older coordinator ([`TaskManager`]). And it drops the journal when it begins another run.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -24,15 +26,15 @@ use crate::env::SplitId;
 use crate::error::{Error, Kind};
 use crate::graph::{Graph, NodeId};
 use crate::key::{Assignment, SlotId};
+use crate::messages::{Barrier, Command, Report, SplitState};
 use crate::protocol::cut::CutPlan;
 use crate::protocol::merge::Part;
 use crate::protocol::plan::SplitKey;
-use crate::slot::{Barrier, Command, Report, SplitState};
 
 /// Warm-ups that were dropped are remembered so long, by number.
 const FORGOTTEN: usize = 64;
 
-/// Which run of the job: all slots that were made together from one manifest, and those that joined them. Its term is in the names of all they
+/// A run of the job: all slots that were made together from one manifest, and those that joined them. Its term is in the names of all they
 /// write, whoever coordinates them: names stay unique, because a term begins one run at most, and ordered, because files of a run
 /// lie above those of the runs before it (I5, I10).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -43,7 +45,7 @@ pub struct Run {
     pub epoch: u64,
 }
 
-/// What one process remembers of a run.
+/// The journal that one process keeps of a run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct WorkerJournal {
     /// The run.
@@ -92,10 +94,10 @@ impl WorkerJournal {
     }
 }
 
-/// What one slot has heard and said, as far as no published manifest carries it.
+/// The words that one slot has heard and said, as far as no published manifest carries it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct SlotJournal {
-    /// Where it begins.
+    /// The point at which the journal begins.
     pub(super) base: Checkpoint,
     /// The newest epoch whose publication it has heard of.
     pub(super) published: u64,
@@ -123,15 +125,15 @@ pub struct SlotJournal {
     pub(super) handed: Vec<(u64, SplitState)>,
     /// Splits that ended and are still here, and an epoch that has it at the latest.
     pub(super) finished: Vec<(u64, SplitKey)>,
-    /// It has seen the end of all input.
+    /// The slot has seen the end of all input.
     pub(super) ended: bool,
-    /// It reads nothing more, and why.
+    /// The error for which the slot reads nothing more.
     pub(super) poisoned: Option<ReportedError>,
-    /// It does nothing more, and why.
+    /// The error for which the slot does nothing more.
     pub(super) failed: Option<ReportedError>,
 }
 
-/// Who took part and who owned what, right after a barrier.
+/// Members and table right after a barrier.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Checkpoint {
     pub(super) epoch: u64,
@@ -162,7 +164,7 @@ pub(super) struct BarrierRecord {
     /// The version of the table that it found. No cut is open at a barrier (I9), so it is the same at every slot.
     pub(super) version: u64,
     pub(super) aligned: bool,
-    /// What the slot has to say about the epoch.
+    /// The slot's part of the epoch.
     pub(super) part: Option<Part>,
 }
 
@@ -170,7 +172,7 @@ pub(super) struct BarrierRecord {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct CutRecord {
     pub(super) plan: Arc<CutPlan>,
-    /// It is the slot's own, and is over.
+    /// The cut is the slot's own, and is over.
     pub(super) active: bool,
 }
 
@@ -182,7 +184,7 @@ pub(super) struct Expected {
 }
 
 impl Expected {
-    /// What a barrier moves to `me`.
+    /// The splits that a barrier moves to `me`.
     pub(super) fn of(barrier: &Barrier, me: SlotId) -> impl Iterator<Item = Self> + '_ {
         let mine = barrier.moves.iter().filter(move |m| m.to == me);
         mine.map(|m| Self { epoch: barrier.epoch, split: (m.node.0, m.split.clone()) })

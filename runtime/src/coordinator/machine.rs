@@ -9,6 +9,7 @@ use super::splits::Splits;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, NodeIndex};
 use crate::key::{Assignment, SlotId};
+use crate::messages::{Barrier, Command, EpochPart, Report, SplitMove};
 use crate::protocol::epoch::{EpochEffect, Epochs, Inject, Pace};
 use crate::protocol::log::{LogEffect, LogWriter};
 use crate::protocol::manifest::Manifest;
@@ -17,7 +18,6 @@ use crate::protocol::rescale::{Rescale, RescaleEffect, Sizes};
 use crate::protocol::restart::Start;
 use crate::protocol::rules::RuleSet;
 use crate::protocol::turns::Turns;
-use crate::slot::{Barrier, Command, EpochPart, Report, SplitMove};
 use crate::time::Time;
 
 /// The coordinator.
@@ -35,7 +35,7 @@ pub struct Coordinator {
     pub(super) members: BTreeSet<SlotId>,
     /// Slots whose threads exist or are about to.
     pub(super) started: BTreeSet<SlotId>,
-    /// Who takes part after each barrier that has not aligned everywhere.
+    /// The members after each barrier that has not aligned everywhere.
     pub(super) joining: BTreeMap<u64, BTreeSet<SlotId>>,
     /// Parts of epochs that are complete in some slots only.
     pub(super) parts: BTreeMap<u64, BTreeMap<SlotId, Part>>,
@@ -45,11 +45,12 @@ pub struct Coordinator {
     pub(super) assigned_splits: BTreeSet<NodeIndex>,
     /// Sources that nobody has looked through since this coordinator began, and that may have more splits than the manifest knows.
     pub(super) undiscovered: BTreeSet<NodeIndex>,
-    /// Slots that hold event time until they hear which splits of a source are theirs, where others have heard it from a coordinator before.
+    /// Slots that hold event time until they hear which splits of a source are theirs, where others have heard it from a coordinator
+    /// before.
     pub(super) awaiting_splits: BTreeMap<NodeIndex, BTreeSet<SlotId>>,
     /// Manifests put so far: part of each entry's unique name.
     pub(super) puts: u64,
-    /// What a source could not read.
+    /// The row that a source could not read.
     pub(super) poison: Option<Error>,
     /// A drain is wished, or under way.
     pub(super) draining: bool,
@@ -116,13 +117,13 @@ impl Coordinator {
         self.epochs.last()
     }
 
-    /// Who takes part.
+    /// The slots that take part.
     #[must_use]
     pub fn members(&self) -> &BTreeSet<SlotId> {
         &self.members
     }
 
-    /// Whether a slot of these takes part, is about to, or has a part in what is not published or not committed (I8).
+    /// True if a slot of these takes part, is about to, or has a part in what is not published or not committed (I8).
     #[must_use]
     pub fn needs(&self, which: impl Fn(SlotId) -> bool) -> bool {
         let (needed, joiner) = (self.epochs.needed(), self.rules.joiner_is_needed());
@@ -153,7 +154,7 @@ impl Coordinator {
         self.run
     }
 
-    /// Whether the newest wish is met and durable.
+    /// True if the newest wish is met and durable.
     #[must_use]
     pub fn settled(&self) -> bool {
         self.rescale.idle()
@@ -165,26 +166,26 @@ impl Coordinator {
         self.epochs.floor()
     }
 
-    /// When the next barrier is due.
+    /// The time at which the next barrier is due.
     #[must_use]
     pub fn next_due(&self) -> u64 {
         self.epochs.due()
     }
 
-    /// Whether every split of every source has been read to its end and all that came of it is in the last manifest.
+    /// True if every split of every source has been read to its end and all that came of it is in the last manifest.
     #[must_use]
     pub fn finished(&self) -> bool {
         let last = self.epochs.last();
         last.finished() && self.graph.sources().all(|(_, n, _)| last.sources.contains_key(&n.id.0))
     }
 
-    /// Whether a drain is wished, or under way.
+    /// True if a drain is wished, or under way.
     #[must_use]
     pub fn draining(&self) -> bool {
         self.draining
     }
 
-    /// Whether the job's last barrier has gone out: what is wished now is too late.
+    /// True if the job's last barrier has gone out: what is wished now is too late.
     #[must_use]
     pub fn closing(&self) -> bool {
         self.epochs.closing()
@@ -256,7 +257,7 @@ impl Coordinator {
                 // A bad row stops the job: the next start meets it again, and it is not to be drained away.
                 if self.poison.is_none() && !self.closing() {
                     self.draining = true;
-                    // What has ended needs no barrier once more.
+                    // A job that has ended needs no barrier once more.
                     let over = self.splits.over();
                     let open = self.graph.sources().filter(|(i, ..)| !over.contains(i));
                     self.epochs.drain(open.map(|(_, n, _)| n.id).collect());
@@ -314,7 +315,7 @@ impl Coordinator {
                 Ok(())
             }
             Report::Poisoned(e) => {
-                // What came before the bad row is committed, and the next start meets the row again.
+                // The rows before the bad one are committed, and the next start meets the row again.
                 self.poison.get_or_insert(e);
                 self.draining &= !self.epochs.stop();
                 Ok(())
@@ -331,7 +332,7 @@ impl Coordinator {
         self.part(epoch, slot, part_of(part), out)
     }
 
-    /// When every slot has reported its part of an epoch, the parts go into its manifest together.
+    /// The parts of an epoch, when every slot has reported its own, go into its manifest together.
     pub(super) fn part(&mut self, epoch: u64, slot: SlotId, part: Part, out: &mut Vec<Effect>) -> Result<()> {
         let parts = self.parts.entry(epoch).or_default();
         parts.insert(slot, part);
@@ -354,8 +355,8 @@ impl Coordinator {
                 out.extend(self.started.iter().map(|s| Effect::Send(*s, Command::EndOfSource(node))));
             }
         }
-        // A slot that does not know yet which splits of a source are its own holds event time for those that nobody reads: without it they would be late
-        // when they are found (I6).
+        // A slot that does not know yet which splits of a source are its own holds event time for those that nobody reads: without it
+        // they would be late when they are found (I6).
         let stay = !self.awaiting_splits.is_empty() && self.rules.awaiting_slots_stay();
         let effects = self.rescale.step(&mut self.turns, &self.epochs.needed(), stay)?;
         self.rescale_effects(effects, out);

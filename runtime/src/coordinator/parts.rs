@@ -1,8 +1,8 @@
-//! What a slot says of an epoch, as the manifest will say it.
+//! A slot's part of an epoch, as the manifest will say it.
 
+use crate::messages::{EpochPart, SplitState};
 use crate::protocol::manifest::SplitEntry;
 use crate::protocol::merge::Part;
-use crate::slot::{EpochPart, SplitState};
 
 /// A slot's part of a manifest, without the entries that are still in memory.
 pub(super) fn part_of(part: &EpochPart) -> Part {

@@ -1,4 +1,4 @@
-//! What is under way, for people: epochs that are not published, and where a rescale is.
+//! Progress for people: epochs that are not published, and where a rescale is.
 
 use super::machine::Coordinator;
 use crate::protocol::rescale::progress::RescaleProgress;

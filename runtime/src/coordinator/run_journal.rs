@@ -1,10 +1,11 @@
-//! What happened in a run since its last manifest, put together from the journals of its slots.
+//! The journal of a run since its last manifest, put together from the journals of its slots.
 //!
-//! Barriers are numbered and cuts raise the table's version by one, and a journal says of each barrier which version it found; so the words of all journals
-//! have one order. Walking along it gives who took part and who owned what at each moment, what is under way, and what each slot has not heard.
+//! Barriers are numbered and cuts raise the table's version by one, and a journal says of each barrier which version it found; so the
+//! words of all journals have one order. Walking along it gives who took part and who owned what at each moment, what is under way, and
+//! what each slot has not heard.
 //!
-//! It refuses what cannot be gone on with: a slot that is needed and gone, and words that contradict each other or the log. Then the caller begins
-//! a new run from the last manifest, which is always right and costs a restart.
+//! A run that cannot be gone on with is refused: a slot that is needed and gone, and words that contradict each other or the log. Then
+//! the caller begins a new run from the last manifest, which is always right and costs a restart.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -14,11 +15,11 @@ use super::journal::{BarrierRecord, Checkpoint, CutRecord, Run, SlotJournal, Wor
 use crate::error::{Error, Kind, Result};
 use crate::graph::NodeId;
 use crate::key::SlotId;
+use crate::messages::{Barrier, Command};
 use crate::protocol::cut::CutPlan;
 use crate::protocol::manifest::Manifest;
 use crate::protocol::merge::Flight;
 use crate::protocol::rules::RuleSet;
-use crate::slot::{Barrier, Command};
 
 /// A run as its slots have it.
 #[derive(Debug)]
@@ -26,11 +27,11 @@ pub(super) struct RunJournal<'a> {
     pub(super) run: Run,
     /// The newest epoch that a manifest describes.
     pub(super) published: u64,
-    /// Who takes part right after it, and the version of its table.
+    /// The members right after it, and the version of its table.
     pub(super) carried: (BTreeSet<SlotId>, u64),
     /// After everything that was said: the last barrier, the table, and who takes part.
     pub(super) now: Checkpoint,
-    /// Who takes part until the last barrier has aligned everywhere.
+    /// The members until the last barrier has aligned everywhere.
     pub(super) current: BTreeSet<SlotId>,
     /// Epochs that are not published, in order.
     pub(super) flights: Vec<Flight>,
@@ -38,9 +39,9 @@ pub(super) struct RunJournal<'a> {
     pub(super) cuts: Vec<(Arc<CutPlan>, bool)>,
     /// Slots that are to join and were never made.
     pub(super) starts: Vec<NewSlot>,
-    /// What is left of those among them that had been there before: they have left, and have not heard that they may go.
+    /// The rest of those among them that had been there before: they have left, and have not heard that they may go.
     pub(super) remains: Vec<SlotId>,
-    /// What is to be said again, in order.
+    /// Words to be said again, in order.
     pub(super) again: Vec<(SlotId, Command)>,
     /// Splits come with these to slots that have not heard of it.
     pub(super) unheard: Vec<(SlotId, Arc<Barrier>)>,
@@ -147,7 +148,7 @@ impl<'a> RunJournal<'a> {
             return Err(contradiction(format!("nobody has heard the cut before that of version {}", plan.version)));
         }
         self.now.cut(&plan);
-        // What a manifest describes, everybody has heard.
+        // Every slot has heard of what a manifest describes.
         if self.now.epoch >= self.published {
             self.say(&self.now.members.clone(), |d| d.version() >= plan.version, || Command::Cut(plan.clone()))?;
         }
@@ -276,12 +277,12 @@ fn lost(slot: SlotId) -> Error {
 }
 
 impl SlotJournal {
-    /// Whether the slot has heard the barrier of an epoch, or joined at it or later.
+    /// True if the slot has heard the barrier of an epoch, or joined at it or later.
     fn heard(&self, epoch: u64) -> bool {
         self.base.epoch >= epoch || self.passed(epoch).is_some()
     }
 
-    /// Whether the slot takes part, or is about to, as far as it has heard.
+    /// True if the slot takes part, or is about to, as far as it has heard.
     fn takes_part(&self, me: SlotId) -> bool {
         let newest = self.barriers.iter().rev().find_map(|p| p.barrier.members.as_ref());
         newest.map_or_else(|| self.base.members.contains(&me), |m| m.contains(&me))
@@ -291,7 +292,7 @@ impl SlotJournal {
         self.barriers.iter().find(|p| p.barrier.epoch == epoch)
     }
 
-    /// Whether a cut to this slot is over.
+    /// True if a cut to this slot is over.
     fn active(&self, plan: &CutPlan) -> bool {
         self.base.table.version >= plan.version || self.cuts.iter().any(|c| c.plan.batch == plan.batch && c.active)
     }

@@ -1,4 +1,4 @@
-//! Which slot reads which split.
+//! The reader of each split.
 //!
 //! A split is read by one slot at a time (I5). One that nobody reads is given away at once; one that is being read changes its reader
 //! only at a barrier, and the new reader gets it when the old one has said where it stopped.
@@ -10,17 +10,17 @@ use super::run_journal::RunJournal;
 use crate::env::{Discovered, Position, SplitId};
 use crate::graph::{Graph, NodeId, NodeIndex};
 use crate::key::SlotId;
+use crate::messages::{SplitMove, SplitState};
 use crate::protocol::manifest::{Manifest, SourceEntry, SplitEntry};
 use crate::protocol::plan::{SplitKey, deal};
 use crate::protocol::rules::RuleSet;
-use crate::slot::{SplitMove, SplitState};
 use crate::time::Time;
 
 /// One split.
 #[derive(Clone, Debug)]
 struct Split {
     reader: Option<SlotId>,
-    /// Who reads it after the barrier under way.
+    /// The slot that reads it after the barrier under way.
     next: Option<SlotId>,
     position: Position,
     watermark: Time,
@@ -60,8 +60,8 @@ impl Splits {
         all
     }
 
-    /// Who reads what, as the slots have it. What comes out is to be given to its reader, after the barrier of that epoch and before the next:
-    /// a split that its old reader has given up, and that its new one has not got.
+    /// The readers of splits, as the slots have them. What comes out is to be given to its reader, after the barrier of that epoch and
+    /// before the next: a split that its old reader has given up, and that its new one has not got.
     pub(super) fn adopt(&mut self, graph: &Graph, run_journal: &RunJournal<'_>, rules: RuleSet) -> Vec<(u64, Given)> {
         let unread = || Split { reader: None, next: None, position: Vec::new(), watermark: Time::MIN, finished: false };
         for (slot, journal) in &run_journal.journals {
@@ -70,7 +70,7 @@ impl Splits {
             }
             for (_, key) in &journal.finished {
                 let split = self.splits.entry(key.clone()).or_insert_with(unread);
-                // Where a barrier that the slot has not heard moves it, the slot says so when it hears it: nobody begins it again (I2).
+                // A split that a barrier moves which the slot has not heard is handed over when it hears it: no slot begins it again (I2).
                 (split.finished, split.reader) = (true, Some(*slot));
             }
         }
@@ -84,13 +84,13 @@ impl Splits {
             let split = self.splits.entry(key.clone()).or_insert_with(unread);
             split.next = Some(to);
             if split.reader.is_some() {
-                // Its old reader will say where it stops.
+                // The old reader will say where it stops.
                 continue;
             }
-            let same = |(e, s): &&(u64, crate::slot::SplitState)| *e == epoch && (s.node.0, &s.split) == (key.0, &key.1);
+            let same = |(e, s): &&(u64, crate::messages::SplitState)| *e == epoch && (s.node.0, &s.split) == (key.0, &key.1);
             let handed =
                 run_journal.journals.values().find_map(|d| d.handed.iter().find(same)).filter(|_| rules.split_handed_over());
-            // Where nobody knows any more where the old reader stopped, the last manifest does.
+            // The last manifest knows where the old reader stopped, if no slot does any more.
             let state = SplitState {
                 node: NodeId(key.0),
                 split: key.1.clone(),
@@ -116,7 +116,7 @@ impl Splits {
         all.into_iter().collect()
     }
 
-    /// Whether no other split of a source will ever come.
+    /// True if no other split of a source will ever come.
     pub(super) fn all_known(&self, node: u64) -> bool {
         self.complete.get(&node).copied().unwrap_or(false)
     }
@@ -131,7 +131,7 @@ impl Splits {
         let id = graph.id(node).0;
         let complete = self.complete.entry(id).or_default();
         if *complete {
-            // It has ended: what is found now comes too late (I15).
+            // A source that has ended: what is found now comes too late (I15).
             return SourceEntry::default();
         }
         *complete |= found.complete;

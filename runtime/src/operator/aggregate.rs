@@ -1,4 +1,4 @@
-//! What keyed aggregation computes, apart from when and where: a start value, a way to add a row, a way to merge two partial values.
+//! The computation of a keyed aggregation, apart from when and where: a start value, a way to add a row, a way to merge two partial values.
 //!
 //! Because partial values merge, a *combiner* aggregates before the exchange what each slot reads, across batches, and sends one row a
 //! key instead of one a record. It holds no state of its own: it gives everything up before a barrier, before a watermark that closes

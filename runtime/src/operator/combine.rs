@@ -21,7 +21,7 @@ use crate::time::Time;
 /// The pane of rows without a window.
 pub const WHOLE: i64 = i64::MIN;
 
-/// How many entries a combiner holds at most before it gives them up.
+/// The most entries that a combiner holds before it gives them up.
 const MAX_ENTRIES: usize = 1 << 16;
 
 /// One partial value on its way to the key's owner.
@@ -33,7 +33,7 @@ pub struct Partial<K, A> {
     pub pane: i64,
     /// The value.
     pub value: A,
-    /// How many rows are in it.
+    /// The number of rows in it.
     pub rows: u32,
 }
 

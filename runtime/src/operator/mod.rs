@@ -28,7 +28,7 @@ use crate::key::{GroupSet, KeySpace};
 use crate::state::ErasedTable;
 use crate::time::Time;
 
-/// Whether a call is finished.
+/// The end of a call: finished, or to be resumed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Flow {
@@ -80,14 +80,14 @@ impl Watermarks {
     }
 }
 
-/// What an operator may ask and do during a call.
+/// The context of a call: what an operator may ask and do.
 #[derive(Debug)]
 pub struct Context<'a> {
     /// Event-time progress, by key group.
     pub watermarks: &'a Watermarks,
     /// Processing time in microseconds since the Unix epoch, as the host passed it in. The same within a call.
     pub now: i64,
-    /// How the job hashes.
+    /// The key space of the job.
     pub space: KeySpace,
     /// About how many rows to emit in this call before saying [`Flow::More`].
     pub call_rows: usize,
@@ -126,7 +126,7 @@ impl<'a> Context<'a> {
         *self.late += rows;
     }
 
-    /// How many rows this call has emitted so far.
+    /// The number of rows that this call has emitted so far.
     #[must_use]
     pub fn emitted(&self) -> usize {
         self.out.iter().map(|(_, b)| b.len()).sum()

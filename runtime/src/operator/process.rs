@@ -22,7 +22,7 @@ pub enum Either<A, B> {
     Right(B),
 }
 
-/// What the user's function is called with.
+/// The context with which the user's function is called.
 #[derive(Debug)]
 pub struct Keyed<'a, K, S, O> {
     /// The key.
@@ -72,7 +72,7 @@ impl<K, S, O: Data> Keyed<'_, K, S, O> {
 pub trait Process<K, A, B>: Send + 'static {
     /// The state of a key.
     type State: StateValue + Default;
-    /// What is emitted, on both outputs.
+    /// Rows that are emitted, on both outputs.
     type Out: Data;
     /// A row.
     fn row(&mut self, row: Either<A, B>, cx: &mut Keyed<'_, K, Self::State, Self::Out>);
@@ -112,7 +112,7 @@ where
     }
 }
 
-/// When and for which hash the user's function is called.
+/// The time and the hash for which the user's function is called.
 #[derive(Clone, Copy)]
 struct At {
     hash: u64,

@@ -13,7 +13,7 @@ use crate::operator::{Context, Flow, Operator};
 use crate::state::{ErasedTable, Plain, Slot, StateDesc, StateValue, Table};
 use crate::time::Time;
 
-/// When an aggregation without windows speaks.
+/// The moment at which an aggregation without windows emits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum When {
     /// Each changed key at the end of each epoch.

@@ -75,13 +75,13 @@ pub struct WindowResult<K, A> {
     pub value: A,
 }
 
-/// What a window aggregation takes: raw rows with their key, or a combiner's partial values.
+/// The input of a window aggregation: raw rows with their key, or a combiner's partial values.
 pub trait Feed<T, K, G: Aggregation<T>>: Data {
     /// The key.
     fn key(&self) -> &K;
     /// The start of the pane.
     fn pane(&self, time: Time, length: i64) -> i64;
-    /// How many rows are in it.
+    /// The number of rows in it.
     fn rows(&self) -> u64;
     /// Adds it.
     fn add(self, aggregation: &G, value: &mut G::Value);

@@ -1,8 +1,8 @@
 //! From the storage to a term: the end of the log is found, and the next term is claimed. Two machines without I/O: what they ask of the
 //! store is answered in any time, and who drives them decides what happens between the two.
 //!
-//! A coordinator reads ([`LogScan`]), compares what it has found with its job, and claims ([`Claim`]). Another one may publish between the two: then
-//! the claim is lost, and it reads again. The newcomer wins in the end, since its term lies above (I10).
+//! A coordinator reads ([`LogScan`]), compares what it has found with its job, and claims ([`Claim`]). Another one may publish between
+//! the two: then the claim is lost, and it reads again. The newcomer wins in the end, since its term lies above (I10).
 
 use super::entry::LATEST;
 use super::log::{LogEffect, LogReader, LogWriter, Put, Tail};
@@ -13,10 +13,10 @@ use crate::error::{Error, Kind, Result};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Read(pub String);
 
-/// How far a scan has come.
+/// The progress of a scan.
 #[derive(Debug)]
 pub enum Scanned {
-    /// It reads on.
+    /// The scan reads on.
     More(Read),
     /// The end of the log.
     End(Box<Tail>),
@@ -71,7 +71,7 @@ impl LogScan {
     }
 }
 
-/// How far a claim has come.
+/// The progress of a claim.
 #[derive(Debug)]
 pub enum Claimed {
     /// The store is asked this.

@@ -28,7 +28,7 @@ pub struct Entry {
     pub format: u32,
     /// The version of Watershed that wrote it.
     pub written_by: String,
-    /// Its place in the log.
+    /// The entry's place in the log.
     pub seq: u64,
     /// The term of its writer.
     pub term: u64,
@@ -36,18 +36,18 @@ pub struct Entry {
     pub uid: String,
     /// The log slot of the last manifest before this entry.
     pub last_manifest: Option<u64>,
-    /// What it says.
+    /// The entry's content.
     pub body: Body,
 }
 
-/// What an entry says.
+/// The content of an entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Body {
     /// A coordinator claims the term in the entry.
     Term,
     /// A manifest.
     Epoch {
-        /// It.
+        /// The manifest itself.
         manifest: Box<Manifest>,
     },
 }

@@ -21,12 +21,12 @@ use crate::error::{Error, Result};
 use crate::graph::NodeId;
 use crate::key::SlotId;
 
-/// When and how many.
+/// The pace of barriers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Pace {
     /// From one barrier to the next, in microseconds of the coordinator's clock.
     pub interval_micros: u64,
-    /// How many epochs may be injected and not yet published.
+    /// The most epochs that may be injected and not yet published.
     pub max_in_flight: usize,
 }
 
@@ -36,7 +36,7 @@ impl Default for Pace {
     }
 }
 
-/// What goes into the stream.
+/// A barrier to go into the stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Inject {
     /// The epoch that the barrier ends.
@@ -51,7 +51,7 @@ pub struct Inject {
     pub last: bool,
 }
 
-/// What the coordinator is to do, in the order given.
+/// An effect that the coordinator is to carry out, in the order given.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum EpochEffect {
@@ -75,7 +75,7 @@ pub enum EpochEffect {
     },
     /// The last epoch is published and committed: the job is over, or stopped.
     Done {
-        /// It.
+        /// The last epoch.
         epoch: u64,
     },
 }
@@ -133,7 +133,7 @@ impl Epochs {
         }
     }
 
-    /// What is owed at the start: the commits of the manifest, if any.
+    /// The debt at the start: the commits of the manifest, if any.
     pub fn start(&mut self) -> Vec<EpochEffect> {
         self.commit_next().into_iter().collect()
     }
@@ -144,13 +144,13 @@ impl Epochs {
         &self.last
     }
 
-    /// When the next barrier is due.
+    /// The time at which the next barrier is due.
     #[must_use]
     pub fn due(&self) -> u64 {
         self.due
     }
 
-    /// Who takes part now.
+    /// The slots that take part now.
     #[must_use]
     pub fn members(&self) -> &BTreeSet<SlotId> {
         &self.members
@@ -161,20 +161,21 @@ impl Epochs {
         self.next_members = (members != self.members).then_some(members);
     }
 
-    /// Stop with a snapshot: the next barrier is the last, and comes at once. Whether a drain whose barrier was still to come has been given up for it.
+    /// Stop with a snapshot: the next barrier is the last, and comes at once. Whether a drain whose barrier was still to come has been
+    /// given up for it.
     pub fn stop(&mut self) -> bool {
         self.stopping = true;
         !std::mem::take(&mut self.ending).is_empty()
     }
 
-    /// Drain: at the next barrier, which comes at once, these sources end; the job is over when what is open has come out (I15). The newest wish
-    /// counts: a stop whose barrier is still to come is not made.
+    /// Drain: at the next barrier, which comes at once, these sources end; the job is over when what is open has come out (I15). The
+    /// newest wish counts: a stop whose barrier is still to come is not made.
     pub fn drain(&mut self, sources: Vec<NodeId>) {
         self.stopping = false;
         self.ending = sources;
     }
 
-    /// Whether the last barrier has gone out.
+    /// True if the last barrier has gone out.
     #[must_use]
     pub fn closing(&self) -> bool {
         self.done || self.flights.back().is_some_and(|f| f.last)
@@ -242,7 +243,8 @@ impl Epochs {
         self.amended = true;
     }
 
-    /// What a discovery found, at a source node: goes into the next manifest. One that is being put takes the place of the last: it must know it too.
+    /// Splits that a discovery found, at a source node: they go into the next manifest. One that is being put takes the place of the
+    /// last: it must know it too.
     pub fn discovered(&mut self, node: u64, found: SourceEntry) {
         for manifest in std::iter::once(&mut self.last).chain(self.publishing.as_deref_mut()) {
             let known = manifest.sources.entry(node).or_default();

@@ -1,8 +1,8 @@
-//! What may be deleted (I14). Never by time: a clock that is wrong, or a slow reader, would lose a job.
+//! Garbage: the objects that may be deleted (I14). Never by time: a clock that is wrong, or a slow reader, would lose a job.
 //!
 //! An object goes if no kept manifest and no pin names it **and** its own name says that it is older than everything that could still
-//! come to name it: (term, epoch) below both the oldest kept manifest's and the floor of the epochs in flight. The second half matters after a
-//! change of coordinator: an epoch injected under the old term is published under the new one, and its files, named with the old
+//! come to name it: (term, epoch) below both the oldest kept manifest's and the floor of the epochs in flight. The second half matters
+//! after a change of coordinator: an epoch injected under the old term is published under the new one, and its files, named with the old
 //! term, are not reached by anything until then. A name that is not ours, or carries no (term, epoch), is never deleted.
 //!
 //! Log entries go only between two milestones behind the oldest kept one ([`super::log`]).
@@ -15,7 +15,7 @@ use super::manifest::Manifest;
 /// (term, epoch) of an object.
 pub type Age = (u64, u64);
 
-/// What lives under one of the state and sink folders: `<folder>/<term>-<epoch>-<rest>`.
+/// An object under one of the state and sink folders: `<folder>/<term>-<epoch>-<rest>`.
 #[must_use]
 pub fn object(folder: &str, age: Age, rest: &str) -> String {
     format!("{folder}/{}-{}-{rest}", age.0, age.1)
@@ -32,7 +32,7 @@ pub fn age(name: &str) -> Option<Age> {
     Some((term.parse().ok()?, epoch.parse().ok()?))
 }
 
-/// What must stay.
+/// The objects that must stay.
 #[derive(Clone, Copy, Debug)]
 pub struct Keep<'a> {
     /// The manifests that are kept, oldest first.

@@ -15,7 +15,7 @@ use super::manifest::{FORMAT, Manifest};
 use super::rules::RuleSet;
 use crate::error::{Error, Kind, Result};
 
-/// What the store is to do for the log.
+/// An effect that the store is to carry out for the log.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[must_use]
 pub enum LogEffect {
@@ -23,7 +23,7 @@ pub enum LogEffect {
     Create {
         /// The object.
         name: String,
-        /// Its content.
+        /// The object's content.
         bytes: Vec<u8>,
     },
     /// Read; answer [`LogWriter::got`] or [`LogReader::got`].
@@ -38,14 +38,14 @@ pub enum LogEffect {
     },
 }
 
-/// How a create-only put went.
+/// The outcome of a create-only put.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Put {
-    /// It is there now, and it is ours.
+    /// The object is there now, and it is ours.
     Created,
     /// Something was there already (perhaps an earlier try of ours).
     Exists,
-    /// Nobody knows: a time-out, a lost answer.
+    /// The outcome is not known: a time-out, a lost answer.
     Ambiguous,
 }
 
@@ -171,7 +171,7 @@ impl LogWriter {
         self.term
     }
 
-    /// Whether the term is ours.
+    /// True if the term is ours.
     #[must_use]
     pub fn claimed(&self) -> bool {
         self.claimed && !self.fenced
@@ -197,7 +197,7 @@ impl LogWriter {
         self.create(uid, Body::Epoch { manifest: Box::new(manifest) })
     }
 
-    /// How the put went.
+    /// The outcome of the put.
     pub fn put(&mut self, put: Put) -> Result<Option<LogEffect>> {
         match put {
             Put::Created => Ok(Some(self.done())),
@@ -206,14 +206,14 @@ impl LogWriter {
         }
     }
 
-    /// What was read back: bytes, or that there is nothing.
+    /// The object that was read back: bytes, or that there is nothing.
     ///
     /// # Errors
     /// `Fenced` if the slot is somebody else's; this writer will write nothing any more.
     pub fn got(&mut self, bytes: Option<&[u8]>) -> Result<Option<LogEffect>> {
         let Some(pending) = &self.pending else { return Ok(None) };
         let Some(bytes) = bytes else {
-            // It did not happen, or has not yet: the same bytes at the same slot cannot hurt.
+            // The put did not happen, or has not yet: the same bytes at the same slot cannot hurt.
             return Ok(Some(LogEffect::Create { name: name(self.next), bytes: pending.bytes.clone() }));
         };
         let theirs = Entry::decode(self.next, bytes)?;

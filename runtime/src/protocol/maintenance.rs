@@ -12,12 +12,12 @@ use super::state_file::merged_name;
 /// Manifests kept: the last one, and some to go back to by hand.
 const KEPT: usize = 3;
 
-/// What is to be done on the storage. Its executor answers when it is done or has failed.
+/// An effect on the storage. Its executor answers when it is done or has failed.
 #[derive(Clone, Debug)]
 pub enum Chore {
     /// Some files become one.
     Merge(Merge),
-    /// What nothing reaches is deleted.
+    /// Objects that nothing reaches are deleted.
     Collect(Box<Collect>),
 }
 
@@ -40,7 +40,7 @@ impl Merge {
     }
 }
 
-/// What may be deleted.
+/// The objects that may be deleted.
 #[derive(Clone, Debug)]
 pub struct Collect {
     manifests: Vec<Manifest>,
@@ -108,7 +108,8 @@ impl Maintenance {
         self.busy = false;
     }
 
-    /// The next chore, if one is due: deleting first, since each may be due whenever it is asked, and neither may keep the other from its turn.
+    /// The next chore, if one is due: deleting first, since each may be due whenever it is asked, and neither may keep the other from its
+    /// turn.
     /// `uid` names this coordinator; `pinned` are files of snapshots that are about to be named.
     pub fn next(&mut self, uid: impl FnOnce() -> String, pinned: impl FnOnce() -> BTreeSet<String>, now: i64) -> Option<Chore> {
         let newest = self.kept.back().filter(|_| !self.busy)?;
@@ -175,7 +176,7 @@ mod tests {
         assert!(next(&mut m, &[], 9 * SECOND).is_none(), "it is busy");
         m.done();
         let Some(Chore::Collect(c)) = next(&mut m, &["state/delta/2-1-pinned"], 9 * SECOND) else { panic!("deleting") };
-        // What was merged and is not named yet stays, and what is about to be named too.
+        // A merged file that is not named yet stays, and one that is about to be named too.
         let listed = [merge.name.as_str(), "state/delta/2-1-pinned", "state/delta/2-1-x", "state/delta/2-1-a"];
         assert_eq!(c.state(&BTreeSet::new(), listed), ["state/delta/2-1-x"]);
         m.done();

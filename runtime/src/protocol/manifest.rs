@@ -43,7 +43,7 @@ impl Table {
     }
 }
 
-/// Which groups a file may hold entries of.
+/// The groups of which a file may hold entries.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Groups {
@@ -67,7 +67,7 @@ impl Groups {
         Self::Runs(runs)
     }
 
-    /// Whether `group` may be in it.
+    /// True if `group` may be in it.
     #[must_use]
     pub fn contains(&self, group: KeyGroup) -> bool {
         match self {
@@ -80,20 +80,20 @@ impl Groups {
 /// One immutable object with state.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StateFile {
-    /// Its name under the job's root.
+    /// The file's name under the job's root.
     pub name: String,
-    /// Its size.
+    /// The file's size.
     pub bytes: u64,
     /// The first epoch whose writes are in it.
     pub from_epoch: u64,
     /// The last one.
     pub to_epoch: u64,
-    /// How many entries, deletions included.
+    /// The number of entries, deletions included.
     pub entries: u64,
-    /// How often its contents have been merged.
+    /// The number of times that its contents have been merged.
     #[serde(default)]
     pub level: u8,
-    /// Whose.
+    /// The groups in it.
     pub groups: Groups,
 }
 
@@ -103,15 +103,15 @@ impl StateFile {
     }
 }
 
-/// How far one split has been read.
+/// A split and how far it has been read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SplitEntry {
     /// The split.
     pub split: SplitId,
-    /// Where to read on.
+    /// The position at which to read on.
     #[serde(with = "crate::error::hex")]
     pub position: Position,
-    /// Its own watermark.
+    /// The split's own watermark.
     pub watermark: Time,
     /// Nothing is left in it.
     #[serde(default)]
@@ -135,7 +135,7 @@ pub struct HandleEntry {
     pub epoch: u64,
     /// The slot that staged it.
     pub slot: SlotId,
-    /// What to commit.
+    /// The output to commit.
     pub handle: SinkHandle,
 }
 
@@ -146,7 +146,7 @@ pub struct Ahead {
     pub node: u64,
     /// The slot.
     pub slot: SlotId,
-    /// Its watermark there.
+    /// The slot's watermark there.
     pub watermark: Time,
 }
 
@@ -159,7 +159,7 @@ pub struct Manifest {
     pub injected_term: u64,
     /// The log slot of the manifest before it.
     pub parent: Option<u64>,
-    /// The job: a hash of its text or program.
+    /// The job: a hash of its text or program. Written as 0 so far, and compared by nothing: [`NodeShape`]s say what fits.
     pub fingerprint: u64,
     /// The graph, node by node.
     pub graph: Vec<NodeShape>,
@@ -198,7 +198,7 @@ impl Manifest {
         Some((files.drain(range).collect(), base))
     }
 
-    /// What a job starts from that has no manifest yet: epoch 0, nothing read.
+    /// The origin of a job that has no manifest yet: epoch 0, nothing read.
     #[must_use]
     pub fn origin(fingerprint: u64, graph: Vec<NodeShape>, table: &Assignment, members: Vec<SlotId>) -> Self {
         Self {
@@ -219,8 +219,8 @@ impl Manifest {
         }
     }
 
-    /// Whether it is the end of the job: everything has been read, and everything that came of it has come out. A job that was stopped in between
-    /// has read all there is and still has windows to close.
+    /// True if it is the end of the job: everything has been read, and everything that came of it has come out. A job that was stopped in
+    /// between has read all there is and still has windows to close.
     #[must_use]
     pub fn finished(&self) -> bool {
         let read = |s: &SourceEntry| s.discovery_complete && s.splits.iter().all(|x| x.finished);

@@ -14,25 +14,25 @@ use crate::graph::NodeId;
 use crate::key::{Assignment, SlotId};
 use crate::time::Time;
 
-/// What one slot adds to a manifest: everything in it is durable.
+/// A slot's part of a manifest: everything in it is durable.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Part {
-    /// Its state files of the epoch.
+    /// The slot's state files of the epoch.
     pub files: Vec<StateFile>,
     /// The splits that it read, by source node.
     pub splits: Vec<(u64, SplitEntry)>,
     /// The watermark of each stage at the barrier.
     pub watermarks: Vec<(u64, Time)>,
-    /// What its sinks staged.
+    /// The output that its sinks staged.
     pub handles: Vec<SinkHandle>,
-    /// Whether anything went through it in the epoch.
+    /// True if anything went through it in the epoch.
     pub changed: bool,
 }
 
 /// An epoch that is injected and not yet published.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Flight {
-    /// It.
+    /// The epoch.
     pub epoch: u64,
     /// The term under which its barrier was injected.
     pub injected_term: u64,
@@ -44,7 +44,7 @@ pub struct Flight {
     pub next_members: BTreeSet<SlotId>,
     /// The slots that have aligned.
     pub aligned: BTreeSet<SlotId>,
-    /// What they have uploaded.
+    /// The parts that they have uploaded.
     pub parts: BTreeMap<SlotId, Part>,
     /// Sources that end at its barrier.
     pub ends: Vec<NodeId>,
@@ -76,13 +76,13 @@ impl Flight {
         }
     }
 
-    /// Whether every part is there.
+    /// True if every part is there.
     #[must_use]
     pub fn complete(&self) -> bool {
         self.expect.iter().all(|s| self.parts.contains_key(s))
     }
 
-    /// Whether any slot saw a row.
+    /// True if any slot saw a row.
     #[must_use]
     pub fn changed(&self) -> bool {
         self.parts.values().any(|p| p.changed || !p.files.is_empty() || !p.handles.is_empty())

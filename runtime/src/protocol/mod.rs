@@ -17,12 +17,14 @@
 //! - **I12** No cycle of waits.
 //! - **I13** Every buffer is bounded in bytes; every wait has a deadline and a text that says for whom it waits.
 //! - **I14** Nothing a live reader needs is collected: readers pin.
-//! - **I15** A drain ends reading at a barrier: no row behind it takes effect, and every row before it is in the output with everything that comes of it
-//!   at the end of time, each window that was open once. The manifest of that barrier says so, and no later one says otherwise.
+//! - **I15** A drain ends reading at a barrier: no row behind it takes effect, and every row before it is in the output with everything
+//!   that comes of it at the end of time, each window that was open once. The manifest of that barrier says so, and no later one says
+//!   otherwise.
 //!
 //! [`rules`] lists every rule that upholds them, each with a switch that exists only in mutants; [`cut`] is what one slot does in
-//! a cut-over. The rest is the coordinator's: [`turns`] (barrier or cut), [`epoch`] and [`merge`] (from barrier to manifest to commit), [`plan`] and
-//! [`rescale`], the log ([`manifest`], [`entry`], [`log`], [`claim`]), [`restart`], the storage ([`state_file`], [`maintenance`], [`gc`], [`named`]).
+//! a cut-over. The rest is the coordinator's: [`turns`] (barrier or cut), [`epoch`] and [`merge`] (from barrier to manifest to commit),
+//! [`plan`] and [`rescale`], the log ([`manifest`], [`entry`], [`log`], [`claim`]), [`restart`], the storage ([`state_file`],
+//! [`maintenance`], [`gc`], [`named`]).
 
 pub mod claim;
 pub mod cut;

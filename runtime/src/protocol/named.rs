@@ -16,16 +16,16 @@ pub const FOLDER: &str = "snapshot";
 /// A snapshot with a name, as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NamedSnapshot {
-    /// Its name.
+    /// The snapshot's name.
     pub name: String,
-    /// When it was named, in microseconds since 1970.
+    /// The time at which it was named, in microseconds since 1970.
     pub at_micros: i64,
     /// The job as of its barrier.
     pub manifest: Manifest,
 }
 
 impl NamedSnapshot {
-    /// Its bytes.
+    /// The object's bytes.
     ///
     /// # Errors
     /// `Broken` if it cannot be written.
@@ -56,7 +56,7 @@ pub fn object_of(name: &str) -> Result<String> {
     Ok(format!("{FOLDER}/{name}.json"))
 }
 
-/// Whether an object is a named snapshot.
+/// True if an object is a named snapshot.
 #[must_use]
 pub fn is_named(object: &str) -> bool {
     object.strip_prefix("snapshot/").and_then(|n| n.strip_suffix(".json")).is_some_and(|name| object_of(name).is_ok())

@@ -1,8 +1,9 @@
-//! Who gets what: the balanced table with the fewest moves, in batches; and splits over slots.
+//! Plans of the assignment: the balanced table with the fewest moves, in batches; and splits over slots.
 //!
 //! Laws (held by proptest): afterwards each wanted slot has ⌊G/n⌋ or ⌈G/n⌉ groups; no plan with that outcome moves fewer; a balanced
 //! table needs no move. From N to M slots that is 1 − min/max of the groups. A batch has one source, one target and at most
-//! `max_batch` groups, so that one Final and one gate serve it. Batches of different sources alternate, so that several may warm up at once.
+//! `max_batch` groups, so that one Final and one gate serve it. Batches of different sources alternate, so that several may warm up at
+//! once.
 //!
 //! Groups are handed over from the end of a source's list, in runs as long as they come: tables stay run-length coded.
 
@@ -12,17 +13,17 @@ use std::sync::Arc;
 use crate::env::SplitId;
 use crate::key::{Assignment, GroupSet, KeyGroup, SlotId};
 
-/// How many groups a batch has at most, unless told otherwise.
+/// The most groups of a batch, unless told otherwise.
 pub const MAX_BATCH: usize = 64;
 
 /// One batch to move.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Move {
-    /// Who has the groups.
+    /// The slot that has the groups.
     pub source: SlotId,
-    /// Who gets them.
+    /// The slot that gets them.
     pub target: SlotId,
-    /// They.
+    /// The groups.
     pub groups: Arc<GroupSet>,
 }
 

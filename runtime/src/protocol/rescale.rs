@@ -37,11 +37,12 @@ impl Default for Sizes {
     }
 }
 
-/// What the coordinator is to do.
+/// An effect that the coordinator is to carry out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum RescaleEffect {
-    /// These take part from the next barrier on ([`super::epoch::Epochs::change_members`]); answer [`Rescale::members`] when it has aligned.
+    /// These take part from the next barrier on ([`super::epoch::Epochs::change_members`]); answer [`Rescale::members`] when it has
+    /// aligned.
     Members(BTreeSet<SlotId>),
     /// Let target and source warm the batch up (its version is 0: it is not cut yet); answer [`Rescale::warmed`].
     Warm(Arc<CutPlan>),
@@ -73,7 +74,7 @@ struct Batch {
     phase: Phase,
 }
 
-/// Where a batch is.
+/// The phase of a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     Warming,
@@ -98,8 +99,8 @@ impl Rescale {
         }
     }
 
-    /// As a coordinator before this one left it: `members` take part, `then` after the barrier under way, these cuts are open and these slots
-    /// have left. The wish is lost; until it is said again, those who take part are wanted.
+    /// As a coordinator before this one left it: `members` take part, `then` after the barrier under way, these cuts are open and these
+    /// slots have left. The wish is lost; until it is said again, those who take part are wanted.
     #[must_use]
     pub fn adopted<'a>(
         sizes: Sizes,
@@ -189,7 +190,7 @@ impl Rescale {
         Ok(effects)
     }
 
-    /// Whether the wish is met and durable.
+    /// True if the wish is met and durable.
     #[must_use]
     pub fn idle(&self) -> bool {
         self.members == self.wanted
@@ -229,7 +230,7 @@ impl Rescale {
 
     fn provision(&mut self, effects: &mut Vec<RescaleEffect>) {
         let joiners: BTreeSet<SlotId> = self.wanted.difference(&self.members).copied().collect();
-        // Who has left and is wanted again joins as a new slot, once the old one is released.
+        // A slot that has left and is wanted again joins as a new slot, once the old one is released.
         let gone = joiners.is_disjoint(&self.leaving);
         if self.asked.is_none() && !joiners.is_empty() && joiners.is_subset(&self.registered) && gone {
             self.ask(self.members.union(&joiners).copied().collect(), effects);
@@ -252,7 +253,7 @@ impl Rescale {
 
     fn warm(&mut self, turns: &Turns, effects: &mut Vec<RescaleEffect>) {
         while self.batches.values().filter(|b| b.phase != Phase::Cutting).count() < self.sizes.max_warming {
-            // What comes in takes the place of the copy that its target may still keep from giving the same groups away (I11).
+            // The batch that comes in takes the place of the copy that its target may still keep from giving the same groups away (I11).
             let may_come = |mv: &mut Move| turns.previous_cut(&mv.groups).is_none();
             let Some(mv) = self.todo.as_mut().and_then(|todo| todo.pop_front_if(may_come)) else { break };
             let batch = self.next_batch;

@@ -12,7 +12,7 @@ use crate::graph::{NodeId, NodeShape};
 use crate::key::{Assignment, KeySpace, SlotId};
 use crate::state::StateDesc;
 
-/// What the states of manifest and job have to do with each other. Each is named `node.state`.
+/// The states of manifest and job, compared. Each is named `node.state`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Shapes {
     /// In both, and alike.
@@ -48,14 +48,14 @@ pub fn compare(stored: &[NodeShape], job: &[NodeShape]) -> Shapes {
     shapes
 }
 
-/// How a job starts.
+/// The start of a job.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Start {
-    /// Who took part after the last manifest; empty for a job that begins. The manifest below says who is to.
+    /// The slots that took part after the last manifest; empty for a job that begins. The manifest below says who is to.
     pub took_part: Vec<SlotId>,
-    /// What it starts from.
+    /// The manifest that it starts from.
     pub manifest: Manifest,
-    /// Who owns what: the manifest's table, or balanced over the slots that are there.
+    /// The owners of key groups: the manifest's table, or balanced over the slots that are there.
     pub table: Assignment,
     /// To be committed again, in order, before anything new is.
     pub commit: Vec<HandleEntry>,
@@ -67,12 +67,12 @@ pub struct Start {
     pub finished: bool,
 }
 
-/// What the job is now.
+/// The job as it is now.
 #[derive(Clone, Debug)]
 pub struct Job {
-    /// A hash of its text or program.
+    /// A hash of its text or program, 0 so far (see [`Manifest::fingerprint`]).
     pub fingerprint: u64,
-    /// Its graph.
+    /// The job's graph.
     pub graph: Vec<NodeShape>,
     /// The table of a job without a manifest.
     pub fresh: Assignment,
@@ -83,7 +83,8 @@ pub struct Job {
 }
 
 impl Job {
-    /// A job with this graph, for these slots: its fresh table spreads the key groups over them, with as few moves as if they had come one by one.
+    /// A job with this graph, for these slots: its fresh table spreads the key groups over them, with as few moves as if they had come
+    /// one by one.
     #[must_use]
     pub fn new(graph: Vec<NodeShape>, keys: KeySpace, slots: BTreeSet<SlotId>) -> Self {
         let mut fresh = Assignment::even(keys, u16::try_from(slots.len()).unwrap_or(u16::MAX));
@@ -152,7 +153,7 @@ pub fn start(tail: &Tail, job: &Job) -> Result<Start> {
     })
 }
 
-/// What becomes of the states that are no obstacle.
+/// The fate of the states that are no obstacle.
 fn others(shapes: &Shapes) -> String {
     let list = |what: &str, states: &[String]| (!states.is_empty()).then(|| format!("{what}: {}", states.join(", ")));
     let all: Vec<String> = [list("kept", &shapes.kept), list("new and empty", &shapes.new)].into_iter().flatten().collect();

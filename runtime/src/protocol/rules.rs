@@ -8,7 +8,7 @@
 /// Makes [`Rules`], its names and the functions of [`RuleSet`] from one list.
 macro_rules! rules {
     ($($(#[doc = $doc:literal])+ $name:ident => $fails:literal;)*) => {
-        /// Which rules hold; one switch a rule.
+        /// The rules that hold; one switch a rule.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub struct Rules { $($(#[doc = $doc])+ pub $name: bool,)* }
 
@@ -39,12 +39,12 @@ macro_rules! rules {
     };
 }
 
-/// What the roles consult. Without the feature `mutants`: nothing, and every answer is `true`.
+/// The rules that the roles consult. Without the feature `mutants`: nothing, and every answer is `true`.
 #[cfg(not(feature = "mutants"))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub struct RuleSet;
 
-/// What the roles consult: the rules that hold in this run.
+/// The rules that the roles consult: those that hold in this run.
 #[cfg(feature = "mutants")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct RuleSet(Rules);
@@ -158,13 +158,13 @@ rules! {
     highest_before_idle => "I6: a stage that heard in another order fires timers that nobody waits for any more";
     /// A newcomer learns from Final how far channels are that have said nothing to it yet.
     newcomer_trusts_final => "I2: what has fired for a group fires again at its next owner";
-    /// Whatever is due for a group is found again when it arrives.
+    /// Timers that are due for a group are found again when it arrives.
     arrival_finds_timers => "I2: timers of moved groups never fire";
     /// Operators give up what they hold back before S puts Drained.
     flush_before_drained => "I1, I3: S says something of a batch after it has given it away";
     /// Operators give up what they hold back before a barrier passes them.
     flush_before_barrier => "I2: rows before a barrier count neither in its manifest nor after it";
-    /// What a sink gets behind its own barrier belongs to the next epoch, however far the slot's other nodes are.
+    /// Rows that a sink gets behind its own barrier belong to the next epoch, however far the slot's other nodes are.
     epoch_by_node => "I2: output of an epoch that is replayed is in the manifest before";
     /// T's output segment comes after S's.
     segment_rises => "I3: the new owner's output is committed before the old owner's";
@@ -172,7 +172,7 @@ rules! {
     output_before_part => "I2: output that no manifest names";
     /// A manifest is published after the state files that it names.
     upload_before_publish => "I2, I5: a manifest lacks what its epoch changed";
-    /// Where a split changes its reader, receivers let the new reader's channel stand no higher than the old one's.
+    /// Receivers, where a split changes its reader, let the new reader's channel stand no higher than the old one's.
     moved_split_lowers => "I6: rows of a moved split are late";
     /// The new reader of a split begins where the old one stopped.
     split_handed_over => "I2: rows are read twice";
@@ -182,7 +182,7 @@ rules! {
     watermark_restored => "I2: what has fired fires again";
     /// After a restart groups whose owner was further than others stand where that owner stood.
     ahead_restored => "I2: what has fired fires again";
-    /// What the last manifest owes its sinks is committed at a restart.
+    /// Output that the last manifest owes its sinks is committed at a restart.
     owed_is_committed => "I7: output of a published epoch never appears";
     // A coordinator that takes running slots over.
     /// Whoever gives its book to a coordinator obeys no older one from then on.
@@ -191,7 +191,7 @@ rules! {
     adopts_its_own_run => "I2: an epoch is published that follows a manifest these slots know nothing of";
     /// Slots are taken over only if all who take part are there.
     adopts_only_all => "I12: everybody waits for one who is gone";
-    /// What only some slots have heard is said to the others.
+    /// Words that only some slots have heard are said to the others.
     adopter_repeats => "I4, I9, I12: some slots route by a table, or wait for a barrier, that others do not know";
     /// Parts of epochs that were said to the predecessor count.
     adopts_parts => "I12: epochs wait for parts that were said long ago";
@@ -211,7 +211,7 @@ rules! {
     awaiting_slots_stay => "I6: it leaves with the event time that it held for splits that are found later";
     /// Splits that slots read are theirs.
     adopts_readers => "I2, I5: two slots read one split";
-    // Who is let go.
+    // The slots that are let go.
     /// A slot that has left is released only when no epoch waits for its part and its output is committed.
     needed_till_over => "I8: an epoch waits for ever for its part, or its output is nobody's";
     /// A worker is needed whose slots are about to join.

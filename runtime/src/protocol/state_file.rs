@@ -1,4 +1,5 @@
-//! State files: what an epoch has changed becomes one, and several become one. Bytes and their manifest entry are made here and nowhere else.
+//! State files: what an epoch has changed becomes one, and several become one. Bytes and their manifest entry are made here and nowhere
+//! else.
 
 use super::gc::{Age, object};
 use super::manifest::{Groups, StateFile};
@@ -13,8 +14,8 @@ pub fn descriptors(shape: &[NodeShape]) -> Vec<(u64, StateDesc)> {
     shape.iter().flat_map(|n| n.states.iter().map(|s| (n.id.table(&s.name), s.clone()))).collect()
 }
 
-/// The state file of what changed in an epoch: `age` is (term of the run, epoch), `bits` those of the key space, `unique` a name that no other
-/// process chooses.
+/// The state file of what changed in an epoch: `age` is (term of the run, epoch), `bits` those of the key space, `unique` a name that no
+/// other process chooses.
 ///
 /// # Errors
 /// `Invalid` if an entry is too large for the format.
@@ -34,8 +35,8 @@ pub fn delta(
     Ok((file, bytes))
 }
 
-/// The name of a merged file: it has the age of the newest manifest, so that a process that was replaced, and still deletes by what it knows, does not take
-/// it for something old (I14).
+/// The name of a merged file: it has the age of the newest manifest, so that a process that was replaced, and still deletes by what it
+/// knows, does not take it for something old (I14).
 #[must_use]
 pub fn merged_name(age: Age, unique: &str) -> String {
     object("state/merged", age, unique)

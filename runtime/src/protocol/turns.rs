@@ -1,4 +1,4 @@
-//! Whose turn it is: a barrier or a cut; and the table that both go by.
+//! Turns: a barrier or a cut; and the table that both go by.
 //!
 //! Laws. I9: an alignment (first injection to the last slot's `Aligned`) and a cut (first Fence to `Active`) never overlap; each half
 //! has a rule. I11: a group is cut only while the last published manifest carries its previous cut. I4: the table changes only
@@ -60,8 +60,8 @@ impl Turns {
         }
     }
 
-    /// As a coordinator before this one left them: the table with every cut, the version that the last manifest carries, the barrier that is
-    /// aligning and the slots that have not aligned it, the cuts that no manifest carries and whether they are open.
+    /// As a coordinator before this one left them: the table with every cut, the version that the last manifest carries, the barrier that
+    /// is aligning and the slots that have not aligned it, the cuts that no manifest carries and whether they are open.
     #[must_use]
     pub fn adopted(
         table: Arc<Assignment>,
@@ -84,7 +84,7 @@ impl Turns {
         self.rules
     }
 
-    /// What routers use once all open cuts are over.
+    /// The table that routers use once all open cuts are over.
     #[must_use]
     pub fn table(&self) -> &Arc<Assignment> {
         &self.table
@@ -95,7 +95,7 @@ impl Turns {
         self.open.values()
     }
 
-    /// Why no barrier may be injected now.
+    /// The reason for which no barrier may be injected now.
     #[must_use]
     pub fn barrier_waits(&self) -> Option<String> {
         if let Some(a) = &self.aligning {
@@ -134,7 +134,7 @@ impl Turns {
         over
     }
 
-    /// Why these groups may not be cut now.
+    /// The reason for which these groups may not be cut now.
     #[must_use]
     pub fn cut_waits(&self, groups: &GroupSet) -> Option<String> {
         if let Some(a) = self.aligning.as_ref().filter(|_| self.rules.no_cut_in_alignment()) {

@@ -6,19 +6,24 @@ use crate::env::SplitId;
 use crate::error::{Error, Kind, Result};
 use crate::graph::{Graph, NodeId, NodeIndex, Path, Role};
 use crate::key::{GroupSet, SlotId};
+use crate::messages::Barrier;
 use crate::protocol::cut::consumer::Consumer;
 use crate::protocol::manifest::Manifest;
 use crate::protocol::rules::RuleSet;
 use crate::state::codec::Item;
 use crate::time::Time;
 
-use super::event::Barrier;
+use super::clock::Clock;
+use super::cuts::Cuts;
+use super::epochs::Epochs;
 use super::node::{Body, Channel, EdgeIn, NodeState, Out};
-use super::pace::Pace;
+use super::nodes::Nodes;
 use super::route::Exchange;
+use super::routing::Routing;
+use super::schedule::Schedule;
 use super::sink::SinkState;
 use super::source::SourceState;
-use super::{Moving, Slot, SlotConfig, Tuning};
+use super::{Slot, SlotConfig, Tuning};
 
 impl Slot {
     /// A slot that owns what the assignment says, with empty state; see [`Slot::restore`] and [`Slot::start`].
@@ -44,43 +49,27 @@ impl Slot {
             nodes.push(node_state(&graph, i, body, channels, epoch));
         }
         let senders = connect(&graph, &mut nodes, &members, window, tuning);
-        let fed_by = (0..graph.edges().len()).map(|e| sources_of(&graph, e)).collect();
+        let routing = Routing::new(id, assignment, &graph, senders);
         let mut slot = Self {
             id,
-            term,
-            base: None,
             graph,
-            assignment,
-            members,
-            nodes,
-            senders,
-            fed_by,
-            epoch,
-            segment,
-            now: 0,
-            outside: 0,
-            waker,
-            tuning,
-            woken: false,
+            nodes: Nodes::new(nodes),
+            routing,
+            clock: Clock::default(),
+            schedule: Schedule::new(tuning, window, waker),
+            epochs: Epochs::new(term, epoch, segment),
+            cuts: Cuts::new(),
+            emitted: Vec::new(),
             ended: false,
             failed: false,
-            stirred: false,
-            turn: 0,
-            held: false,
-            pace: Pace::new(window),
-            aligning: None,
-            sealing: VecDeque::new(),
-            moving: Moving::new(),
-            shipped: Vec::new(),
-            emitted: Vec::new(),
         };
-        slot.each_table(|_, t| t.begin_epoch(epoch))?;
+        slot.nodes.each_table(|_, t| t.begin_epoch(epoch))?;
         Ok(slot)
     }
 
     /// Puts one stored entry of a table back. Later ones win, so files are restored oldest first.
     pub fn restore(&mut self, table: u64, item: &Item<'_>) -> Result<()> {
-        self.each_table(|id, t| if id == table { t.absorb_item(item) } else { Ok(()) })
+        self.nodes.each_table(|id, t| if id == table { t.absorb_item(item) } else { Ok(()) })
     }
 
     /// The slot owns its groups from now on. `watermarks` are the stored ones of stages: then everything is as it was at the
@@ -91,8 +80,8 @@ impl Slot {
 
     /// Like [`Slot::start`], with everything a manifest says about time.
     pub fn start_from(&mut self, manifest: &Manifest) -> Result<()> {
-        self.base = Some((manifest.injected_term, manifest.epoch));
-        let rules = self.moving.rules;
+        self.epochs.base = Some((manifest.injected_term, manifest.epoch));
+        let rules = self.cuts.rules;
         let stored = manifest.watermarks.iter().filter(|_| rules.watermark_restored());
         let watermarks: Vec<(NodeId, Time)> = stored.map(|(n, t)| (NodeId(*n), *t)).collect();
         let table = manifest.table.assignment()?;
@@ -103,24 +92,24 @@ impl Slot {
 
     /// `ahead` are groups for which more has fired than a stage's stored watermark says, because their owner was further than others.
     fn start_ahead(&mut self, watermarks: &[(NodeId, Time)], ahead: &[(NodeId, GroupSet, Time)]) -> Result<()> {
-        let owned = self.assignment.groups_of(self.id);
-        self.each_table(|_, t| {
+        let owned = self.routing.assignment.groups_of(self.id);
+        self.nodes.each_table(|_, t| {
             t.activate(&owned);
             Ok(())
         })?;
         for (id, time) in watermarks {
             if let Some(NodeIndex(i)) = self.graph.find(*id) {
-                let node = self.node(i);
+                let node = self.nodes.at(i);
                 node.own = *time;
                 for c in &mut node.channels {
                     c.watermark = *time;
                 }
             }
         }
-        for (node, shape) in self.nodes.iter_mut().zip(self.graph.nodes()) {
+        for node in self.nodes.iter_mut() {
             let Body::Operator { op, .. } = &mut node.body else { continue };
             let mut rest = owned.clone();
-            for (_, groups, watermark) in ahead.iter().filter(|(id, ..)| *id == shape.id) {
+            for (_, groups, watermark) in ahead.iter().filter(|(id, ..)| *id == node.id) {
                 let mut mine = groups.clone();
                 mine.intersect(&owned);
                 rest.subtract(&mine);
@@ -131,29 +120,10 @@ impl Slot {
         Ok(())
     }
 
-    /// Calls `visit` with each table and its id.
-    pub(super) fn each_table(
-        &mut self,
-        mut visit: impl FnMut(u64, &mut dyn crate::state::ErasedTable) -> Result<()>,
-    ) -> Result<()> {
-        let mut result = Ok(());
-        for (node, shape) in self.nodes.iter_mut().zip(self.graph.nodes()) {
-            if let Body::Operator { op, .. } = &mut node.body {
-                op.tables(&mut |t| {
-                    if result.is_ok() {
-                        let id = shape.id.table(&t.desc().name);
-                        result = visit(id, t);
-                    }
-                });
-            }
-        }
-        result
-    }
-
     /// More splits to read.
     pub(super) fn take_splits(&mut self, node: NodeIndex, splits: Vec<(SplitId, Vec<u8>, Time)>) -> Result<()> {
-        let now = self.now;
-        let NodeState { body: Body::Source(source), .. } = self.node(node.0) else {
+        let now = self.clock.now();
+        let NodeState { body: Body::Source(source), .. } = self.nodes.at(node.0) else {
             return Err(Error::new(Kind::Broken, "splits were given to a node that is not a source"));
         };
         source.add(splits, now);
@@ -171,7 +141,7 @@ impl Slot {
             Some(n) if matches!(n.role, Role::Source { .. }) && comes.any(|c| c == n.id) => Vec::new(),
             Some(n) if matches!(n.role, Role::Operator { keyed: false, .. }) => {
                 let comes: Vec<NodeId> = comes.collect();
-                let fed = |e: u32| self.fed_by.get(e as usize).is_some_and(|by| by.iter().any(|s| comes.contains(s)));
+                let fed = |e: u32| comes.iter().any(|s| self.routing.feeds(*s, e));
                 let Some(node) = self.nodes.get(i) else { return };
                 let fed = node.channels.iter().enumerate().filter(|(_, c)| !c.exchanged && fed(c.edge)).map(|(c, _)| c);
                 let fed: Vec<usize> = fed.collect();
@@ -182,7 +152,7 @@ impl Slot {
             }
             Some(_) | None => return,
         };
-        let node = self.node(i);
+        let node = self.nodes.at(i);
         node.emitted = Time::MIN;
         node.own = Time::MIN;
         for c in fed {
@@ -213,6 +183,7 @@ fn input_channels(graph: &Graph, node: usize, members: &[SlotId], me: SlotId) ->
 /// A node that has done nothing yet.
 fn node_state(graph: &Graph, i: usize, body: Body, channels: Vec<Channel>, epoch: u64) -> NodeState {
     NodeState {
+        id: graph.nodes().get(i).map_or(NodeId(0), |n| n.id),
         body,
         channels,
         outs: Vec::new(),
@@ -244,7 +215,7 @@ fn exchange_inputs(graph: &Graph, node: usize) -> Vec<EdgeIn> {
     inputs.map(|(e, _)| EdgeIn { edge: e as u32, consumer: Consumer::new(RuleSet::ALL), aside: Vec::new() }).collect()
 }
 
-/// Whether what a node emits was made by a keyed node of the same slot.
+/// True if what a node emits was made by a keyed node of the same slot.
 fn after_keyed(graph: &Graph, node: usize) -> bool {
     match graph.nodes().get(node).map(|n| &n.role) {
         Some(Role::Operator { keyed: true, .. }) => true,
@@ -270,18 +241,4 @@ fn connect(graph: &Graph, nodes: &mut [NodeState], members: &[SlotId], window: u
         from.outs.push(out);
     }
     senders
-}
-
-/// The sources whose rows reach an edge without passing a keyed node.
-fn sources_of(graph: &Graph, edge: usize) -> Vec<NodeId> {
-    let Some(edge) = graph.edges().get(edge) else { return Vec::new() };
-    let Some(node) = graph.nodes().get(edge.from.0) else { return Vec::new() };
-    match &node.role {
-        Role::Source { .. } => vec![node.id],
-        Role::Operator { keyed: true, .. } | Role::Sink(_) => Vec::new(),
-        Role::Operator { keyed: false, .. } => {
-            let into = graph.edges().iter().enumerate().filter(|(_, e)| e.to == edge.from).map(|(i, _)| i);
-            into.flat_map(|e| sources_of(graph, e)).collect()
-        }
-    }
 }

@@ -1,18 +1,19 @@
-//! What a slot begins with: one constructor for each way in which a slot comes to be.
+//! The beginning of a slot: one constructor for each way in which a slot comes to be.
 
 use std::sync::Arc;
 use std::task::Waker;
 
-use super::{Barrier, Tuning};
+use super::Tuning;
 use crate::coordinator::NewSlot;
 use crate::graph::Graph;
 use crate::key::{Assignment, SlotId};
+use crate::messages::Barrier;
 use crate::protocol::manifest::Manifest;
 
-/// What a slot is made from.
+/// The parts from which a slot is made.
 #[derive(Debug)]
 pub struct SlotConfig {
-    /// Its number.
+    /// The slot's number.
     pub id: SlotId,
     /// The term of its run: part of every staged name.
     pub term: u64,
@@ -36,7 +37,7 @@ pub struct SlotConfig {
     pub tuning: Tuning,
 }
 
-/// What a slot has from the process that it is in.
+/// The surroundings that a slot has from its process.
 #[derive(Clone, Debug)]
 pub struct SlotSeat {
     /// The job.

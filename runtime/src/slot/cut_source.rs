@@ -6,34 +6,32 @@ use std::sync::Arc;
 
 use crate::error::Result;
 use crate::frame::Item;
+use crate::messages::Report;
 use crate::operator::{Flow, Watermarks};
 use crate::protocol::cut::source::Complete;
 use crate::protocol::cut::{ChannelId, CutPlan, Frontiers};
 
-use super::event::{Bulk, Report};
+use super::cuts::{WARM_ITEMS, Warming};
+use super::event::Bulk;
 use super::flow::Call;
-use super::moving::{FORGOTTEN, WARM_ITEMS, Warming};
-use super::node::{Body, Out, Then};
+use super::node::{Body, Then};
 use super::{Event, Outbox, Slot};
 
 impl Slot {
     /// Role S: begin to send what the target will need.
     pub(super) fn start_warm(&mut self, plan: Arc<CutPlan>) -> Result<()> {
         self.ship_start(&plan)?;
-        self.moving.warming.push_back(Warming { plan, under_way: 0, sent: false });
+        self.cuts.warming.push_back(Warming { plan, under_way: 0, sent: false });
         Ok(())
     }
 
     /// A warm-up that is not needed any more: at the source nothing more is sent, at the target what came is dropped.
     pub(super) fn forget_warm(&mut self, batch: u64) -> Result<()> {
-        self.moving.warming.retain(|w| w.plan.batch != batch);
-        self.moving.shipping.retain(|b| *b != batch);
+        self.cuts.stop_warming(batch);
+        self.cuts.shipping.retain(|b| *b != batch);
         self.forget_arrived(|p| p.batch == batch)?;
-        if self.moving.forgotten.len() >= FORGOTTEN {
-            self.moving.forgotten.pop_front();
-        }
-        self.moving.forgotten.push_back(batch);
-        self.each_table(|_, t| {
+        self.cuts.forget(batch);
+        self.nodes.each_table(|_, t| {
             t.ship_cancel(batch);
             Ok(())
         })
@@ -41,9 +39,8 @@ impl Slot {
 
     /// Drops what came in of these warm-ups.
     pub(super) fn forget_arrived(&mut self, which: impl Fn(&CutPlan) -> bool) -> Result<()> {
-        while let Some(at) = self.moving.arriving.iter().position(|p| which(p)) {
-            let plan = self.moving.arriving.remove(at);
-            self.each_table(|_, t| {
+        while let Some(plan) = self.cuts.take_arriving(&which) {
+            self.nodes.each_table(|_, t| {
                 t.discard(&plan.groups);
                 Ok(())
             })?;
@@ -53,32 +50,32 @@ impl Slot {
 
     /// From here on the tables know which entries of the batch the target lacks.
     pub(super) fn ship_start(&mut self, plan: &CutPlan) -> Result<()> {
-        if self.moving.shipping.contains(&plan.batch) {
+        if self.cuts.shipping.contains(&plan.batch) {
             return Ok(());
         }
-        self.moving.shipping.push(plan.batch);
-        self.each_table(|_, t| t.ship_start(plan.batch, &plan.groups))
+        self.cuts.shipping.push(plan.batch);
+        self.nodes.each_table(|_, t| t.ship_start(plan.batch, &plan.groups))
     }
 
-    /// What must not wait behind new rows: Final for cuts whose fences are all here.
+    /// Moves that must not wait behind new rows: Final for cuts whose fences are all here.
     pub(super) fn finish_cuts(&mut self, out: &mut dyn Outbox) -> Result<bool> {
-        if self.moving.complete.is_empty() || !self.keyed_nodes_rest() {
+        if self.cuts.complete.is_empty() || !self.nodes.keyed_rest() {
             return Ok(false);
         }
         if self.fire_up_to_final()? {
             return Ok(true);
         }
-        // What an operator holds back of the batch was made here and must leave before Drained (I3).
+        // Rows of the batch that an operator holds back were made here and must leave before Drained (I3).
         for i in 0..self.nodes.len() {
-            if self.is_keyed(i) && self.moving.rules.flush_before_drained() {
-                self.node(i).tag = None;
+            if self.nodes.is_keyed(i) && self.cuts.rules.flush_before_drained() {
+                self.nodes.at(i).tag = None;
                 if self.call(i, Call::Flush)? == Flow::More {
-                    self.node(i).unfinished = Some(Then::Nothing);
+                    self.nodes.at(i).unfinished = Some(Then::Nothing);
                     return Ok(true);
                 }
             }
         }
-        let (plan, complete) = self.moving.complete.remove(0);
+        let (plan, complete) = self.cuts.complete.remove(0);
         self.put_final(&plan, complete, out)?;
         Ok(true)
     }
@@ -86,17 +83,17 @@ impl Slot {
     /// Final says that everything up to its watermark has fired. Where channels went idle and spoke again the slot's own may be behind
     /// it: then the batch, and nothing else, catches up. True if a node has more to fire.
     fn fire_up_to_final(&mut self) -> Result<bool> {
-        let Some((plan, complete)) = self.moving.complete.first() else { return Ok(false) };
+        let Some((plan, complete)) = self.cuts.complete.first() else { return Ok(false) };
         let (groups, frontiers) = (plan.groups.clone(), complete.frontiers.clone());
         for (stage, upto) in frontiers.iter() {
             let i = stage as usize;
-            if upto <= self.node(i).own {
+            if upto <= self.nodes.at(i).own {
                 continue;
             }
-            self.node(i).tag = None;
+            self.nodes.at(i).tag = None;
             let watermarks = Watermarks { own: crate::time::Time::MIN, moving: vec![(groups.clone(), upto)] };
             if self.call(i, Call::Watermark(&watermarks))? == Flow::More {
-                self.node(i).unfinished = Some(Then::Nothing);
+                self.nodes.at(i).unfinished = Some(Then::Nothing);
                 return Ok(true);
             }
         }
@@ -105,10 +102,10 @@ impl Slot {
 
     /// Encodes a slice of the oldest warm-up.
     pub(super) fn warm_some(&mut self, out: &mut dyn Outbox) -> Result<bool> {
-        let Some(warming) = self.moving.warming.front().filter(|w| !w.sent && w.under_way < WARM_ITEMS) else { return Ok(false) };
+        let Some(warming) = self.cuts.warming.front().filter(|w| !w.sent && w.under_way < WARM_ITEMS) else { return Ok(false) };
         let plan = warming.plan.clone();
-        let (mut budget, mut done, mut tables) = (self.tuning.warm_bytes, true, Vec::new());
-        self.each_table(|id, t| {
+        let (mut budget, mut done, mut tables) = (self.schedule.tuning.warm_bytes, true, Vec::new());
+        self.nodes.each_table(|id, t| {
             if done && budget > 0 {
                 let mut bytes = Vec::new();
                 done = t.ship_slice(plan.batch, budget, &mut bytes)?;
@@ -121,7 +118,7 @@ impl Slot {
             }
             Ok(())
         })?;
-        if let Some(warming) = self.moving.warming.front_mut() {
+        if let Some(warming) = self.cuts.warming.front_mut() {
             warming.under_way += u32::from(!tables.is_empty());
             warming.sent = done;
         }
@@ -134,76 +131,51 @@ impl Slot {
 
     /// The target has taken an item in.
     pub(super) fn take_taken(&mut self, batch: u64, out: &mut dyn Outbox) {
-        // Of a warm-up that was dropped, or overtaken by its cut, nobody keeps count.
-        if let Some(warming) = self.moving.warming.iter_mut().find(|w| w.plan.batch == batch) {
-            warming.under_way = warming.under_way.saturating_sub(1);
-        }
+        self.cuts.acknowledged(batch);
         self.warmed(out);
     }
 
     /// Says that a warm-up is over once its target has all of it: a cut then finds nothing before its Final.
     fn warmed(&mut self, out: &mut dyn Outbox) {
-        if let Some(warming) = self.moving.warming.pop_front_if(|w| w.sent && w.under_way == 0) {
-            out.report(Report::Warmed(warming.plan.batch));
+        if let Some(batch) = self.cuts.warmed() {
+            out.report(Report::Warmed(batch));
         }
     }
 
     /// Every slot: switch routing and, in the same step, fence the channels to source and target.
     pub(super) fn start_cut(&mut self, plan: &Arc<CutPlan>, out: &mut dyn Outbox) -> Result<()> {
         if plan.source == self.id {
-            // What is not warmed up by now goes with Final.
+            // Entries that are not warmed up by now go with Final.
             self.ship_start(plan)?;
-            self.moving.warming.retain(|w| w.plan.batch != plan.batch);
-            self.source_cut(plan);
-            if self.stage_channels().is_empty() {
+            self.cuts.stop_warming(plan.batch);
+            self.cuts.source(plan, &self.nodes);
+            if self.nodes.stage_channels().is_empty() {
                 // A job without keyed state: no channel leads into a moving stage, so no fence will ever come.
-                self.moving.complete.push((plan.clone(), Complete { frontiers: Frontiers::default() }));
+                self.cuts.complete.push((plan.clone(), Complete { frontiers: Frontiers::default() }));
             }
         }
         if plan.target == self.id {
-            self.receiving(plan);
+            self.cuts.receiving(plan, self.clock.now());
         }
-        let keyed: Vec<bool> = (0..self.nodes.len()).map(|i| self.is_keyed(i)).collect();
-        let (id, graph, mut shipped) = (self.id, self.graph.clone(), std::mem::take(&mut self.shipped));
-        for (edge, (node, o)) in graph.edges().iter().zip(self.senders.clone()) {
-            if !keyed.get(edge.to.0).copied().unwrap_or(false) {
-                continue;
-            }
-            if let Some(Out::Exchange { exchange, .. }) = self.node(node).outs.get_mut(o) {
-                exchange.control_to(plan.source, Item::Fence(plan.clone()), id, &mut shipped);
-                exchange.control_to(plan.target, Item::Fence(plan.clone()), id, &mut shipped);
-            }
-        }
-        self.shipped = shipped;
-        self.assignment.set(&plan.groups, plan.target, plan.version);
-        self.send_shipped(out);
+        self.routing.fence(&mut self.nodes, plan);
+        self.routing.send(&mut self.nodes, out);
         Ok(())
     }
 
     /// A fence has been taken from a channel.
     pub(super) fn take_fence(&mut self, i: usize, c: usize, plan: &Arc<CutPlan>, out: &mut dyn Outbox) -> Result<()> {
-        let Some(id) = self.node(i).channels.get(c).map(|c| ChannelId { edge: c.edge, from: c.from }) else { return Ok(()) };
+        let Some(id) = self.nodes.at(i).channels.get(c).map(|c| ChannelId { edge: c.edge, from: c.from }) else { return Ok(()) };
         if plan.source == self.id {
             self.ship_start(plan)?;
-            self.moving.warming.retain(|w| w.plan.batch != plan.batch);
-            self.source_cut(plan);
-            let at = self.moving.sources.iter().position(|s| s.plan().batch == plan.batch);
-            let mut cut = self.moving.sources.remove(at.unwrap_or(0));
-            // The fence's channel belongs to the node that took it; each stage asks for channels of its own.
-            let stages: Vec<(ChannelId, u32)> = self.stage_channels();
-            let stage = |c: ChannelId| stages.iter().find(|(id, _)| *id == c).map_or(i, |(_, s)| *s as usize);
-            let complete = cut.fence(id, |c| self.channel_promise(stage(c), c));
-            self.moving.sources.push(cut);
-            if let Some(complete) = complete? {
-                self.moving.complete.push((plan.clone(), complete));
-            }
+            self.cuts.stop_warming(plan.batch);
+            self.cuts.source_fence(plan, id, i, &self.nodes)?;
         }
         if plan.target == self.id {
-            let receiving = self.receiving(plan);
+            let receiving = self.cuts.receiving(plan, self.clock.now());
             receiving.fenced.push(id);
             let effects = receiving.cut.fence();
             self.obey(plan, effects, None, out)?;
-            if self.trust_final(i) {
+            if self.cuts.trust_final(i as u32, self.nodes.at(i)) {
                 self.advance(i, out)?;
             }
         }
@@ -212,8 +184,8 @@ impl Slot {
 
     /// Role S, when every fence is here, in one step: Final behind the warm-up; freeze; Drained on every output; then the watermark.
     pub(super) fn put_final(&mut self, plan: &Arc<CutPlan>, complete: Complete, out: &mut dyn Outbox) -> Result<()> {
-        let (mut tables, rules) = (Vec::new(), self.moving.rules);
-        self.each_table(|id, t| {
+        let (mut tables, rules) = (Vec::new(), self.cuts.rules);
+        self.nodes.each_table(|id, t| {
             let mut last = t.ship_final(plan.batch)?;
             if !rules.final_covers() {
                 last.items.clear();
@@ -229,26 +201,26 @@ impl Slot {
             Ok(())
         })?;
         let watermarks = complete.frontiers.iter().collect();
-        let (segment, table) = (self.segment, self.assignment.version);
+        let (segment, table) = (self.epochs.segment(), self.routing.assignment.version);
         out.send(plan.target, Event::Bulk(Bulk::Final { plan: plan.clone(), watermarks, tables, segment, table }));
         for i in 0..self.nodes.len() {
-            if let Body::Operator { op, keyed: true } = &mut self.node(i).body {
+            if let Body::Operator { op, keyed: true } = &mut self.nodes.at(i).body {
                 op.after_release(&plan.groups);
                 if !rules.drained_then_watermark() {
-                    let own = self.node(i).own;
-                    self.forward_watermark(i, own, true);
+                    let own = self.nodes.at(i).own;
+                    self.routing.watermark(&mut self.nodes, i, own, true);
                 }
-                self.forward_control(i, || Item::Drained(plan.clone()));
+                self.routing.control(&mut self.nodes, i, || Item::Drained(plan.clone()));
             }
         }
-        if let Some(cut) = self.moving.sources.iter_mut().find(|s| s.plan().batch == plan.batch) {
+        if let Some(cut) = self.cuts.sources.iter_mut().find(|s| s.plan().batch == plan.batch) {
             cut.put_drained();
         }
-        self.moving.shipping.retain(|b| *b != plan.batch);
-        self.moving.frozen.freeze(plan.clone());
-        self.moving.stats.batches_out += 1;
+        self.cuts.shipping.retain(|b| *b != plan.batch);
+        self.cuts.frozen.freeze(plan.clone());
+        self.cuts.stats.batches_out += 1;
         for i in 0..self.nodes.len() {
-            if self.is_keyed(i) {
+            if self.nodes.is_keyed(i) {
                 self.advance_output_watermark(i);
             }
         }

@@ -7,17 +7,17 @@
 use std::sync::Arc;
 
 use crate::container::Batch;
-use crate::env::Segment;
 use crate::error::{Error, Kind, Result};
 use crate::frame::Item;
 use crate::key::SlotId;
+use crate::messages::{Barrier, Report};
 use crate::operator::{Context, Flow, Watermarks};
 use crate::protocol::cut::Tag;
 use crate::protocol::cut::consumer::Verdict;
 
-use super::node::{Body, Out, Part, Then};
+use super::node::{Body, Part, Then};
 use super::source::Turn;
-use super::{Event, Outbox, Report, Slot};
+use super::{Event, Outbox, Slot};
 
 /// A call of an operator.
 pub(super) enum Call<'a> {
@@ -29,55 +29,36 @@ pub(super) enum Call<'a> {
 }
 
 impl Slot {
-    /// Whether everything the node may emit has somewhere to go.
-    pub(super) fn outputs_open(&self, i: usize) -> bool {
-        let Some(node) = self.nodes.get(i) else { return false };
-        let next_free = |n: &usize, c: &usize| {
-            self.nodes.get(*n).is_some_and(|n| n.unfinished.is_none() && n.channels.get(*c).is_some_and(|c| c.queue.is_empty()))
-        };
-        node.exchanges_open()
-            && node.outs.iter().all(|o| match o {
-                Out::Local { node, channel, .. } => next_free(node, channel),
-                Out::Exchange { .. } => true,
-            })
-    }
-
-    /// Whether a node can take a call now.
-    pub(super) fn free(&self, i: usize) -> bool {
-        self.outputs_open(i) && self.nodes.get(i).is_some_and(|n| n.unfinished.is_none() && n.parts.is_empty())
-    }
-
     /// Lets a node do one thing, if it can. True if it did.
     pub(super) fn run_node(&mut self, i: usize, out: &mut dyn Outbox) -> Result<bool> {
-        let node = self.node(i);
-        let idle = node.unfinished.is_none() && node.parts.is_empty();
-        if idle && !matches!(node.body, Body::Source(_)) && !node.has_item() {
+        let node = self.nodes.at(i);
+        if node.rests() && !matches!(node.body, Body::Source(_)) && !node.has_item() {
             return Ok(false);
         }
-        if !self.outputs_open(i) {
+        if !self.nodes.outputs_open(i) {
             return Ok(false);
         }
-        if self.node(i).unfinished.is_some() {
+        if self.nodes.at(i).unfinished.is_some() {
             self.resume(i, out)?;
             return Ok(true);
         }
-        if let Some(part) = self.node(i).parts.pop_front() {
+        if let Some(part) = self.nodes.at(i).parts.pop_front() {
             self.take_part(i, part, out)?;
             return Ok(true);
         }
-        let waker = self.waker.clone();
-        match &mut self.node(i).body {
+        let waker = self.schedule.waker.clone();
+        match &mut self.nodes.at(i).body {
             Body::Source(_) => return self.read(i, out),
             Body::Sink(sink) if !sink.open(&waker) => return Ok(false),
             Body::Operator { .. } | Body::Sink(_) => {}
         }
-        if self.moving.rules.released_first() && self.take_released(i, out)? {
+        if self.cuts.rules.released_first() && self.take_released(i, out)? {
             return Ok(true);
         }
-        let node = self.node(i);
+        let node = self.nodes.at(i);
         let n = node.channels.len();
         let Some(c) = (0..n).map(|k| (node.turn + k) % n).find(|c| node.channels.get(*c).is_some_and(|c| c.ready())) else {
-            return if self.moving.rules.released_first() { Ok(false) } else { self.take_released(i, out) };
+            return if self.cuts.rules.released_first() { Ok(false) } else { self.take_released(i, out) };
         };
         node.turn = c + 1;
         let Some(item) = node.channels.get_mut(c).and_then(|c| c.queue.pop_front()) else { return Ok(false) };
@@ -86,14 +67,14 @@ impl Slot {
     }
 
     pub(super) fn read(&mut self, i: usize, out: &mut dyn Outbox) -> Result<bool> {
-        if self.held {
-            self.held = self.over_budget();
+        if self.schedule.held {
+            self.schedule.held = self.over_budget();
         }
-        if self.held {
+        if self.schedule.held {
             return Ok(false);
         }
-        let (now, waker, rows) = (self.now, self.waker.clone(), self.tuning.read_rows);
-        let Body::Source(source) = &mut self.node(i).body else { return Ok(false) };
+        let (now, waker, rows) = (self.clock.now(), self.schedule.waker.clone(), self.schedule.tuning.read_rows);
+        let Body::Source(source) = &mut self.nodes.at(i).body else { return Ok(false) };
         if !source.readable() {
             return Ok(false);
         }
@@ -107,9 +88,9 @@ impl Slot {
         };
         match turn {
             Turn::Rows(batch) => {
-                self.stirred = true;
-                self.node(i).rows_in += batch.len() as u64;
-                self.emit(i, 0, batch, None)?;
+                self.schedule.stir();
+                self.nodes.at(i).rows_in += batch.len() as u64;
+                self.routing.emit(&mut self.nodes, i, 0, batch, None);
                 self.source_watermark(i);
                 Ok(true)
             }
@@ -128,13 +109,13 @@ impl Slot {
         match item {
             Item::Data(batch, tag) => self.take_data(i, c, batch, tag, out),
             Item::Watermark(w) => {
-                if let Some(channel) = self.node(i).channels.get_mut(c) {
+                if let Some(channel) = self.nodes.at(i).channels.get_mut(c) {
                     channel.promised(w);
                 }
                 self.advance(i, out)
             }
             Item::Idle => {
-                if let Some(channel) = self.node(i).channels.get_mut(c) {
+                if let Some(channel) = self.nodes.at(i).channels.get_mut(c) {
                     channel.idle = true;
                 }
                 self.advance(i, out)
@@ -146,33 +127,33 @@ impl Slot {
     }
 
     pub(super) fn take_data(&mut self, i: usize, c: usize, batch: Batch, tag: Option<Tag>, out: &mut dyn Outbox) -> Result<()> {
-        let node = self.node(i);
+        let node = self.nodes.at(i);
         let Some(channel) = node.channels.get_mut(c) else { return Ok(()) };
         channel.idle = false;
         let (edge, from, port, exchanged) = (channel.edge, channel.from, channel.port, channel.exchanged);
         if exchanged {
             let rows = batch.len();
-            self.pace.took(rows);
+            self.schedule.pace.took(rows);
             if tag.is_some() {
-                let node = self.node(i);
+                let node = self.nodes.at(i);
                 let Some(input) = node.edges.iter_mut().find(|e| e.edge == edge) else { return Ok(()) };
                 if input.consumer.offer(tag) == Verdict::SetAside {
                     input.set_aside(tag, c, batch);
                     if let Some(channel) = node.channels.get_mut(c) {
                         channel.aside += 1;
                     }
-                    self.moving.set_aside();
-                    if self.moving.rules.set_aside_credits() {
+                    self.cuts.stats.frames_aside += 1;
+                    if self.cuts.rules.set_aside_credits() {
                         self.give_credit(edge, from, rows, out);
                     }
                     return Ok(());
                 }
             }
             // Rows on their way into a gate give theirs back too: a gate waits for others, and nobody may wait for it (I12).
-            if self.moving.rules.gate_credits() || !self.moving.gating() {
+            if self.cuts.rules.gate_credits() || !self.cuts.gating() {
                 self.give_credit(edge, from, rows, out);
             } else {
-                self.moving.owed.push((edge, from, rows));
+                self.cuts.owed.push((edge, from, rows));
             }
         }
         self.take_rows(i, port, batch, tag, out)
@@ -180,7 +161,7 @@ impl Slot {
 
     /// Rows set aside whose wait is over go before anything else of their edge (I3).
     pub(super) fn take_released(&mut self, i: usize, out: &mut dyn Outbox) -> Result<bool> {
-        let node = self.node(i);
+        let node = self.nodes.at(i);
         let mut found = None;
         for input in node.edges.iter_mut().filter(|e| !e.aside.is_empty()) {
             let Some(tag) = input.consumer.next_released() else { continue };
@@ -195,7 +176,7 @@ impl Slot {
         let Some(channel) = node.channels.get_mut(c) else { return Ok(false) };
         channel.aside -= 1;
         let (port, edge, from) = (channel.port, channel.edge, channel.from);
-        if !self.moving.rules.set_aside_credits() {
+        if !self.cuts.rules.set_aside_credits() {
             self.give_credit(edge, from, batch.len(), out);
         }
         self.take_rows(i, port, batch, Some(tag), out)?;
@@ -204,14 +185,14 @@ impl Slot {
 
     /// Rows for the node itself: parts by the cuts they belong to, then one call a part.
     pub(super) fn take_rows(&mut self, i: usize, port: u8, batch: Batch, tag: Option<Tag>, out: &mut dyn Outbox) -> Result<()> {
-        self.stirred = true;
-        let receives = self.moving.receives();
-        let node = self.node(i);
+        self.schedule.stir();
+        let receives = self.cuts.receives();
+        let node = self.nodes.at(i);
         node.rows_in += batch.len() as u64;
         match node.body {
             Body::Operator { keyed: true, .. } if receives => {
-                self.split_rows(i, port, batch);
-                match self.node(i).parts.pop_front() {
+                self.cuts.split_rows(i, port, batch, &mut node.parts);
+                match node.parts.pop_front() {
                     Some(part) => self.take_part(i, part, out),
                     None => Ok(()),
                 }
@@ -224,13 +205,10 @@ impl Slot {
     }
 
     pub(super) fn take_part(&mut self, i: usize, part: Part, out: &mut dyn Outbox) -> Result<()> {
-        let (version, slot) = (self.segment, self.id.0);
-        let of_slot = self.epoch;
-        let by_node = self.moving.rules.epoch_by_node();
-        let node = self.node(i);
-        let epoch = if by_node { node.epoch } else { of_slot };
+        let node = self.nodes.at(i);
         if let Body::Sink(sink) = &mut node.body {
-            return sink.write(part.batch, Segment { epoch, version, slot });
+            let epoch = if self.cuts.rules.epoch_by_node() { node.epoch } else { self.epochs.current() };
+            return sink.write(part.batch, self.epochs.segment_of(epoch, self.id.0));
         }
         node.tag = part.tag;
         let flow = self.call(i, Call::Batch(part.port, part.batch))?;
@@ -240,59 +218,39 @@ impl Slot {
     /// Goes on with an unfinished call.
     pub(super) fn resume(&mut self, i: usize, out: &mut dyn Outbox) -> Result<()> {
         let flow = self.call(i, Call::Resume)?;
-        let then = self.node(i).unfinished.take().unwrap_or(Then::Nothing);
+        let then = self.nodes.at(i).unfinished.take().unwrap_or(Then::Nothing);
         self.after(i, flow, then, out)
     }
 
-    /// What follows a call: if it is not finished, later.
+    /// The step that follows a call: if it is not finished, later.
     pub(super) fn after(&mut self, i: usize, flow: Flow, then: Then, out: &mut dyn Outbox) -> Result<()> {
         if flow == Flow::More {
-            self.node(i).unfinished = Some(then);
+            self.nodes.at(i).unfinished = Some(then);
             return Ok(());
         }
         match then {
             Then::Nothing => Ok(()),
             Then::Watermark(mut left) => match left.pop_front() {
                 Some((watermarks, tag)) => {
-                    self.node(i).tag = tag;
+                    self.nodes.at(i).tag = tag;
                     let flow = self.call(i, Call::Watermark(&watermarks))?;
                     self.after(i, flow, Then::Watermark(left), out)
                 }
                 None => {
-                    self.node(i).tag = None;
+                    self.nodes.at(i).tag = None;
                     self.advance_output_watermark(i);
                     Ok(())
                 }
             },
             Then::Align(barrier) => self.align(i, &barrier, out),
-            Then::Fired(batch) => self.fired(i, batch, out),
+            Then::Fired => {
+                self.nodes.at(i).tag = None;
+                Ok(())
+            }
             Then::Idle => {
                 self.forward_idle(i);
                 Ok(())
             }
-        }
-    }
-
-    /// A control item on every output of a node, behind everything it has emitted.
-    pub(super) fn forward_control(&mut self, i: usize, mut item: impl FnMut() -> Item) {
-        let id = self.id;
-        let mut shipped = std::mem::take(&mut self.shipped);
-        let mut local = Vec::new();
-        for o in &mut self.node(i).outs {
-            match o {
-                Out::Local { node, channel, .. } => local.push((*node, *channel)),
-                Out::Exchange { exchange, .. } => exchange.control(id, &mut shipped, &mut item),
-            }
-        }
-        self.shipped = shipped;
-        for (n, c) in local {
-            self.queue(n, c, item());
-        }
-    }
-
-    pub(super) fn queue(&mut self, node: usize, channel: usize, item: Item) {
-        if let Some(c) = self.node(node).channels.get_mut(channel) {
-            c.queue.push_back(item);
         }
     }
 
@@ -302,19 +260,19 @@ impl Slot {
         let watermarks = match &call {
             Call::Watermark(w) => *w,
             Call::Resume => {
-                let under = self.node(i).under.take();
-                own = under.unwrap_or_else(|| self.watermarks(i));
+                let under = self.nodes.at(i).under.take();
+                own = under.unwrap_or_else(|| self.cuts.watermarks(i, self.nodes.at(i)));
                 &own
             }
             Call::Batch(..) | Call::Flush | Call::Idle => {
-                own = self.watermarks(i);
+                own = self.cuts.watermarks(i, self.nodes.at(i));
                 &own
             }
         };
-        let (now, space, rows) = (self.now, self.assignment.space(), self.tuning.call_rows);
+        let (now, space, rows) = (self.clock.now(), self.routing.assignment.space(), self.schedule.tuning.call_rows);
         let timed = matches!(call, Call::Watermark(_) | Call::Resume);
         let mut emitted = std::mem::take(&mut self.emitted);
-        let node = self.nodes.get_mut(i).expect("node numbers come from the graph");
+        let node = self.nodes.at(i);
         let Body::Operator { op, .. } = &mut node.body else { return Ok(Flow::Done) };
         let mut cx = Context::new(watermarks, now, space, &mut emitted, &mut node.late).rows_a_call(rows);
         let flow = match call {
@@ -328,17 +286,17 @@ impl Slot {
             Some(n) => e.at(n.name.clone()),
             None => e,
         })?;
-        let node = self.node(i);
+        let node = self.nodes.at(i);
         if timed && flow == Flow::More {
             node.under = Some(watermarks.clone());
         }
         node.urgent |= timed && !emitted.is_empty();
         let tag = node.tag;
         for (output, batch) in emitted.drain(..) {
-            if tag.is_none() && self.moving.receives() {
-                self.emit_by_batch(i, output, batch)?;
+            if tag.is_none() && self.cuts.receives() {
+                self.emit_by_batch(i, output, batch);
             } else {
-                self.emit(i, output, batch, tag)?;
+                self.routing.emit(&mut self.nodes, i, output, batch, tag);
             }
         }
         self.emitted = emitted;
@@ -347,14 +305,14 @@ impl Slot {
 
     /// Rows of several batches that left in one call (what was held back until a barrier): each part under its own tag (I3). A keyed
     /// operator gives each row the hash of its own key.
-    fn emit_by_batch(&mut self, i: usize, output: u8, batch: Batch) -> Result<()> {
-        let Some(own) = self.nodes.get(i).map(|n| n.own) else { return Ok(()) };
-        let keyed = self.nodes.get(i).is_some_and(|n| matches!(n.body, Body::Operator { keyed: true, .. }));
-        let tagged = if keyed { self.moving.tagged(i as u32, own) } else { Vec::new() };
+    fn emit_by_batch(&mut self, i: usize, output: u8, batch: Batch) {
+        let node = self.nodes.at(i);
+        let tagged = if node.is_keyed() { self.cuts.tagged(i as u32, node.own) } else { Vec::new() };
         let class = |h: &u64| tagged.iter().position(|(groups, ..)| groups.contains_hash(*h)).map_or(0, |k| k as u16 + 1);
         let classes: Vec<u16> = if tagged.is_empty() { Vec::new() } else { batch.hashes().iter().map(class).collect() };
         if classes.iter().all(|c| *c == 0) {
-            return self.emit(i, output, batch, None);
+            self.routing.emit(&mut self.nodes, i, output, batch, None);
+            return;
         }
         let mut parts: Vec<Option<Batch>> = Vec::new();
         parts.resize_with(tagged.len() + 1, || None);
@@ -362,50 +320,16 @@ impl Slot {
         for (k, part) in parts.into_iter().enumerate() {
             let tag = k.checked_sub(1).and_then(|k| tagged.get(k)).map(|(_, tag, _)| *tag);
             if let Some(part) = part {
-                self.emit(i, output, part, tag)?;
+                self.routing.emit(&mut self.nodes, i, output, part, tag);
             }
         }
-        Ok(())
-    }
-
-    /// Routes one batch that a node emitted on one of its outputs.
-    pub(super) fn emit(&mut self, i: usize, output: u8, batch: Batch, tag: Option<Tag>) -> Result<()> {
-        let id = self.id;
-        let mut shipped = std::mem::take(&mut self.shipped);
-        let node = self.nodes.get_mut(i).expect("node numbers come from the graph");
-        node.rows_out += batch.len() as u64;
-        let of = |o: &Out| match o {
-            Out::Local { output, .. } | Out::Exchange { output, .. } => *output,
-        };
-        // A side output that nobody reads has no reader; one that several read is copied for all but the last.
-        let readers: Vec<usize> = if let [only] = node.outs.as_slice() {
-            if of(only) == output { vec![0] } else { Vec::new() }
-        } else {
-            node.outs.iter().enumerate().filter(|(_, o)| of(o) == output).map(|(k, _)| k).collect()
-        };
-        let mut batch = Some(batch);
-        let mut local = Vec::new();
-        for (n, k) in readers.iter().enumerate() {
-            let last = n + 1 == readers.len();
-            let copy = if last { batch.take() } else { batch.as_ref().map(|b| b.copy()) };
-            match (node.outs.get_mut(*k), copy) {
-                (Some(Out::Local { node, channel, .. }), Some(b)) => local.push((*node, *channel, b)),
-                (Some(Out::Exchange { exchange, .. }), Some(b)) => exchange.push(b, tag, &self.assignment, id, &mut shipped),
-                (_, None) | (None, Some(_)) => {}
-            }
-        }
-        self.shipped = shipped;
-        for (n, c, batch) in local {
-            self.queue(n, c, Item::Data(batch, tag));
-        }
-        Ok(())
     }
 
     pub(super) fn give_credit(&mut self, edge: u32, from: SlotId, rows: usize, out: &mut dyn Outbox) {
         let rows = u32::try_from(rows).unwrap_or(u32::MAX);
-        let window = self.pace.window();
+        let window = self.schedule.pace.window();
         if from == self.id {
-            self.credit(edge, from, rows, window);
+            self.routing.credit(&mut self.nodes, edge, from, (rows, window));
         } else {
             out.send(from, Event::Credit { edge, from: self.id, rows, window });
         }
@@ -413,21 +337,24 @@ impl Slot {
 
     /// The slot has nothing else to do: what an operator holds back may go.
     pub(super) fn idle_node(&mut self, i: usize) -> Result<bool> {
-        if !matches!(self.node(i).body, Body::Operator { .. }) || self.node(i).unfinished.is_some() || !self.outputs_open(i) {
+        if !matches!(self.nodes.at(i).body, Body::Operator { .. })
+            || self.nodes.at(i).unfinished.is_some()
+            || !self.nodes.outputs_open(i)
+        {
             return Ok(false);
         }
-        let before = self.node(i).rows_out;
-        self.node(i).tag = None;
+        let before = self.nodes.at(i).rows_out;
+        self.nodes.at(i).tag = None;
         if self.call(i, Call::Idle)? == Flow::More {
-            self.node(i).unfinished = Some(Then::Nothing);
+            self.nodes.at(i).unfinished = Some(Then::Nothing);
         }
-        Ok(self.node(i).rows_out > before)
+        Ok(self.nodes.at(i).rows_out > before)
     }
 
     /// Flushes a node and goes on with the barrier.
-    pub(super) fn flush(&mut self, i: usize, barrier: Arc<super::Barrier>, out: &mut dyn Outbox) -> Result<()> {
-        self.node(i).tag = None;
-        let flushes = self.moving.rules.flush_before_barrier() && matches!(self.node(i).body, Body::Operator { .. });
+    pub(super) fn flush(&mut self, i: usize, barrier: Arc<Barrier>, out: &mut dyn Outbox) -> Result<()> {
+        self.nodes.at(i).tag = None;
+        let flushes = self.cuts.rules.flush_before_barrier() && matches!(self.nodes.at(i).body, Body::Operator { .. });
         let flow = if flushes { self.call(i, Call::Flush)? } else { Flow::Done };
         self.after(i, flow, Then::Align(barrier), out)
     }

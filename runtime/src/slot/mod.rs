@@ -7,51 +7,66 @@
 //! Scheduling is law I12: of all nodes that can run, the most downstream one runs. A node can run when it has an item and everything
 //! it may emit has somewhere to go; then no wait can close a circle, because what is furthest downstream can always run.
 //!
-//! | file | what |
+//! A slot is made of parts, each with methods that need nothing else; what needs several of them is a method of [`Slot`].
+//!
+//! | part | what |
 //! |---|---|
-//! | `event` | what comes in and what goes out |
-//! | `node`, `source`, `sink` | the receiving end of a node; reading splits; writing |
-//! | `route` | the sending end of an exchange: builders and credits |
+//! | `nodes`, `node`, `source`, `sink` | nodes: the receiving end of a channel; reading splits; writing |
+//! | `routing`, `route` | edges and the assignment; the sending end of an exchange: builders and credits |
+//! | `clock`, `schedule`, `pace` | time; turns, wake-ups and what rests; the slot's speed |
+//! | `epochs` | the epoch being filled, the barrier on its way, epochs being encoded and sealed |
+//! | `cuts` | the roles in cut-overs |
+//!
+//! | steps of the whole slot | what |
+//! |---|---|
+//! | `event`, `config`, `build` | what comes in and what goes out; what a slot begins with |
 //! | `flow`, `output_watermark` | taking one item through one node; what it may promise then |
 //! | `epoch` | barriers: alignment, membership, encoding, sealing |
-//! | `moving`, `cut_source`, `cut_target` | the three roles in a cut-over |
+//! | `cut_source`, `cut_target` | the roles in a cut-over, done to channels, rows and tables |
+//! | `retained` | tables that survive the end of a run |
 
 mod build;
+mod clock;
 mod config;
 mod cut_source;
 mod cut_target;
+mod cuts;
 mod epoch;
+mod epochs;
 mod event;
 mod flow;
-mod moving;
 mod node;
+mod nodes;
 mod output_watermark;
 mod pace;
 mod retained;
 pub mod route;
+mod routing;
+mod schedule;
 mod sink;
 mod source;
 mod tuning;
 
-use std::collections::VecDeque;
 use std::sync::Arc;
-use std::task::Waker;
 
 use crate::container::Batch;
 use crate::error::{Error, Result};
-use crate::frame::Frame;
-use crate::graph::{Graph, NodeId, NodeIndex, Path};
+use crate::graph::{Graph, NodeIndex};
 use crate::key::{Assignment, GroupSet, SlotId};
-use crate::time::Time;
 
+pub use crate::messages::{Barrier, Command, EpochPart, Report, SplitMove, SplitState};
+use clock::Clock;
 pub use config::{SlotConfig, SlotSeat};
-pub use event::{Barrier, Bulk, Command, EpochPart, Event, Outbox, Report, SplitMove, SplitState, Status};
-use moving::Moving;
-pub use moving::{GATE_MILLIS, MoveStats};
-use node::{Body, NodeState, Out};
-use pace::Pace;
+use cuts::Cuts;
+pub use cuts::{GATE_MILLIS, MoveStats};
+use epochs::Epochs;
+pub use event::{Bulk, Event, Outbox, Status};
+use node::{Body, NodeState};
+pub use nodes::NodeStats;
+use nodes::Nodes;
 pub use retained::RetainedState;
-use route::Shipped;
+use routing::Routing;
+use schedule::Schedule;
 pub use tuning::Tuning;
 
 /// While there is other work, each step frees this share of what waits to be freed, up to so many entries (about 0.1 ms). A share, not a
@@ -65,68 +80,24 @@ const SWEEP_AT_REST: usize = 16384;
 pub struct Slot {
     id: SlotId,
     graph: Arc<Graph>,
-    assignment: Assignment,
-    members: Vec<SlotId>,
-    nodes: Vec<NodeState>,
-    /// For each edge, the sending node and its output's index.
-    senders: Vec<(usize, usize)>,
-    /// For each edge, the sources whose rows reach it without passing keyed state.
-    fed_by: Vec<Vec<NodeId>>,
-    epoch: u64,
-    segment: u64,
-    /// Its own time: it goes forward as the clock outside does, and stands where that one goes back.
-    now: i64,
-    /// What the clock outside said last.
-    outside: i64,
-    waker: Waker,
-    tuning: Tuning,
-    woken: bool,
-    ended: bool,
-    failed: bool,
-    /// A batch went somewhere since the operators were last told that the slot is idle.
-    stirred: bool,
-    turn: usize,
-    /// The coordinator's term.
-    term: u64,
-    /// The manifest it began from: (term of its injection, epoch).
-    base: Option<crate::protocol::gc::Age>,
-    /// More has changed since the last publication than this slot may remember: sources rest (I13).
-    held: bool,
-    pace: Pace,
-    aligning: Option<epoch::Aligning>,
-    sealing: VecDeque<epoch::Sealing>,
-    moving: Moving,
-    shipped: Shipped,
+    nodes: Nodes,
+    routing: Routing,
+    clock: Clock,
+    schedule: Schedule,
+    epochs: Epochs,
+    cuts: Cuts,
+    /// Batches that the call under way has emitted and that are not routed.
     emitted: Vec<(u8, Batch)>,
+    /// The end of all input has been reported.
+    ended: bool,
+    /// An error has been reported: nothing more is done.
+    failed: bool,
 }
 
 impl std::fmt::Debug for Slot {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Slot").field("id", &self.id).field("epoch", &self.epoch).finish_non_exhaustive()
+        f.debug_struct("Slot").field("id", &self.id).field("epoch", &self.epochs.current()).finish_non_exhaustive()
     }
-}
-
-/// A look at a node, for metrics and dumps.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NodeStats {
-    /// The node.
-    pub id: NodeId,
-    /// Rows in, rows out, late rows.
-    pub rows_in: u64,
-    /// Rows it emitted.
-    pub rows_out: u64,
-    /// Rows it dropped as late or sent to its side output.
-    pub late: u64,
-    /// The node's watermark.
-    pub watermark: Time,
-    /// Items waiting in its channels.
-    pub queued: usize,
-    /// Entries and bytes of its keyed state.
-    pub entries: u64,
-    /// Bytes of its keyed state.
-    pub bytes: u64,
-    /// Source progress: thousandths of splits done, and of how many; (0, 0) where the input has no end.
-    pub progress: (u64, u64),
 }
 
 impl Slot {
@@ -139,25 +110,25 @@ impl Slot {
     /// The table as this slot's routers use it now.
     #[must_use]
     pub fn assignment(&self) -> &Assignment {
-        &self.assignment
+        &self.routing.assignment
     }
 
     /// The epoch being filled.
     #[must_use]
     pub fn epoch(&self) -> u64 {
-        self.epoch
+        self.epochs.current()
     }
 
-    /// Whether something it has to pass on waits for others to take what they were sent.
+    /// True if rows that are to be passed on wait for other slots to take what they were sent.
     #[must_use]
     pub fn blocked(&self) -> bool {
-        !self.nodes.iter().all(NodeState::exchanges_open)
+        !self.nodes.exchanges_open()
     }
 
     /// A source, a sink or a timer of this slot called its waker.
     pub fn wake(&mut self) {
-        self.woken = true;
-        for node in &mut self.nodes {
+        self.schedule.wake();
+        for node in self.nodes.iter_mut() {
             if let Body::Source(s) = &mut node.body {
                 s.wake();
             }
@@ -169,17 +140,11 @@ impl Slot {
         if self.failed {
             return;
         }
-        self.clock(now);
+        self.clock.advance(now);
         if let Err(e) = self.take_event(event, out) {
             self.fail(e, out);
         }
-        self.send_shipped(out);
-    }
-
-    /// A clock that goes back costs nobody who waits more than what he has waited for: the rest of his time passes from there.
-    fn clock(&mut self, outside: i64) {
-        self.now = self.now.saturating_add(outside.saturating_sub(self.outside).max(0));
-        self.outside = outside;
+        self.routing.send(&mut self.nodes, out);
     }
 
     fn fail(&mut self, error: Error, out: &mut dyn Outbox) {
@@ -190,15 +155,15 @@ impl Slot {
     fn take_event(&mut self, event: Event, out: &mut dyn Outbox) -> Result<()> {
         match event {
             Event::Frame(frame) => {
-                self.deliver(frame);
+                self.routing.deliver(&mut self.nodes, frame);
                 Ok(())
             }
             Event::Credit { edge, from, rows, window } => {
-                self.credit(edge, from, rows, window);
+                self.routing.credit(&mut self.nodes, edge, from, (rows, window));
                 Ok(())
             }
             Event::Bulk(bulk) => {
-                self.moving.incoming.push_back(bulk);
+                self.cuts.incoming.push_back(bulk);
                 Ok(())
             }
             Event::WarmupAck(batch) => {
@@ -232,14 +197,13 @@ impl Slot {
         if self.failed {
             return Status::Idle(None);
         }
-        self.clock(now);
-        let channels = self.nodes.iter().flat_map(|n| &n.channels).filter(|c| c.exchanged && c.joined).count();
-        self.pace.begin(self.now, channels);
-        self.held = self.over_budget();
+        self.clock.advance(now);
+        self.schedule.pace.begin(self.clock.now(), self.nodes.exchanged_channels());
+        self.schedule.held = self.over_budget();
         match self.run_steps(out) {
             Ok(status) => {
                 if matches!(status, Status::Idle(_)) {
-                    self.pace.rest();
+                    self.schedule.pace.rest();
                 }
                 status
             }
@@ -251,13 +215,14 @@ impl Slot {
     }
 
     fn run_steps(&mut self, out: &mut dyn Outbox) -> Result<Status> {
-        for step in 0..self.tuning.steps {
-            let encoded = step % self.tuning.encode_every == 0 && self.seal_some(out)?;
+        for step in 0..self.schedule.tuning.steps {
+            let encoded = self.schedule.encodes(step) && self.seal_some(out)?;
             let worked = self.step(out)?;
-            self.send_shipped(out);
-            self.sweep(|debt| (debt / SWEEP_SHARE).min(SWEEP_AT_WORK));
+            self.routing.send(&mut self.nodes, out);
+            self.nodes.sweep(|debt| (debt / SWEEP_SHARE).min(SWEEP_AT_WORK));
             if !worked && !encoded && !self.seal_some(out)? && !self.rest(out)? {
-                return Ok(Status::Idle(self.next_timeout()));
+                let next = self.nodes.next_timeout(self.clock.now());
+                return Ok(Status::Idle(next.map(|time| self.clock.outside(time))));
             }
         }
         Ok(Status::Busy)
@@ -265,13 +230,11 @@ impl Slot {
 
     /// The most downstream node that can run does one thing.
     fn step(&mut self, out: &mut dyn Outbox) -> Result<bool> {
-        self.turn = self.turn.wrapping_add(1);
-        // Rows of a moving batch wait: its gate and its Final go before new rows.
-        let first = !self.turn.is_multiple_of(self.tuning.moves_yield);
-        if first && self.move_on(out)? {
+        let step = self.schedule.step();
+        if step.moves_first && self.move_on(out)? {
             return Ok(true);
         }
-        if self.turn.is_multiple_of(self.tuning.warm_every) && (self.absorb_some(false, out)? || self.warm_some(out)?) {
+        if step.warms && (self.absorb_some(false, out)? || self.warm_some(out)?) {
             return Ok(true);
         }
         for i in (0..self.nodes.len()).rev() {
@@ -279,160 +242,64 @@ impl Slot {
                 return Ok(true);
             }
         }
-        Ok(!first && self.move_on(out)? || self.absorb_some(false, out)? || self.warm_some(out)?)
+        Ok(!step.moves_first && self.move_on(out)? || self.absorb_some(false, out)? || self.warm_some(out)?)
     }
 
     /// Final for cuts whose fences are here, state that came with one, and what waits in gates.
     fn move_on(&mut self, out: &mut dyn Outbox) -> Result<bool> {
-        Ok(self.absorb_some(true, out)? || self.moving.open() && (self.finish_cuts(out)? || self.drain_some(out)?))
+        Ok(self.absorb_some(true, out)? || self.cuts.open() && (self.finish_cuts(out)? || self.drain_some(out)?))
     }
 
     /// Nothing can run: operators give up what they hold back, builders ship what they have.
     fn rest(&mut self, out: &mut dyn Outbox) -> Result<bool> {
         let mut worked = false;
-        if std::mem::take(&mut self.stirred) {
+        if self.schedule.take_stirred() {
             for i in 0..self.nodes.len() {
                 worked |= self.idle_node(i)?;
             }
         }
-        for node in &mut self.nodes {
-            for o in &mut node.outs {
-                if let Out::Exchange { exchange, .. } = o {
-                    exchange.ship_all(false, self.id, &mut self.shipped);
-                }
-            }
-        }
+        self.routing.ship_waiting(&mut self.nodes);
         for i in 0..self.nodes.len() {
-            if matches!(self.node(i).body, Body::Source(_)) {
+            if matches!(self.nodes.at(i).body, Body::Source(_)) {
                 self.source_watermark(i);
             } else if self.owes_word(i) {
                 self.advance(i, out)?;
                 worked = true;
             }
         }
-        worked |= self.send_shipped(out);
+        worked |= self.routing.send(&mut self.nodes, out);
         self.report_end(out);
-        let swept = self.sweep(|_| SWEEP_AT_REST);
-        // What was held back for its images may go on when the last of them has gone.
-        Ok(worked || !swept || self.held && !self.over_budget())
+        let swept = self.nodes.sweep(|_| SWEEP_AT_REST);
+        // A source that was held back for images may go on when the last of them has gone.
+        Ok(worked || !swept || self.schedule.held && !self.over_budget())
     }
 
-    /// Whether undo images take more than they may. Barriers go on, so that some epoch is published, and its images go.
+    /// True if undo images take more than they may. Barriers go on, so that some epoch is published, and its images go.
     fn over_budget(&mut self) -> bool {
-        let mut bytes = 0;
-        for node in &mut self.nodes {
-            if let Body::Operator { op, .. } = &mut node.body {
-                op.tables(&mut |t| bytes += t.undo_bytes());
-            }
-        }
-        bytes > self.tuning.undo_bytes
+        self.nodes.undo_bytes() > self.schedule.tuning.undo_bytes
     }
 
-    /// Frees entries that nobody needs any more: as many as `budget` says of those that wait. True when none is left.
-    fn sweep(&mut self, budget: impl Fn(usize) -> usize) -> bool {
-        let mut done = true;
-        for node in &mut self.nodes {
-            if let Body::Operator { op, .. } = &mut node.body {
-                op.tables(&mut |t| done &= t.sweep(budget(t.debt())));
-            }
-        }
-        done
-    }
-
-    /// Whether a node has more to say about time than its channels made it say. It could not say that nothing is to be expected while groups
-    /// moved; and where the slots that left at a barrier were what held it back, no channel that stays has to say anything more.
+    /// True if a node has more to say about time than its channels made it say. It could not say that nothing is to be expected while
+    /// groups moved; and where the slots that left at a barrier were what held it back, no channel that stays has to say anything more.
     fn owes_word(&self, i: usize) -> bool {
-        let rests = |n: &&NodeState| n.unfinished.is_none() && n.parts.is_empty() && !n.channels.is_empty();
+        let rests = |n: &&NodeState| n.rests() && !n.channels.is_empty();
         let Some(node) = self.nodes.get(i).filter(rests) else { return false };
-        match self.input_watermark(i) {
-            None => !node.idle && !self.moving.open(),
-            Some(together) => together > node.own && self.outputs_open(i),
+        match node.input_watermark(self.cuts.rules) {
+            None => !node.idle && !self.cuts.open(),
+            Some(together) => together > node.own && self.nodes.outputs_open(i),
         }
     }
 
     fn report_end(&mut self, out: &mut dyn Outbox) {
-        let done = |n: &NodeState| !matches!(n.body, Body::Sink(_)) || n.own == Time::MAX;
-        if !self.ended && self.nodes.iter().all(done) {
+        if !self.ended && self.nodes.ended() {
             self.ended = true;
             out.report(Report::Ended);
         }
     }
 
-    fn next_timeout(&self) -> Option<i64> {
-        let of = |n: &NodeState| match &n.body {
-            Body::Source(s) => s.next_timeout(self.now),
-            Body::Operator { .. } | Body::Sink(_) => None,
-        };
-        let own = self.nodes.iter().filter_map(of).min()?;
-        Some(own.saturating_sub(self.now).saturating_add(self.outside))
-    }
-
-    fn node(&mut self, i: usize) -> &mut NodeState {
-        self.nodes.get_mut(i).expect("node numbers come from the graph")
-    }
-
-    /// A frame goes into its channel's queue.
-    fn deliver(&mut self, frame: Frame) {
-        let Some(edge) = self.graph.edges().get(frame.edge as usize).copied() else { return };
-        let node = self.node(edge.to.0);
-        let c = node.channel(frame.edge, edge.input, frame.from);
-        if let Some(channel) = node.channels.get_mut(c) {
-            channel.queue.push_back(frame.item);
-        }
-    }
-
-    fn credit(&mut self, edge: u32, from: SlotId, rows: u32, window: u32) {
-        let (id, Some((node, o))) = (self.id, self.senders.get(edge as usize).copied()) else { return };
-        let mut shipped = std::mem::take(&mut self.shipped);
-        if let Some(Out::Exchange { exchange, .. }) = self.node(node).outs.get_mut(o) {
-            exchange.credit(from, rows, window, id, &mut shipped);
-        }
-        self.shipped = shipped;
-    }
-
-    /// Frames to other slots leave; those to this slot go straight into their channels. True if any came here.
-    fn send_shipped(&mut self, out: &mut dyn Outbox) -> bool {
-        if self.shipped.is_empty() {
-            return false;
-        }
-        let mut here = false;
-        let mut shipped = std::mem::take(&mut self.shipped);
-        for (to, frame) in shipped.drain(..) {
-            if to == self.id {
-                here = true;
-                self.deliver(frame);
-            } else {
-                out.send(to, Event::Frame(frame));
-            }
-        }
-        self.shipped = shipped;
-        here
-    }
-
     /// Each node's numbers.
     pub fn stats(&mut self) -> Vec<NodeStats> {
-        let ids: Vec<NodeId> = self.graph.nodes().iter().map(|n| n.id).collect();
-        let stats = |(node, id): (&mut NodeState, NodeId)| {
-            let (mut entries, mut bytes) = (0, 0);
-            if let Body::Operator { op, .. } = &mut node.body {
-                op.tables(&mut |t| {
-                    entries += t.entries() as u64;
-                    bytes += t.bytes() as u64;
-                });
-            }
-            NodeStats {
-                id,
-                rows_in: node.rows_in,
-                rows_out: node.rows_out,
-                late: node.late,
-                watermark: if matches!(node.body, Body::Source(_)) { node.emitted } else { node.own },
-                queued: node.channels.iter().map(|c| c.queue.len()).sum(),
-                entries,
-                bytes,
-                progress: if let Body::Source(s) = &node.body { s.progress() } else { (0, 0) },
-            }
-        };
-        self.nodes.iter_mut().zip(ids).map(stats).collect()
+        self.nodes.stats()
     }
 
     /// Rows that came too late, at all nodes together.
@@ -443,24 +310,38 @@ impl Slot {
 
     /// For each keyed state, the groups that may be accessed (I1).
     pub fn active_groups(&mut self) -> Vec<GroupSet> {
-        let mut all = Vec::new();
-        for node in &mut self.nodes {
-            if let Body::Operator { op, .. } = &mut node.body {
-                op.tables(&mut |t| all.push(t.active().clone()));
-            }
-        }
-        all
+        self.nodes.active_groups()
     }
 
-    /// What this slot's cuts have come across since it was made.
+    /// Figures of this slot's cuts since it was made.
     #[must_use]
     pub fn move_stats(&self) -> MoveStats {
-        self.moving.stats()
+        self.cuts.stats
     }
 
-    /// Whether the edge is an exchange.
-    fn exchanged(&self, edge: u32) -> bool {
-        self.graph.edges().get(edge as usize).is_some_and(|e| e.path == Path::Exchange)
+    /// Removes rules from this slot's roles: for the simulator's mutants.
+    #[cfg(feature = "mutants")]
+    pub fn set_rules(&mut self, rules: crate::protocol::rules::RuleSet) {
+        self.cuts.set_rules(rules);
+        for edge in self.nodes.iter_mut().flat_map(|n| &mut n.edges) {
+            edge.consumer = crate::protocol::cut::consumer::Consumer::new(rules);
+        }
+    }
+
+    /// True if every state still has the copy that this slot froze for a cut: what recovery would go back to.
+    pub fn keeps(&mut self, version: u64) -> bool {
+        self.nodes.keeps(version)
+    }
+
+    /// Texts that say for what this slot's cuts wait.
+    #[must_use]
+    pub fn waiting(&self) -> Vec<String> {
+        let mut all = self.cuts.waiting();
+        if self.schedule.held {
+            let mib = self.schedule.tuning.undo_bytes >> 20;
+            all.push(format!("slot {} waits for a snapshot to be published: more than {mib} MiB of changes are not", self.id.0));
+        }
+        all
     }
 }
 

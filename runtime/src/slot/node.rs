@@ -5,13 +5,15 @@ use std::sync::Arc;
 
 use crate::container::Batch;
 use crate::frame::Item;
+use crate::graph::NodeId;
 use crate::key::SlotId;
+use crate::messages::Barrier;
 use crate::operator::{Operator, Watermarks};
 use crate::protocol::cut::consumer::Consumer;
 use crate::protocol::cut::{ChannelWatermark, Tag};
+use crate::protocol::rules::RuleSet;
 use crate::time::Time;
 
-use super::event::Barrier;
 use super::route::Exchange;
 use super::sink::SinkState;
 use super::source::SourceState;
@@ -25,24 +27,24 @@ pub(super) struct Channel {
     pub(super) from: SlotId,
     /// The node's input port.
     pub(super) port: u8,
-    /// Whether rows on it cost credits (not on local edges).
+    /// True if rows on it cost credits (not on local edges).
     pub(super) exchanged: bool,
     /// Items not taken yet.
     pub(super) queue: VecDeque<Item>,
-    /// How many frames of it are set aside at its edge (see [`EdgeIn`]).
+    /// The number of its frames that are set aside at its edge (see [`EdgeIn`]).
     pub(super) aside: usize,
-    /// What its sender has promised, and what it had promised before it ended.
+    /// The promise of its sender, and the one before it ended.
     pub(super) watermark: Time,
     before: Time,
     /// Left out of the minimum until it speaks again.
     pub(super) idle: bool,
-    /// Its barrier has come; it waits for the others'.
+    /// The channel's barrier has come; it waits for the others'.
     pub(super) aligned: bool,
-    /// It takes part (a new slot's channel exists before the barrier at which it joins).
+    /// The channel takes part (a new slot's channel exists before the barrier at which it joins).
     pub(super) joined: bool,
 }
 
-/// What to do when the call an operator has not finished is finished.
+/// The step to take when the call that an operator has not finished is finished.
 #[derive(Debug)]
 pub(super) enum Then {
     /// Nothing more.
@@ -53,8 +55,8 @@ pub(super) enum Then {
     Align(Arc<Barrier>),
     /// Tell downstream that nothing is to be expected for now.
     Idle,
-    /// The timers of this batch have fired here.
-    Fired(u64),
+    /// The timers of a batch have fired here.
+    Fired,
 }
 
 /// A part of a batch, ready for the operator.
@@ -74,14 +76,14 @@ pub(super) struct EdgeIn {
     pub(super) aside: Vec<(Tag, VecDeque<(usize, Batch)>)>,
 }
 
-/// What a node is made of.
+/// The body of a node.
 pub(super) enum Body {
     Source(Box<SourceState>),
     Operator { op: Box<dyn Operator>, keyed: bool },
     Sink(SinkState),
 }
 
-/// Where an output leads.
+/// The destination of an output.
 #[derive(Debug)]
 pub(super) enum Out {
     /// To the channel with this index of another node of this slot.
@@ -92,25 +94,26 @@ pub(super) enum Out {
 
 /// A node of one slot.
 pub(super) struct NodeState {
+    pub(super) id: NodeId,
     pub(super) body: Body,
     pub(super) channels: Vec<Channel>,
     pub(super) outs: Vec<Out>,
-    /// Its exchange inputs, by edge.
+    /// The node's exchange inputs, by edge.
     pub(super) edges: Vec<EdgeIn>,
     /// Parts of the item taken last that the operator has not had yet.
     pub(super) parts: VecDeque<Part>,
-    /// How many Drained of each open batch have come on local inputs.
+    /// The number of Drained of each open batch that have come on local inputs.
     pub(super) drained: Vec<(u64, usize)>,
-    /// How many local inputs carry what a keyed node made.
+    /// The number of local inputs that carry rows of a keyed node.
     pub(super) keyed_inputs: usize,
     /// The epoch that the node is in. Nodes of one slot pass a barrier one after the other: what a sink gets behind its own barrier
     /// belongs to the next epoch, however far the others are (I2).
     pub(super) epoch: u64,
     /// The node's own watermark: the minimum of its channels, never falling.
     pub(super) own: Time,
-    /// What it has promised downstream.
+    /// The watermark that it has promised downstream.
     pub(super) emitted: Time,
-    /// Whether it has said downstream that nothing is to be expected.
+    /// True if it has said downstream that nothing is to be expected.
     pub(super) idle: bool,
     /// The next channel to look at.
     pub(super) turn: usize,
@@ -129,19 +132,34 @@ pub(super) struct NodeState {
 }
 
 impl NodeState {
-    /// What the joined channels have promised together, if the node has not come to it; `None` if all are idle and it has.
-    pub(super) fn minimum(&self) -> Option<Time> {
+    pub(super) fn is_keyed(&self) -> bool {
+        matches!(self.body, Body::Operator { keyed: true, .. })
+    }
+
+    /// True if no call is unfinished and no part of an item is left.
+    pub(super) fn rests(&self) -> bool {
+        self.unfinished.is_none() && self.parts.is_empty()
+    }
+
+    /// The watermark that the channels make together; `None` if nothing is to be expected of any.
+    pub(super) fn input_watermark(&self, rules: RuleSet) -> Option<Time> {
+        let left_behind = self.channels.iter().all(|c| c.idle || !c.joined);
+        self.minimum().filter(|_| !left_behind || rules.highest_before_idle())
+    }
+
+    /// The promise of the joined channels together, if the node has not come to it; `None` if all are idle and it has.
+    fn minimum(&self) -> Option<Time> {
         let joined = self.channels.iter().filter(|c| c.joined);
         let together = ChannelWatermark::together(joined.clone().map(|c| (c.edge, c.channel_watermark())));
         if joined.clone().all(|c| c.idle) { together.filter(|w| *w > self.own) } else { Some(together.unwrap_or(self.own)) }
     }
 
-    /// Whether there may be something to take.
+    /// True if there may be something to take.
     pub(super) fn has_item(&self) -> bool {
         self.channels.iter().any(Channel::ready) || self.edges.iter().any(|e| !e.aside.is_empty())
     }
 
-    /// Whether every joined channel has had its barrier.
+    /// True if every joined channel has had its barrier.
     pub(super) fn all_aligned(&self) -> bool {
         self.channels.iter().filter(|c| c.joined).all(|c| c.aligned)
     }
@@ -155,7 +173,7 @@ impl NodeState {
         self.channels.len() - 1
     }
 
-    /// Whether everything it emits can go somewhere at once.
+    /// True if everything it emits can go somewhere at once.
     pub(super) fn exchanges_open(&self) -> bool {
         self.outs.iter().all(|o| match o {
             Out::Exchange { exchange, .. } => exchange.open(),
@@ -181,13 +199,13 @@ impl Channel {
         }
     }
 
-    /// What its sender has said about time.
+    /// The words of its sender about time.
     pub(super) fn channel_watermark(&self) -> ChannelWatermark {
         let before = if self.watermark == Time::MAX { self.before } else { self.watermark };
         ChannelWatermark { watermark: self.watermark, idle: self.idle, before }
     }
 
-    /// Its sender promises more.
+    /// The sender promises more.
     pub(super) fn promised(&mut self, w: Time) {
         if w == Time::MAX && self.watermark != Time::MAX {
             self.before = self.watermark;
@@ -196,7 +214,7 @@ impl Channel {
         self.idle = false;
     }
 
-    /// Whether its next item may be taken now.
+    /// True if its next item may be taken now.
     pub(super) fn ready(&self) -> bool {
         self.joined && !self.aligned && !self.queue.is_empty() && !(self.blocked_by_aside())
     }

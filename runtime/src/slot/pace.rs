@@ -1,6 +1,6 @@
-//! How much may be under way to a slot: so many rows that it works them off within [`IN_FLIGHT_MICROS`].
+//! Rows under way to a slot: so many that it works them off within [`IN_FLIGHT_MICROS`].
 //!
-//! What lies in channels is what a barrier waits behind and what the gate of a moving batch waits behind, so it is bounded in *time*, not in
+//! Rows in channels are what a barrier waits behind and what the gate of a moving batch waits behind, so they are bounded in *time*, not in
 //! rows. A slot measures how fast it is while it is busy: the rows it took from its channels in stretches in which it always had something
 //! to do, by the length of these stretches. The window of one channel is its share of that; each credit that goes back carries it, and
 //! the sender moves its account by the difference. A slot that rests measures nothing and keeps its window.
@@ -8,7 +8,7 @@
 //! The road not taken: stamping frames with times and bounding their age. It needs one clock for both ends, and says too late what a
 //! window says before the row is sent.
 
-/// How long rows may be under way to a slot, all its channels together.
+/// The time for which rows may be under way to a slot, all its channels together.
 const IN_FLIGHT_MICROS: u64 = 20_000;
 /// Time between two looks at the measure.
 const LOOK_MICROS: i64 = 50_000;
@@ -30,7 +30,7 @@ pub(super) struct Pace {
     /// Rows of the run under way, whose length is not known yet.
     run: u64,
     looked: i64,
-    /// When the run under way began, if work has not ended since.
+    /// The beginning of the run under way, if work has not ended since.
     since: Option<i64>,
 }
 

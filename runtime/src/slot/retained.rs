@@ -1,4 +1,4 @@
-//! What a slot keeps when its run ends, and how its successor in the next run takes it over: the survivors' way back.
+//! Retained state: what a slot keeps when its run ends, and how its successor in the next run takes it over: the survivors' way back.
 //!
 //! A recovery returns everyone to the last manifest. A slot that still has its tables need not read that manifest's files: undo images
 //! take the tables back to its barrier, in a time that goes with what has changed since and not with the size of the state. Only the
@@ -44,27 +44,27 @@ impl Slot {
             Body::Operator { op, keyed: true } => Some(op),
             Body::Operator { keyed: false, .. } | Body::Source(_) | Body::Sink(_) => None,
         };
-        let nodes = self.nodes.into_iter().map(|n| op(n.body)).collect();
-        Some(RetainedState { id: self.id, term: self.term, base: self.base, nodes })
+        let nodes = self.nodes.into_inner().into_iter().map(|n| op(n.body)).collect();
+        Some(RetainedState { id: self.id, term: self.epochs.term, base: self.epochs.base, nodes })
     }
 
     /// Takes over the tables of its predecessor as they were at the manifest's barrier. Says for which groups that was possible: the others
     /// are to be restored. Before [`Slot::start_from`], in a slot in which nothing has been restored.
     pub fn inherit(&mut self, mut kept: RetainedState, manifest: &Manifest) -> GroupSet {
-        let space = self.assignment.space();
+        let space = self.routing.assignment.space();
         let none = GroupSet::new(space);
         let at = (manifest.injected_term, manifest.epoch);
-        let rules = self.moving.rules;
+        let rules = self.cuts.rules;
         let same = kept.term == at.0 && manifest.members.contains(&self.id) || kept.base == Some(at) || !rules.own_history_only();
         if kept.id != self.id || !same || kept.nodes.len() != self.nodes.len() {
             return none;
         }
-        match kept.go_back(manifest.epoch, &self.assignment.groups_of(self.id), rules) {
+        match kept.go_back(manifest.epoch, &self.routing.assignment.groups_of(self.id), rules) {
             Ok(Some(groups)) => {
                 self.take_tables(&mut kept);
                 groups
             }
-            // It had not come as far as that barrier, or has lost what it takes to go back: as if it were new.
+            // The slot had not come as far as that barrier, or has lost what it takes to go back: as if it were new.
             Ok(None) | Err(_) => none,
         }
     }

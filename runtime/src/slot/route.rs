@@ -16,10 +16,6 @@ use crate::time::Time;
 
 use super::Tuning;
 
-/// Rows in a full frame.
-pub const FRAME_ROWS: usize = 4096;
-/// Bytes in a full frame.
-pub const FRAME_BYTES: usize = 256 << 10;
 /// Rows below which a frame costs more than what is in it.
 const LEAST_ROWS: usize = 64;
 
@@ -59,7 +55,7 @@ pub struct Exchange {
     scratch: Vec<u16>,
 }
 
-/// Where shipped frames go.
+/// Frames that are shipped, with their destinations.
 pub type Shipped = Vec<(SlotId, Frame)>;
 
 impl Exchange {
@@ -82,7 +78,7 @@ impl Exchange {
         x
     }
 
-    /// Whether every destination can still take a frame.
+    /// True if every destination can still take a frame.
     #[must_use]
     pub fn open(&self) -> bool {
         self.dests
@@ -91,16 +87,10 @@ impl Exchange {
             .all(|(d, b)| d.credits > 0 || b.as_ref().is_none_or(|b| b.len() < d.frame_rows(&self.tuning)))
     }
 
-    /// Whether anything waits in a builder.
+    /// True if anything waits in a builder.
     #[must_use]
     pub fn pending(&self) -> bool {
         self.builders.iter().any(Option::is_some)
-    }
-
-    /// Rows waiting in builders.
-    #[must_use]
-    pub fn waiting_rows(&self) -> usize {
-        self.builders.iter().flatten().map(|b| b.len()).sum()
     }
 
     /// Takes a batch: each row goes to the slot that owns its group.
@@ -182,7 +172,7 @@ impl Exchange {
         }
     }
 
-    /// What was promised up to the barrier just sent is void: splits come to this slot, and nobody knows yet where they stand.
+    /// Promises up to the barrier just sent are void: splits come to this slot, and where they stand is not known yet.
     pub fn promise_nothing(&mut self) {
         (self.watermark, self.before) = (Time::MIN, Time::MIN);
         self.idle = false;
@@ -223,7 +213,7 @@ impl Exchange {
         }
     }
 
-    /// Whether a destination's builder makes a full frame.
+    /// True if a destination's builder makes a full frame.
     fn full(&self, d: usize) -> bool {
         let (Some(dest), Some(Some(builder))) = (self.dests.get(d), self.builders.get(d)) else { return false };
         builder.len() >= dest.frame_rows(&self.tuning) || builder.byte_size() >= self.tuning.frame_bytes

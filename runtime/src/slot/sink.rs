@@ -21,7 +21,7 @@ impl SinkState {
         Self { id, writer, sealing: VecDeque::new() }
     }
 
-    /// Whether it takes more rows now (I13).
+    /// True if it takes more rows now (I13).
     pub(super) fn open(&self, waker: &Waker) -> bool {
         self.writer.backlog(waker) < SINK_BUDGET
     }

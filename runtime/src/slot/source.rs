@@ -1,8 +1,8 @@
 //! A source node of one slot: which split to read next, and what watermark the splits make together.
 //!
-//! The split whose event time is furthest behind is read first, and none is read further ahead of it than [`Tuning::drift_micros`]: replaying many
-//! files or partitions makes nothing late and keeps few windows open. A split that this slot knows but has not opened holds the
-//! watermark, because nobody knows its first row's time. A source without event time takes its splits in turn.
+//! The split whose event time is furthest behind is read first, and none is read further ahead of it than [`Tuning::drift_micros`]:
+//! replaying many files or partitions makes nothing late and keeps few windows open. A split that this slot knows but has not opened
+//! holds the watermark, because nobody knows its first row's time. A source without event time takes its splits in turn.
 
 use std::sync::Arc;
 use std::task::Waker;
@@ -12,10 +12,10 @@ use crate::env::{Position, Read, Source, SplitId, SplitReader, TimeStamper};
 use crate::error::Result;
 use crate::graph::{EventTime, NodeId};
 use crate::key::SlotId;
+use crate::messages::{Barrier, SplitState};
 use crate::time::Time;
 
 use super::Tuning;
-use super::event::{Barrier, SplitState};
 
 #[derive(Debug)]
 struct Split {
@@ -26,9 +26,9 @@ struct Split {
     /// The highest event time seen, or the watermark it was taken over with plus the disorder.
     watermark: Time,
     finished: bool,
-    /// It said Pending, and nobody has been woken since.
+    /// The reader said Pending, and its waker has not been called since.
     pending: bool,
-    /// When it last gave a row.
+    /// The time at which it last gave a row.
     active_at: i64,
 }
 
@@ -59,7 +59,7 @@ impl std::fmt::Debug for SourceState {
     }
 }
 
-/// What a turn of a source gave.
+/// The result of a turn of a source.
 #[derive(Debug)]
 pub(super) enum Turn {
     Rows(Batch),
@@ -89,7 +89,7 @@ impl SourceState {
 
     /// Takes splits over.
     pub(super) fn add(&mut self, splits: Vec<(SplitId, Position, Time)>, now: i64) {
-        // What a barrier moves here says nothing of splits that nobody reads, which this slot may hold event time for (I6).
+        // A split that a barrier moves here says nothing of splits that nobody reads, which this slot may hold event time for (I6).
         let moved = !splits.is_empty() && splits.iter().all(|(id, ..)| self.expecting.contains(id));
         for (id, start, watermark) in splits {
             // By name: others may be given to this slot while it waits for one.
@@ -129,7 +129,7 @@ impl SourceState {
         }
     }
 
-    /// Somebody was woken: every split is worth asking again.
+    /// A waker was called: every split is worth asking again.
     pub(super) fn wake(&mut self) {
         for s in &mut self.splits {
             s.pending = false;
@@ -150,7 +150,7 @@ impl SourceState {
             .min()
     }
 
-    /// When an idle time-out will next change the watermark.
+    /// The time at which an idle time-out will next change the watermark.
     pub(super) fn next_timeout(&self, now: i64) -> Option<i64> {
         let idle = self.event_time.as_ref().and_then(|e| e.idle_micros)?;
         self.splits
@@ -161,7 +161,7 @@ impl SourceState {
             .min()
     }
 
-    /// Whether a read is worth trying.
+    /// True if a read is worth trying.
     pub(super) fn readable(&self) -> bool {
         !self.stopped && self.pick().is_some()
     }

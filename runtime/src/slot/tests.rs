@@ -2,19 +2,21 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::task::Waker;
 use std::time::Duration;
 
 use super::*;
 use crate::container::Rows;
 use crate::env::{Discovered, Segment, Sink, SinkHandle, SinkWriter, Source, SplitId, SplitReader};
 use crate::error::Kind;
-use crate::frame::Item;
-use crate::graph::Role;
+use crate::frame::{Frame, Item};
+use crate::graph::{NodeId, Path, Role};
 use crate::key::{Key, KeyGroup, KeySpace};
 use crate::operator::process::Keyed;
 use crate::protocol::cut::CutPlan;
 use crate::state::ShipFinal;
 use crate::stream::{Job, TypedSink, TypedSource};
+use crate::time::Time;
 
 mod clock;
 mod retained;
@@ -155,7 +157,7 @@ impl Hand {
         self.hear(Event::Command(command));
     }
 
-    /// Its own source has nothing to read, and has heard so.
+    /// The slot's own source has nothing to read, and has heard so.
     fn nothing_to_read(&mut self) {
         self.tell(Command::Splits(NodeIndex(0), Vec::new()));
     }
@@ -197,7 +199,7 @@ fn final_says_what_the_channels_came_to_though_a_quiet_one_was_fenced_before_thi
     h.nothing_to_read();
     h.from(1, Hand::row(7, 105));
     h.from(1, Item::Watermark(Time(100)));
-    // Its own channel is idle, and is fenced here.
+    // The slot's own channel is idle, and is fenced here.
     h.tell(Command::Cut(plan(0, 1)));
     h.from(1, Item::Watermark(Time(110)));
     h.from(1, Item::Fence(plan(0, 1)));
@@ -216,6 +218,7 @@ fn a_newcomer_stands_where_the_groups_it_got_have_come_to() {
     h.from(0, Item::Watermark(Time(70)));
     let newcomer = plan(0, 1);
     h.slot
+        .nodes
         .each_table(|_, t| {
             t.discard(&newcomer.groups);
             Ok(())
@@ -228,6 +231,7 @@ fn a_newcomer_stands_where_the_groups_it_got_have_come_to() {
     assert_eq!(h.watermark(), Time::MIN.0);
     let mut tables = Vec::new();
     h.slot
+        .nodes
         .each_table(|id, _| {
             tables.push((id, ShipFinal::default()));
             Ok(())
@@ -243,6 +247,7 @@ fn a_newcomer_stands_where_the_groups_it_got_have_come_to() {
 fn final_of(h: &mut Hand, plan: &Arc<CutPlan>, table: u64) {
     let (mut tables, watermarks) = (Vec::new(), vec![(h.stage as u32, Time(70))]);
     h.slot
+        .nodes
         .each_table(|id, t| {
             t.discard(&plan.groups);
             tables.push((id, ShipFinal::default()));

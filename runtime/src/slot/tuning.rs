@@ -1,10 +1,8 @@
-//! How much a slot does at once: the sizes of frames, reads, calls and slices.
+//! Sizes of a slot's pieces of work: those of frames, reads, calls and slices.
 //!
 //! The defaults are measured. A simulator makes them tiny, so that a short run passes every border between two pieces of work.
 
 use crate::operator::CALL_ROWS;
-
-use super::route::{FRAME_BYTES, FRAME_ROWS};
 
 /// Sizes of one slot's pieces of work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,11 +29,11 @@ pub struct Tuning {
     pub warm_every: usize,
     /// While a gate drains or a Final waits, every so many steps other work goes first.
     pub moves_yield: usize,
-    /// How far, in microseconds of event time, a split may be read ahead of the one furthest behind.
+    /// The most microseconds of event time by which a split may be read ahead of the one furthest behind.
     pub drift_micros: i64,
     /// Bytes of undo images, of epochs not published, beyond which sources rest until some are (I13).
     pub undo_bytes: usize,
-    /// How many splits are open at once; the others hold the watermark.
+    /// The number of splits that are open at once; the others hold the watermark.
     pub open_splits: usize,
 }
 
@@ -44,8 +42,8 @@ impl Default for Tuning {
         Self {
             steps: 4,
             read_rows: 4096,
-            frame_rows: FRAME_ROWS,
-            frame_bytes: FRAME_BYTES,
+            frame_rows: 4096,
+            frame_bytes: 256 << 10,
             worth_shipping: 512,
             call_rows: CALL_ROWS,
             encode_bytes: 64 << 10,

@@ -7,13 +7,10 @@
 use super::codec::{Frames, Item, get};
 use super::epochs::Old;
 use super::key::{StateKey, StateValue};
-use super::moving::ShipFinal;
+use super::moves::ShipFinal;
 use super::table::Table;
 use crate::error::Result;
 use crate::key::{GroupSet, KeyGroup};
-
-/// Groups that arrived, and in which epoch; until that epoch is published.
-pub(super) type Arrivals = Vec<(u64, GroupSet)>;
 
 impl<K: StateKey, V: StateValue> Table<K, V> {
     /// Takes framed items in. A later item of a key wins; a tombstone deletes.

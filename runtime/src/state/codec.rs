@@ -18,11 +18,11 @@ const TIMED: u8 = 2;
 /// Bytes at which a chunk of a run is full.
 const CHUNK: usize = 1 << 20;
 
-/// Where one item lies in a chunk.
+/// The place of one item in a chunk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Span {
     group: KeyGroup,
-    /// Where the item starts (after its length).
+    /// The start of the item (after its length).
     at: u32,
     len: u32,
 }
@@ -78,7 +78,7 @@ impl EncodedRun {
         self.chunks.iter().map(|c| c.spans.len()).sum()
     }
 
-    /// Whether nothing is in it.
+    /// True if nothing is in it.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.bytes == 0

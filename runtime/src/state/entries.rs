@@ -112,7 +112,7 @@ impl<K: StateKey, V: StateValue> Table<K, V> {
         self.groups.live as usize
     }
 
-    /// Whether there is no entry.
+    /// True if there is no entry.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.groups.live == 0

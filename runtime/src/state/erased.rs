@@ -9,14 +9,14 @@ use std::fmt::Debug;
 use super::codec::{EncodedRun, Item};
 use super::desc::StateDesc;
 use super::key::{StateKey, StateValue};
-use super::moving::ShipFinal;
+use super::moves::ShipFinal;
 use super::table::Table;
 use crate::error::Result;
 use crate::key::GroupSet;
 
 /// The calls of a [`Table`] that need no types.
 pub trait ErasedTable: Send + Debug {
-    /// What the state is called and made of.
+    /// The description of the state.
     fn desc(&self) -> &StateDesc;
     /// Live entries.
     fn entries(&self) -> usize;
@@ -56,8 +56,6 @@ pub trait ErasedTable: Send + Debug {
     fn drop_frozen(&mut self, version: u64);
     /// See [`Table::keeps`].
     fn keeps(&self, version: u64) -> bool;
-    /// See [`Table::thaw`].
-    fn thaw(&mut self, version: u64) -> Result<()>;
     /// See [`Table::absorb`].
     fn absorb(&mut self, bytes: &[u8]) -> Result<()>;
     /// See [`Table::absorb_item`].
@@ -155,9 +153,6 @@ impl<K: StateKey, V: StateValue> ErasedTable for Table<K, V> {
 
     fn keeps(&self, version: u64) -> bool {
         self.keeps(version)
-    }
-    fn thaw(&mut self, version: u64) -> Result<()> {
-        Self::thaw(self, version)
     }
 
     fn absorb(&mut self, bytes: &[u8]) -> Result<()> {

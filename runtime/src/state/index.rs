@@ -54,7 +54,7 @@ impl Part {
         self.pairs.len().wrapping_sub(1)
     }
 
-    /// Where a tag wants to be: multiplication by an odd number fills the top bits from all bits of the tag.
+    /// The home of a tag: multiplication by an odd number fills the top bits from all bits of the tag.
     #[inline]
     fn home(&self, tag: u32) -> usize {
         ((u64::from(tag).wrapping_mul(GOLDEN) >> 32) as usize) & self.mask()
@@ -118,7 +118,7 @@ impl Part {
             if pair == FREE {
                 break;
             }
-            // It may move back unless its home lies between the hole (exclusive) and itself.
+            // The pair may move back unless its home lies between the hole (exclusive) and itself.
             if at.wrapping_sub(self.home(pair.tag())) & mask >= at.wrapping_sub(hole) & mask {
                 self.set(hole, pair);
                 hole = at;

@@ -1,4 +1,4 @@
-//! What can be a key and a value of a state table.
+//! Keys and values of a state table.
 //!
 //! The hash that rows carry covers the key of the stream, not what an operator adds to it (the start of a window, the number of
 //! a row in a join). [`StateKey::sub`] is that rest; the index takes its hash from both, so that a million windows of one

@@ -1,8 +1,9 @@
 //! Keyed state: typed tables, their epochs, their moves, and the files they are stored in.
 //!
-//! Reading order: [`key`] (what a key is), [`table`] (the calls of a hot operator), `entries`, `epochs` (dirty lists and undo images),
-//! `encode` (a delta while the next epoch already runs), `moving` and `absorbing` (the two ends of a move of key groups),
-//! [`erased`] (all of it without types, for slots), [`timers`], [`snapshot`] (files).
+//! Reading order: [`key`] (what a key is), [`table`] (the calls of a hot operator), `entries`, `epochs` and `dirty` (dirty lists and undo
+//! images),
+//! `encode` (a delta while the next epoch already runs), `moves`, `moving` and `absorbing` (a move of key groups and its two ends),
+//! [`erased`] (all of it without types, for slots), [`snapshot`] (files).
 //!
 //! Nothing here does I/O, reads a clock or knows a protocol: a table answers for *one* slot's share of *one* operator state, and
 //! gives bytes to whoever asks.
@@ -10,6 +11,7 @@
 mod absorbing;
 pub mod codec;
 pub mod desc;
+mod dirty;
 mod encode;
 mod entries;
 mod epochs;
@@ -17,21 +19,20 @@ pub mod erased;
 mod groups;
 mod index;
 pub mod key;
+mod moves;
 mod moving;
 mod settle;
 mod slab;
 pub mod snapshot;
 pub mod table;
-pub mod timers;
 mod ttl;
 
 pub use codec::EncodedRun;
 pub use desc::StateDesc;
 pub use erased::ErasedTable;
 pub use key::{Plain, StateKey, StateValue, Windowed};
-pub use moving::ShipFinal;
+pub use moves::ShipFinal;
 pub use table::{Slot, Table};
-pub use timers::{Due, Timers};
 
 #[cfg(test)]
 mod tests;

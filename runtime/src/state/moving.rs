@@ -10,96 +10,13 @@
 //!
 //! Sending too much is harmless (later items win), forgetting is not; so every doubt is decided for sending.
 
-use std::collections::VecDeque;
-
-use serde::{Deserialize, Serialize};
-
 use super::codec::put_item;
 use super::epochs::VOID;
 use super::key::{StateKey, StateValue};
+use super::moves::{Frozen, Move, ShipFinal};
 use super::table::Table;
 use crate::error::Result;
-use crate::key::{GroupSet, KeyGroup};
-
-/// One move under way.
-#[derive(Debug)]
-struct Move {
-    batch: u64,
-    groups: GroupSet,
-    /// Groups still to be walked, the next one last, and how many of its entries are left.
-    todo: Vec<KeyGroup>,
-    left: Option<u32>,
-    /// Groups whose walk has begun: what is born there has to be queued.
-    walked: GroupSet,
-    /// Cells to send again.
-    queue: VecDeque<u32>,
-    /// Framed tombstones of entries that are gone altogether.
-    tombs: Vec<u8>,
-}
-
-/// All moves under way.
-#[derive(Debug, Default)]
-pub(super) struct Moves(Vec<Move>);
-
-impl Moves {
-    fn of(&mut self, group: KeyGroup) -> Option<&mut Move> {
-        self.0.iter_mut().find(|m| m.groups.contains(group))
-    }
-
-    /// A sent entry is about to change.
-    pub(super) fn rewritten(&mut self, group: KeyGroup, slot: u32) {
-        if let Some(m) = self.of(group) {
-            m.queue.push_back(slot);
-        }
-    }
-
-    /// An entry was born.
-    #[inline]
-    pub(super) fn created(&mut self, group: KeyGroup, slot: u32) {
-        if !self.0.is_empty()
-            && let Some(m) = self.of(group).filter(|m| m.walked.contains(group))
-        {
-            m.queue.push_back(slot);
-        }
-    }
-
-    /// Where the tombstone of an entry that is gone belongs.
-    pub(super) fn tombs(&mut self, group: KeyGroup) -> Option<&mut Vec<u8>> {
-        self.of(group).map(|m| &mut m.tombs)
-    }
-
-    pub(super) fn clear(&mut self) {
-        self.0.clear();
-    }
-
-    pub(super) fn bytes(&self) -> usize {
-        self.0.iter().map(|m| m.queue.capacity() * 4 + m.tombs.capacity()).sum()
-    }
-}
-
-/// Groups that were cut away, kept for an undo.
-#[derive(Debug)]
-pub(super) struct Frozen {
-    pub(super) version: u64,
-    /// The epoch in which they were cut.
-    pub(super) epoch: u64,
-    pub(super) groups: GroupSet,
-    /// Their entries are being freed; only the fact of the cut is still needed.
-    dropped: bool,
-}
-
-/// The last message of a move, for one table.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ShipFinal {
-    /// Framed items: everything written since it was last sent.
-    pub items: Vec<u8>,
-    /// Framed tombstones that only name: every entry the target has to put into its next delta.
-    pub names: Vec<u8>,
-    /// Live entries of the groups.
-    pub entries: u64,
-    /// Order-independent digest of their keys.
-    pub digest: u64,
-}
+use crate::key::GroupSet;
 
 impl<K: StateKey, V: StateValue> Table<K, V> {
     /// Opens a move of active groups under a batch number.
@@ -107,13 +24,10 @@ impl<K: StateKey, V: StateValue> Table<K, V> {
         if let Some(g) = groups.iter().find(|g| !self.active.contains(*g)) {
             return Err(self.broken("I1", format!("key group {} is to be moved but not active here", g.0)));
         }
-        if self.moves.0.iter().any(|m| m.batch == batch || m.groups.intersects(groups)) {
+        if self.moves.concerns(batch, groups) {
             return Err(self.broken("I1", format!("batch {batch} or one of its key groups is being moved already")));
         }
-        let mut todo: Vec<KeyGroup> = groups.iter().collect();
-        todo.reverse();
-        let (groups, walked) = (groups.clone(), GroupSet::new(self.space));
-        self.moves.0.push(Move { batch, groups, todo, left: None, walked, queue: VecDeque::new(), tombs: Vec::new() });
+        self.moves.open(batch, groups.clone(), self.space);
         Ok(())
     }
 
@@ -121,15 +35,12 @@ impl<K: StateKey, V: StateValue> Table<K, V> {
     pub fn ship_slice(&mut self, batch: u64, budget: usize, out: &mut Vec<u8>) -> Result<bool> {
         let mut m = self.take_move(batch)?;
         let done = self.ship_some(&mut m, budget, out);
-        self.moves.0.push(m);
+        self.moves.put(m);
         done
     }
 
     fn take_move(&mut self, batch: u64) -> Result<Move> {
-        match self.moves.0.iter().position(|m| m.batch == batch) {
-            Some(i) => Ok(self.moves.0.swap_remove(i)),
-            None => Err(self.broken("I4", format!("batch {batch} is not being moved"))),
-        }
+        self.moves.take(batch).ok_or_else(|| self.broken("I4", format!("batch {batch} is not being moved")))
     }
 
     fn ship_some(&mut self, m: &mut Move, budget: usize, out: &mut Vec<u8>) -> Result<bool> {
@@ -176,7 +87,7 @@ impl<K: StateKey, V: StateValue> Table<K, V> {
         Ok(())
     }
 
-    /// What the target still needs. The move stays open until [`Self::freeze`], which must follow in the same step.
+    /// The rest that the target still needs. The move stays open until [`Self::freeze`], which must follow in the same step.
     pub fn ship_final(&mut self, batch: u64) -> Result<ShipFinal> {
         let mut last = ShipFinal::default();
         let mut m = self.take_move(batch)?;
@@ -186,7 +97,7 @@ impl<K: StateKey, V: StateValue> Table<K, V> {
             last.digest = last.digest.wrapping_add(g.digest);
         }
         let named = self.names(&m.groups, &mut last.names);
-        self.moves.0.push(m);
+        self.moves.put(m);
         done.and(named).map(|()| last)
     }
 
@@ -206,7 +117,7 @@ impl<K: StateKey, V: StateValue> Table<K, V> {
 
     /// Gives up a move; nothing has happened.
     pub fn ship_cancel(&mut self, batch: u64) {
-        self.moves.0.retain(|m| m.batch != batch);
+        self.moves.cancel(batch);
     }
 
     /// Ends a move by cutting its groups away under a version: any access is an error from now on.
@@ -222,7 +133,7 @@ impl<K: StateKey, V: StateValue> Table<K, V> {
         self.drop_where(|f| f.version <= version);
     }
 
-    /// Whether what was frozen for a cut is still all there.
+    /// True if what was frozen for a cut is still all there.
     #[must_use]
     pub fn keeps(&self, version: u64) -> bool {
         self.frozen.iter().any(|f| f.version == version && !f.dropped)
@@ -241,11 +152,7 @@ impl<K: StateKey, V: StateValue> Table<K, V> {
         }
     }
 
-    /// Makes the groups of a cut active again.
-    pub fn thaw(&mut self, version: u64) -> Result<()> {
-        self.thaw_where(|f| f.version == version)
-    }
-
+    /// Makes the groups of these cuts active again.
     pub(super) fn thaw_where(&mut self, which: impl Fn(&Frozen) -> bool) -> Result<()> {
         if let Some(f) = self.frozen.iter().find(|f| f.dropped && which(f)) {
             let version = f.version;

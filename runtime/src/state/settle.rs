@@ -1,4 +1,4 @@
-//! How an epoch ends for good: published, or undone.
+//! The end of an epoch for good: published, or undone.
 
 use super::epochs::{Epoch, Old, VOID};
 use super::key::{StateKey, StateValue};
@@ -108,7 +108,7 @@ impl<K: StateKey, V: StateValue> Table<K, V> {
                 Old::Fresh => true,
                 Old::Tombstone => {
                     self.put_value(mark.slot, None);
-                    // Its epoch may be published by now, and the sweep may have passed.
+                    // The tombstone's epoch may be published by now, and the sweep may have passed.
                     self.epochs.by_stamp(mark.stamp).is_none()
                 }
                 Old::Arrived => false,

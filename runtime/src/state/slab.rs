@@ -1,4 +1,4 @@
-//! Where entries live: fixed chunks, so that growth never copies what is there.
+//! The home of entries: fixed chunks, so that growth never copies what is there.
 //!
 //! Doubling one vector of a gigabyte would stop a slot for a second. A chunk of 1024 cells costs one more dependent load
 //! (the array of chunk pointers of a million entries is 8 KB and stays in the first-level cache). Freed cells are reused, last
@@ -17,13 +17,13 @@ pub(super) const SENT: u32 = 1 << 31;
 pub(super) struct Entry<K, V> {
     /// The carried hash.
     pub(super) hash: u64,
-    /// Which epoch wrote it first (an internal count, see `epochs`), and [`SHIPPED`].
+    /// The epoch that wrote it first (an internal count, see `epochs`), and [`SHIPPED`].
     pub(super) stamp: u32,
-    /// Its position in that epoch's dirty list.
+    /// The position in that epoch's dirty list.
     pub(super) dirty: u32,
-    /// Its position in its key group's list, and [`SENT`].
+    /// The position in its key group's list, and [`SENT`].
     place: u32,
-    /// When it was last written, in ticks of the expiry.
+    /// The time at which it was last written, in ticks of the expiry.
     pub(super) touched: u32,
     /// The key.
     pub(super) key: K,
@@ -126,7 +126,7 @@ impl<K, V> Slab<K, V> {
         self.free.extend((base..base + CHUNK as u32).rev());
     }
 
-    /// How many cells exist, used or not: the range of a sweep.
+    /// The number of cells that exist, used or not: the range of a sweep.
     pub(super) fn cells(&self) -> u32 {
         (self.chunks.len() * CHUNK) as u32
     }

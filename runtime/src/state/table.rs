@@ -12,13 +12,12 @@
 
 use std::fmt;
 
-use super::absorbing::Arrivals;
 use super::desc::StateDesc;
 use super::epochs::{Epochs, Old};
 use super::groups::Groups;
 use super::index::{Index, remix};
 use super::key::{StateKey, StateValue};
-use super::moving::{Frozen, Moves};
+use super::moves::{Arrivals, Frozen, Moves};
 use super::slab::{Entry, Slab};
 use super::ttl::Ttl;
 use crate::error::{Error, Result};
@@ -50,7 +49,7 @@ pub struct Table<K, V> {
     pub(super) garbage: Vec<KeyGroup>,
     /// Bytes and number of items encoded lately: how large values are, for budgets.
     pub(super) measured: (u64, u64),
-    /// Where the incremental expiry goes on.
+    /// The cell at which the incremental expiry goes on.
     pub(super) hand: u32,
 }
 

@@ -13,12 +13,11 @@ use crate::operator::aggregate::{Aggregation, Count, Fold, Reduce};
 use crate::operator::combine::{Combiner, Partial};
 use crate::operator::process::{Closures, Either, Keyed as ProcessContext, ProcessOperator};
 use crate::operator::rolling::{Rolling, When};
-use crate::operator::window::Windows;
 use crate::state::StateValue;
 
-use super::{Stream, Windowed, batches, micros};
+use super::{Stream, batches, micros};
 
-/// How a key is found in a row.
+/// The function that finds a key in a row.
 pub(super) type KeyFn<K, T> = Arc<dyn Fn(&T) -> K + Send + Sync>;
 
 /// A stream with a key.
@@ -40,11 +39,14 @@ pub(super) fn operator<O: Operator + 'static>(make: impl Fn(KeySpace) -> Result<
     Role::Operator { make: Arc::new(move |space| Ok(Box::new(make(space)?) as Box<dyn Operator>)), keyed: true }
 }
 
-impl<K: Key, T: Data> Keyed<K, T> {
-    pub(super) fn new(stream: Stream<T>, key: KeyFn<K, T>) -> Self {
-        Self { stream, key, when: When::Changed, ttl: None }
+impl<T: Data> Stream<T> {
+    /// Names a key. Rows of one key are worked on in order, by the one slot that owns the key.
+    pub fn key_by<K: Key>(&self, key: impl Fn(&T) -> K + Send + Sync + 'static) -> Keyed<K, T> {
+        Keyed { stream: self.clone(), key: Arc::new(key), when: When::Changed, ttl: None }
     }
+}
 
+impl<K: Key, T: Data> Keyed<K, T> {
     /// Aggregates speak once, when the (bounded) input has ended, instead of after each epoch.
     #[must_use]
     pub fn at_end(mut self) -> Self {
@@ -59,7 +61,7 @@ impl<K: Key, T: Data> Keyed<K, T> {
         self
     }
 
-    /// How many rows each key has.
+    /// The number of rows that each key has.
     pub fn count(&self) -> Stream<(K, u64)> {
         self.combine("count", Count)
     }
@@ -123,16 +125,6 @@ impl<K: Key, T: Data> Keyed<K, T> {
                 out
             }),
         )
-    }
-
-    /// Windows of `size`, one after the other.
-    pub fn tumbling(&self, size: Duration) -> Result<Windowed<'_, K, T>> {
-        Ok(Windowed::new(self, Windows::new(micros(size), micros(size))?))
-    }
-
-    /// Windows of `size` that begin every `slide`.
-    pub fn sliding(&self, size: Duration, slide: Duration) -> Result<Windowed<'_, K, T>> {
-        Ok(Windowed::new(self, Windows::new(micros(size), micros(slide))?))
     }
 
     /// The low-level operator: a function of a row and its key's state. Emits on the stream and on a side output. The rows go to whoever

@@ -1,4 +1,4 @@
-//! How a Rust program writes a job: typed streams that build the erased graph.
+//! Jobs as a Rust program writes them: typed streams that build the erased graph.
 //!
 //! A [`Stream<T>`] is a place in a graph under construction, nothing more: calling a method adds nodes, nothing runs. A stream may be
 //! used more than once; each reader gets every row. Keyed streams know how to find a row's key but hold no rows; what is done with them
@@ -26,7 +26,7 @@ use crate::container::{Batch, Data, Rows};
 use crate::env::{Sink, Source, TimeStamper};
 use crate::error::Result;
 use crate::graph::{EventTime, Graph, NodeIndex, Path, Role};
-use crate::key::{Key, KeySpace};
+use crate::key::KeySpace;
 use crate::operator::Operator;
 use crate::operator::apply::{Apply, typed};
 use crate::time::Time;
@@ -240,11 +240,6 @@ impl<T: Data> Stream<T> {
         let inputs = [(self.node, self.output, Path::Local), (other.node, other.output, Path::Local)];
         let node = self.job.graph.borrow_mut().add("union", batches(|rows: Rows<T>, _| rows), &inputs);
         Self::at(&self.job, node, 0)
-    }
-
-    /// Names a key. Rows of one key are worked on in order, by the one slot that owns the key.
-    pub fn key_by<K: Key>(&self, key: impl Fn(&T) -> K + Send + Sync + 'static) -> Keyed<K, T> {
-        Keyed::new(self.clone(), Arc::new(key))
     }
 
     /// Writes the stream.

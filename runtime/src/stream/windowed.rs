@@ -1,8 +1,10 @@
 //! Keyed streams over windows.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::container::{Data, Exchanged, RowsCodec};
+use crate::error::Result;
 use crate::graph::Path;
 use crate::key::Key;
 use crate::operator::aggregate::{Aggregation, Count, Fold, Reduce};
@@ -10,7 +12,7 @@ use crate::operator::window::{WindowAggregate, WindowResult, Windows};
 use crate::state::StateValue;
 
 use super::keyed::operator;
-use super::{Keyed, Stream};
+use super::{Keyed, Stream, micros};
 
 /// Results, and the late rows with their keys.
 pub type WithLate<K, A, T> = (Stream<WindowResult<K, A>>, Stream<(K, T)>);
@@ -22,12 +24,20 @@ pub struct Windowed<'a, K, T> {
     windows: Windows,
 }
 
-impl<'a, K: Key, T: Data> Windowed<'a, K, T> {
-    pub(super) fn new(keyed: &'a Keyed<K, T>, windows: Windows) -> Self {
-        Self { keyed, windows }
+impl<K: Key, T: Data> Keyed<K, T> {
+    /// Windows of `size`, one after the other.
+    pub fn tumbling(&self, size: Duration) -> Result<Windowed<'_, K, T>> {
+        Ok(Windowed { keyed: self, windows: Windows::new(micros(size), micros(size))? })
     }
 
-    /// How many rows each key has in each window.
+    /// Windows of `size` that begin every `slide`.
+    pub fn sliding(&self, size: Duration, slide: Duration) -> Result<Windowed<'_, K, T>> {
+        Ok(Windowed { keyed: self, windows: Windows::new(micros(size), micros(slide))? })
+    }
+}
+
+impl<K: Key, T: Data> Windowed<'_, K, T> {
+    /// The number of rows that each key has in each window.
     pub fn count(&self) -> Stream<WindowResult<K, u64>> {
         self.combine("count", Count)
     }

@@ -14,7 +14,7 @@ fn columns(values: &[i64], changes: bool) -> Columns {
     let ops =
         if changes { values.iter().map(|v| if v % 2 == 0 { Op::Insert } else { Op::Delete }).collect() } else { Vec::new() };
     let hashes = values.iter().map(|v| *v as u64).collect();
-    Columns::from(batch).with_times(values.iter().map(|v| Time(*v)).collect()).with_hashes(hashes).with_ops(ops)
+    Columns { hashes, ..Columns::from(batch).with_times(values.iter().map(|v| Time(*v)).collect()).with_ops(ops) }
 }
 
 /// Each row as a text.
@@ -46,7 +46,7 @@ fn new_rows_get_an_operation_beside_changes() {
 fn rows_without_columns_are_counted() {
     let options = RecordBatchOptions::new().with_row_count(Some(4));
     let batch = RecordBatch::try_new_with_options(Arc::new(Schema::empty()), Vec::new(), &options).unwrap();
-    let columns = Columns::from(batch).with_hashes(vec![1, 2, 3, 4]);
+    let columns = Columns { hashes: vec![1, 2, 3, 4], ..Columns::from(batch) };
     let mut builders: Vec<Option<Batch>> = vec![None, None];
     (Box::new(columns) as Batch).scatter(&[0, 1, 1, 1], &mut builders);
     assert_eq!(builders.iter().map(|b| b.as_ref().map_or(0, |b| b.len())).collect::<Vec<_>>(), [1, 3]);

@@ -20,17 +20,17 @@ use crate::error::{Error, Result};
 use crate::key::SlotId;
 use crate::protocol::rules::RuleSet;
 
-/// What this edge knows of the cuts since the last barrier.
+/// The cuts since the last barrier that this edge knows of.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
 pub struct Consumer {
     /// (batch, version, source) whose Drained has come here.
     drained: BTreeSet<Tag>,
-    /// How many frames are set aside, by tag. A tag with none is not in it.
+    /// The number of frames set aside, by tag. A tag with none is not in it.
     aside: BTreeMap<Tag, u32>,
     rules: RuleSet,
 }
 
-/// What to do with a frame that has just been taken from a channel of the edge.
+/// The verdict on a frame that has just been taken from a channel of the edge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[must_use]
 pub enum Verdict {
@@ -47,7 +47,7 @@ impl Consumer {
         Self { rules, ..Self::default() }
     }
 
-    /// Whether a frame with this tag would go on at once.
+    /// True if a frame with this tag would go on at once.
     #[must_use]
     pub fn may_pass(&self, tag: Option<Tag>) -> bool {
         tag.is_none_or(|tag| self.ready(&tag) && !(self.rules.released_first() && self.aside.contains_key(&tag)))
@@ -76,7 +76,7 @@ impl Consumer {
         self.released().next()
     }
 
-    /// Whether released frames are left: then nothing else of this edge may be taken.
+    /// True if released frames are left: then nothing else of this edge may be taken.
     #[must_use]
     pub fn busy(&self) -> bool {
         self.rules.released_first() && self.released().next().is_some()

@@ -1,4 +1,4 @@
-//! What a slot keeps of groups it has given away, and when it lets go.
+//! Frozen copies: what a slot keeps of groups it has given away, and when it lets go.
 //!
 //! Law: a frozen copy with its undo images is what recovery goes back to, so it stays until a manifest that *carries the cut* is
 //! published; epoch e may be published after a cut made in e+1, and then says nothing about it. There is one short-cut: a cut of the same

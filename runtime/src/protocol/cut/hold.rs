@@ -16,7 +16,7 @@ pub struct Holds {
 }
 
 impl Holds {
-    /// Nobody holds.
+    /// No batch holds.
     #[must_use]
     pub fn new(rules: RuleSet) -> Self {
         Self { batches: BTreeSet::new(), rules }
@@ -36,7 +36,7 @@ impl Holds {
         self.batches.is_empty()
     }
 
-    /// Whether some batch holds.
+    /// True if some batch holds.
     #[must_use]
     pub fn held(&self) -> bool {
         !self.batches.is_empty()

@@ -36,7 +36,7 @@ pub struct ChannelId {
     pub from: SlotId,
 }
 
-/// What is cut: the content of a Fence, shared by all who hear of it.
+/// The plan of a cut: the content of a Fence, shared by all who hear of it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct CutPlan {
     /// The batch, unique in the job's life.
@@ -45,14 +45,14 @@ pub struct CutPlan {
     pub version: u64,
     /// The groups that move.
     pub groups: Arc<GroupSet>,
-    /// Who has them: S.
+    /// The slot that has them: S.
     pub source: SlotId,
-    /// Who gets them: T.
+    /// The slot that gets them: T.
     pub target: SlotId,
 }
 
 impl CutPlan {
-    /// What T writes on frames of the batch's rows.
+    /// The tag that T writes on frames of the batch's rows.
     #[must_use]
     pub fn tag(&self) -> Tag {
         Tag { version: self.version, batch: self.batch, source: self.source }
@@ -71,14 +71,14 @@ pub struct Tag {
     pub source: SlotId,
 }
 
-/// What the sender of a channel has said about time.
+/// The watermark of a channel: what its sender has said about time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ChannelWatermark {
     /// No later row at or below this.
     pub watermark: Time,
     /// Nothing is to be expected for now: the channel holds nobody back.
     pub idle: bool,
-    /// What it had promised before it ended, where it has; otherwise what it promises.
+    /// The promise before its end, where it has ended; otherwise its promise.
     pub before: Time,
 }
 
@@ -89,9 +89,10 @@ impl From<Time> for ChannelWatermark {
 }
 
 impl ChannelWatermark {
-    /// What promises of several channels, each with its edge, come to: the least of those that speak. Where none does, the highest of all, since
-    /// another slot may have heard the channels go idle in an order in which that one spoke last; a channel that has ended counts with what it had
-    /// promised before, for the same reason, whatever its edge. The end of time comes only with the end of every channel. `None`: nothing new.
+    /// The promise of several channels together, each with its edge: the least of those that speak. Where none does, the highest of all,
+    /// since another slot may have heard the channels go idle in an order in which that one spoke last; a channel that has ended counts
+    /// with what it had promised before, for the same reason, whatever its edge. The end of time comes only with the end of every
+    /// channel. `None`: nothing new.
     #[must_use]
     pub fn together(all: impl Iterator<Item = (u32, Self)> + Clone) -> Option<Time> {
         let ended = |p: &Self| p.watermark == Time::MAX;

@@ -9,9 +9,9 @@
 //! (its local ones too) and after it the released watermark; freeze, keeping undo images; [`SourceCut::put_drained`]. A fence is
 //! taken like any item, that is after everything before it in its channel has been worked off, timers included.
 //!
-//! A channel that was idle at its fence holds the batch back no more than it held its target, wherever S itself stood by then: what the channels
-//! came to together at any time, each of them not beyond its fence, is over for the batch ([`SourceCut::observe`]). Otherwise a target that
-//! has heard more than S would fire timers below its own promise.
+//! A channel that was idle at its fence holds the batch back no more than it held its target, wherever S itself stood by then: what the
+//! channels came to together at any time, each of them not beyond its fence, is over for the batch ([`SourceCut::observe`]). Otherwise a
+//! target that has heard more than S would fire timers below its own promise.
 //!
 //! Until then an output of S must not be called idle either: an idle channel bounds nobody's watermark.
 
@@ -33,7 +33,7 @@ pub struct SourceCut {
     rules: RuleSet,
 }
 
-/// What S may do with the batch.
+/// The phase of the batch: what S may do with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SourcePhase {
     /// Some fence is missing: the batch's rows are worked on, in this slot.
@@ -49,7 +49,7 @@ struct Input {
     channel: ChannelId,
     stage: u32,
     fenced: bool,
-    /// What the channel had promised at its fence.
+    /// The promise of the channel at its fence.
     at: Option<ChannelWatermark>,
 }
 
@@ -69,19 +69,19 @@ impl SourceCut {
         Self { plan, inputs, reached: Frontiers::default(), phase: SourcePhase::Continuing, rules }
     }
 
-    /// What is cut.
+    /// The plan of the cut.
     #[must_use]
     pub fn plan(&self) -> &Arc<CutPlan> {
         &self.plan
     }
 
-    /// Where the batch is.
+    /// The phase of the batch.
     #[must_use]
     pub fn phase(&self) -> SourcePhase {
         self.phase
     }
 
-    /// Whether the batch's rows and timers are still this slot's to work on (I1).
+    /// True if the batch's rows and timers are still this slot's to work on (I1).
     #[must_use]
     pub fn active(&self) -> bool {
         self.phase == SourcePhase::Continuing
@@ -151,7 +151,7 @@ impl SourceCut {
         self.together(stage, &current).map_or(reached, |t| t.max(reached))
     }
 
-    /// How far the output watermark of `stage` may go, if it would go to `own` without this cut.
+    /// The bound of the output watermark of `stage`, if it would go to `own` without this cut.
     pub fn output_bound<P: Into<ChannelWatermark>>(&self, stage: u32, own: Time, current: impl Fn(ChannelId) -> P) -> Time {
         match self.phase {
             SourcePhase::Continuing | SourcePhase::Completing if self.rules.source_holds_watermark() => {

@@ -116,7 +116,7 @@ fn quiet_channels_alone_come_to_the_highest_promise_but_never_to_the_end() {
 
 #[test]
 fn in_whatever_order_channels_go_quiet_and_end_they_come_to_the_same() {
-    // What a target that hears the first go idle early has promised, the source has fired when the second has ended.
+    // The promise of a target that hears the first go idle early: the source has fired as far when the second has ended.
     let idle = ChannelWatermark { idle: true, ..ChannelWatermark::from(Time(4)) };
     let target = ChannelWatermark::together([(7, idle), (7, ChannelWatermark::from(Time(9)))].into_iter());
     let over = ChannelWatermark { before: Time(9), ..ChannelWatermark::from(Time::MAX) };

@@ -11,9 +11,10 @@
 //! fire join its tail (I1, I3). The gate drains under F, the watermark that S gave the batch, so that no gated row is late. When it is
 //! empty, timers fire up to T's own watermark *of that moment*: firing takes time, rows may come to the gate and T's watermark may rise
 //! meanwhile, so it starts over until the gate is empty **and** nothing is left to fire. Only then is the output watermark,
-//! held since the first word of the cut, released (I6). T need not have every fence, and a fence after Final is ignored: it would gate for ever.
+//! held since the first word of the cut, released (I6). T need not have every fence, and a fence after Final is ignored: it would gate
+//! for ever.
 //!
-//! When Final is the first word, gate and hold live only while it is being worked off: the gate is empty, so the slot reports
+//! A Final that is the first word lets gate and hold live only while it is being worked off: the gate is empty, so the slot reports
 //! [`TargetCut::gate_empty`] at once, no fence has come, so its own watermark is at most F, and nothing is held up. That is what
 //! makes it safe to apply Final in slices.
 
@@ -35,12 +36,12 @@ pub struct TargetCut {
     tagging: bool,
     /// Stages that have passed the first barrier after the cut, and tag no more.
     passed: Vec<u32>,
-    /// How often timers have fired.
+    /// The number of rounds in which timers have fired.
     rounds: u8,
     rules: RuleSet,
 }
 
-/// Where a batch is at its target.
+/// The phase of a batch at its target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum TargetPhase {
     /// Nothing has been heard of the cut.
@@ -55,25 +56,20 @@ pub enum TargetPhase {
     Active,
 }
 
-/// What the slot is to do, in the order given.
+/// An effect that the slot is to carry out, in the order given.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[must_use]
 pub enum TargetEffect {
     /// Drop an older frozen copy of the groups ([`super::frozen::FrozenCopies::superseded`]).
     DropFrozen,
-    /// Gate the batch's rows from now on and return their credits.
-    StartGate,
     /// Hold the output watermark of every moving stage ([`super::hold::Holds::start`]).
     StartHold,
     /// Apply Final: check counts and digest, install values and timers, mark the named entries dirty, issue pending calls again.
     /// Then drain the gate, and report [`TargetCut::gate_empty`] as soon as it is empty (at once, if it is).
     Apply,
-    /// Fire the batch's timers up to these watermarks, even if the slot's own have risen since: rows that came to the gate in
-    /// between would be late. Report [`TargetCut::timers_fired`].
-    FireTimers {
-        /// The slot's own watermark a stage.
-        upto: Frontiers,
-    },
+    /// Fire the batch's timers at each stage up to [`TargetCut::batch_watermark`], even if the slot's own watermark has risen since: rows
+    /// that came to the gate in between would be late. Report [`TargetCut::timers_fired`].
+    FireTimers,
     /// Release the hold of this batch ([`super::hold::Holds::release`]) and send the watermark that then holds.
     ReleaseHold,
     /// Tell the coordinator that the cut is over.
@@ -95,19 +91,19 @@ impl TargetCut {
         }
     }
 
-    /// What is cut.
+    /// The plan of the cut.
     #[must_use]
     pub fn plan(&self) -> &Arc<CutPlan> {
         &self.plan
     }
 
-    /// Where the batch is.
+    /// The phase of the batch.
     #[must_use]
     pub fn phase(&self) -> TargetPhase {
         self.phase
     }
 
-    /// Whether a row of the batch that arrives now goes to the tail of the gate.
+    /// True if a row of the batch that arrives now goes to the tail of the gate.
     #[must_use]
     pub fn gates(&self) -> bool {
         match self.phase {
@@ -117,7 +113,7 @@ impl TargetCut {
         }
     }
 
-    /// Whether this slot has the batch's state: its rows, out of the gate, and its timers may touch it (I1).
+    /// True if this slot has the batch's state: its rows, out of the gate, and its timers may touch it (I1).
     #[must_use]
     pub fn active(&self) -> bool {
         matches!(self.phase, TargetPhase::Draining | TargetPhase::Firing | TargetPhase::Active)
@@ -171,7 +167,7 @@ impl TargetCut {
         self.phase = TargetPhase::Firing;
         self.rounds = self.rounds.saturating_add(1);
         self.frontiers = self.frontiers.iter().map(|(stage, f)| (stage, own(stage).max(f))).collect();
-        let fire = TargetEffect::FireTimers { upto: self.frontiers.clone() };
+        let fire = TargetEffect::FireTimers;
         if self.rules.timers_then_release() { vec![fire] } else { vec![TargetEffect::ReleaseHold, fire] }
     }
 
@@ -196,23 +192,17 @@ impl TargetCut {
         }
     }
 
-    /// What Final said of `stage`, or how far the batch has fired since.
+    /// The watermark that Final gave `stage`, or how far the batch has fired since.
     #[must_use]
     pub fn final_watermark(&self, stage: u32) -> Time {
         self.frontiers.get(stage)
     }
 
-    /// What to write on frames of the batch's rows that leave `stage`; such rows go into frames of their own. A key group would not be
+    /// The tag on frames of the batch's rows that leave `stage`; such rows go into frames of their own. A key group would not be
     /// enough for X: rows may have been re-keyed.
     #[must_use]
     pub fn tag_at(&self, stage: u32) -> Option<Tag> {
         (self.tagging && !self.passed.contains(&stage)).then(|| self.plan.tag())
-    }
-
-    /// [`TargetCut::tag_at`] for a slot with one moving stage.
-    #[must_use]
-    pub fn tag(&self) -> Option<Tag> {
-        self.tagging.then(|| self.plan.tag())
     }
 
     /// A barrier has aligned at one stage: what leaves that stage from now on is not tagged. Stage by stage, because a consumer that
@@ -265,9 +255,8 @@ impl TargetCut {
     }
 
     fn start(&self) -> Vec<TargetEffect> {
-        let mut effects = Vec::with_capacity(4);
+        let mut effects = Vec::with_capacity(3);
         effects.push(TargetEffect::DropFrozen);
-        effects.push(TargetEffect::StartGate);
         if self.rules.hold_output() {
             effects.push(TargetEffect::StartHold);
         }

@@ -1,13 +1,13 @@
-//! What the warm-up owes, so that base + stream + Final is everything (I2).
+//! The debt of a warm-up, so that base + stream + Final is everything (I2).
 //!
 //! T loads its groups from the manifest of epoch b, the base; S streams what was written since. "Since" is b, not the last
 //! barrier: an epoch that has aligned and is not yet published is neither in the base nor dirty any more. S can name those writes
-//! as long as it keeps the undo images of b+1, which it drops when b+1 is published. So the base must be no older than what S has dropped; otherwise T
-//! takes a newer one. Once the stream has begun, later publications change nothing.
+//! as long as it keeps the undo images of b+1, which it drops when b+1 is published. So the base must be no older than what S has
+//! dropped; otherwise T takes a newer one. Once the stream has begun, later publications change nothing.
 
 use crate::protocol::rules::RuleSet;
 
-/// How S answers a target that has pinned a base.
+/// The answer of S to a target that has pinned a base.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum WarmStart {
     /// S streams every entry written in this epoch or later, and keeps doing so until Final.

@@ -1,11 +1,11 @@
-//! Where a rescale is, for people.
+//! Progress of a rescale, for people.
 
 use super::super::plan::plan;
 use super::super::turns::Turns;
 use super::{Phase, Rescale};
 use crate::key::SlotId;
 
-/// What a rescale does now, in the order in which it does it.
+/// The phases of a rescale, in their order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Step {
     /// Slots join at a barrier.
@@ -23,7 +23,7 @@ pub enum Step {
 /// A batch under way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BatchProgress {
-    /// Its number.
+    /// The batch's number.
     pub batch: u64,
     /// Warming or cutting.
     pub step: Step,
@@ -47,7 +47,7 @@ pub struct RescaleProgress {
 }
 
 impl Rescale {
-    /// Where it is, for people.
+    /// The progress, for people.
     #[must_use]
     pub fn progress(&self, turns: &Turns) -> RescaleProgress {
         let batches: Vec<BatchProgress> = self

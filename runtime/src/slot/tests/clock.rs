@@ -1,4 +1,4 @@
-//! What a slot makes of the clock of its process, which need not go forward.
+//! A slot and the clock of its process, which need not go forward.
 
 use super::*;
 

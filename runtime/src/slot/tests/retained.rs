@@ -7,11 +7,12 @@ use crate::state::EncodedRun;
 /// Entries of all tables, as a delta of everything would have them.
 fn entries(slot: &mut Slot) -> Vec<(u64, usize)> {
     let mut all = Vec::new();
-    slot.each_table(|id, t| {
-        all.push((id, t.entries()));
-        Ok(())
-    })
-    .unwrap();
+    slot.nodes
+        .each_table(|id, t| {
+            all.push((id, t.entries()));
+            Ok(())
+        })
+        .unwrap();
     all
 }
 
@@ -70,7 +71,7 @@ fn a_survivor_goes_back_to_the_manifest_in_memory() {
     assert_eq!(groups, GroupSet::all(SPACE), "no file is read");
     let entries = entries(&mut slot);
     assert!(entries.iter().all(|(_, n)| *n == 3), "three keys and three timers, and nothing of epoch 2: {entries:?}");
-    // What it restores after a second loss is the same: it began from that very manifest.
+    // The state after a second loss is the same: it began from that very manifest.
     let mut h = Hand::new(0, &[0]);
     h.slot = slot;
     let (mut again, groups) = next(h, &manifest);
@@ -96,6 +97,7 @@ fn what_survives_is_what_was_stored() {
     let (survivor, _) = next(h, &manifest);
     let mut restored = Hand::new(0, &[0]).slot;
     restored
+        .nodes
         .each_table(|_, t| {
             t.discard(&GroupSet::all(SPACE));
             Ok(())
@@ -109,21 +111,22 @@ fn what_survives_is_what_was_stored() {
     restored.start_from(&manifest).unwrap();
     let [a, b] = [survivor, restored].map(|mut slot| {
         let mut all = Vec::new();
-        slot.each_table(|id, t| {
-            t.ship_start(9, &GroupSet::all(SPACE))?;
-            let last = t.ship_final(9)?;
-            all.push((id, last.entries, last.digest));
-            Ok(())
-        })
-        .unwrap();
+        slot.nodes
+            .each_table(|id, t| {
+                t.ship_start(9, &GroupSet::all(SPACE))?;
+                let last = t.ship_final(9)?;
+                all.push((id, last.entries, last.digest));
+                Ok(())
+            })
+            .unwrap();
         all
     });
     assert_eq!(a, b);
     assert!(a.iter().all(|(_, n, _)| *n == 3), "{a:?}");
 }
 
-/// Found with real processes under fire: a worker was lost while groups were being warmed elsewhere, and the next move of such a group added to
-/// what was left there (I2 saw it: eight entries where the source had seven; a restore from files would have seen nothing).
+/// Found with real processes under fire: a worker was lost while groups were being warmed elsewhere, and the next move of such a group
+/// added to what was left there (I2 saw it: eight entries where the source had seven; a restore from files would have seen nothing).
 #[test]
 fn what_a_move_had_begun_to_bring_is_forgotten() {
     let (mut h, stored) = ran();
@@ -133,6 +136,7 @@ fn what_a_move_had_begun_to_bring_is_forgotten() {
     let group = SPACE.group(item(first).hash);
     // As far as a warm-up comes: entries are there, and their group is not active.
     h.slot
+        .nodes
         .each_table(|_, t| {
             t.discard(&GroupSet::of(SPACE, [group]));
             Ok(())

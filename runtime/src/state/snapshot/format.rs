@@ -28,7 +28,7 @@ pub const TRAILER: usize = 32;
 /// Bytes before an item in a block: table and length.
 const PREFIX: usize = 12;
 
-/// What a file covers.
+/// The range that a file covers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileInfo {
     /// log2 of the number of key groups.
@@ -37,24 +37,24 @@ pub struct FileInfo {
     pub from_epoch: u64,
     /// The last epoch in it.
     pub to_epoch: u64,
-    /// How often its contents have been merged: 0 for a delta as it was written. What [`super::plan_merge`] goes by.
+    /// The number of times that its contents have been merged: 0 for a delta as it was written. [`super::plan_merge`] goes by it.
     pub level: u8,
     /// The states in it.
     pub tables: Vec<(u64, StateDesc)>,
 }
 
-/// Where a block lies and what it holds.
+/// The place of a block and what it holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BlockMeta {
-    /// Its first key group.
+    /// The block's first key group.
     pub first: KeyGroup,
-    /// Its last key group.
+    /// The block's last key group.
     pub last: KeyGroup,
-    /// Its offset in the file.
+    /// The block's offset in the file.
     pub at: u64,
-    /// Its stored length.
+    /// The block's stored length.
     pub len: u32,
-    /// Its length once decompressed.
+    /// The block's length once decompressed.
     pub raw: u32,
     /// The items in it.
     pub entries: u32,
@@ -65,9 +65,9 @@ pub struct BlockMeta {
 /// The footer, checked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Index {
-    /// What the file covers.
+    /// The range that the file covers.
     pub info: FileInfo,
-    /// Its blocks, in order.
+    /// The file's blocks, in order.
     pub blocks: Vec<BlockMeta>,
 }
 

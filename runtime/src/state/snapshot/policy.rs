@@ -1,4 +1,4 @@
-//! When to merge which files.
+//! The policy of merging: when to merge which files.
 //!
 //! Vocabulary: a *layer* is what the slots wrote in one epoch, one file each, or one merged file. The *base* is the oldest layer and
 //! holds everything; over it lie *deltas*, written by epochs (level 0) or made by merging deltas (level n + 1). A restore reads base
@@ -7,8 +7,8 @@
 //! growing with the number of slots.
 //!
 //! Two rules.
-//! 1. When the deltas together are as large as the base (and `MAX_DELTAS`, or large in themselves), everything becomes a new base. Every byte of that cost was paid for by
-//!    a byte changed: a state of constant size writes at most 1 byte here for each byte changed.
+//! 1. When the deltas together are as large as the base (and `MAX_DELTAS`, or large in themselves), everything becomes a new base. Every
+//!    byte of that cost was paid for by a byte changed: a state of constant size writes at most 1 byte here for each byte changed.
 //! 2. Otherwise, when there are `MAX_DELTAS`, the youngest run of at least two neighbours of the lowest level becomes one delta. The
 //!    first such merge takes 16 layers, the next 15 (one place is taken by its result), and so on; so a byte is rewritten once
 //!    for each level it climbs, and level 1 lasts for 16 + 15 + … + 2 = 135 epochs.
@@ -22,19 +22,19 @@
 
 use std::ops::Range;
 
-/// How many layers of deltas lie over a base at most.
+/// The most layers of deltas that lie over a base.
 pub const MAX_DELTAS: usize = 16;
 
 /// Deltas below this many bytes are no burden to a restore, whatever the base's size: a small state that changes as a whole with
 /// every epoch would otherwise be rewritten with every other one.
 const WORTH_READING: u64 = 32 << 20;
 
-/// What the policy has to know of a file.
+/// The figures of a file that the policy has to know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FileMeta {
-    /// Its size.
+    /// The file's size.
     pub bytes: u64,
-    /// Its level, see [`super::FileInfo::level`].
+    /// The file's level, see [`super::FileInfo::level`].
     pub level: u8,
     /// The epochs it covers, first and last.
     pub epochs: (u64, u64),

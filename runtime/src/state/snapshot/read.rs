@@ -6,7 +6,7 @@ use super::format::{HEADER, Index, MAGIC, Stored, TRAILER, VERSION, corrupt, hea
 use crate::error::Result;
 use crate::key::GroupSet;
 
-/// What the last bytes of a file gave.
+/// The result of reading the last bytes of a file.
 #[derive(Debug)]
 pub enum Tail {
     /// The whole index.
@@ -54,7 +54,7 @@ impl Index {
         }
     }
 
-    /// What to fetch for these key groups.
+    /// The blocks to fetch for these key groups.
     #[must_use]
     pub fn read_groups(&self, groups: &GroupSet) -> Vec<Fetch> {
         let mut fetches: Vec<Fetch> = Vec::new();

@@ -222,7 +222,7 @@ fn amplification(slots: usize, keys: usize, changed: usize, epochs: u64, mut nex
             written += one.0.bytes;
             files.splice(range, [one]);
         }
-        // What a slot reads: its own file of each layer.
+        // The files that a slot reads: its own of each layer.
         let layers = files.chunk_by(|a, b| a.0.epochs == b.0.epochs).count();
         assert!(layers <= MAX_DELTAS + 1, "I13: {layers} layers");
     }

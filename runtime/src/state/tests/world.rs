@@ -66,7 +66,7 @@ struct World {
     barriers: BTreeMap<u64, (Content, Owners)>,
     /// The delta of an epoch so far, and whether it is complete, per slot.
     deltas: BTreeMap<u64, [(EncodedRun, bool); 2]>,
-    /// What the published files hold.
+    /// The entries that the published files hold.
     durable: Content,
     epoch: u64,
     published: u64,

@@ -218,7 +218,7 @@ impl CutModel {
                     Self::drop_copies(w, k, &old);
                 }
                 // The gate is `TargetCut::gates`, the timers a step of their own, Final is applied where it comes.
-                TargetEffect::StartGate | TargetEffect::FireTimers { .. } | TargetEffect::Apply => {}
+                TargetEffect::FireTimers | TargetEffect::Apply => {}
                 TargetEffect::StartHold => w.slot(k).holds.start(plan.batch),
                 TargetEffect::ReleaseHold => {
                     w.slot(k).holds.release(plan.batch);
