@@ -98,8 +98,18 @@ fn nobody_is_let_go_who_is_about_to_join() {
 
 #[test]
 #[cfg_attr(debug_assertions, ignore = "exhaustive: run with --release")]
-fn a_run_goes_on_exactly_wherever_in_a_cut_a_slot_dies() {
+fn a_run_goes_on_exactly_wherever_in_a_warm_up_a_slot_dies() {
     holds("a warm-up", &RecoverModel::warm(Rules::ALL).check(LIMIT));
+}
+
+#[test]
+#[cfg_attr(debug_assertions, ignore = "exhaustive: run with --release")]
+fn a_run_goes_on_exactly_wherever_in_a_cut_with_a_row_a_slot_dies() {
     holds("a row", &RecoverModel::cut(1, 0, Rules::ALL).check(LIMIT));
+}
+
+#[test]
+#[cfg_attr(debug_assertions, ignore = "exhaustive: run with --release")]
+fn a_run_goes_on_exactly_wherever_in_a_cut_with_a_barrier_a_slot_dies() {
     holds("a barrier", &RecoverModel::cut(0, 1, Rules::ALL).check(LIMIT));
 }

@@ -60,7 +60,7 @@ pub enum Turn {
 /// Two slots and one cut.
 pub struct Small {
     world: ClusterWorld,
-    /// Whether a barrier is one of the choices: without, they end where the coordinator has one aligned.
+    /// Whether the choices go on to the manifest that carries the cut; otherwise they end at the barrier before it.
     barriers: bool,
     /// The version of the table that the last manifest carried when the choices began.
     carried: u64,
@@ -128,7 +128,7 @@ impl Small {
         world.start_manager();
         let mut small = Self {
             world,
-            barriers: dues > 0,
+            barriers: dues > 0 || from == Opening::Warm,
             carried: 0,
             dues,
             rows,
