@@ -271,6 +271,19 @@ fn who_got_a_split_by_a_barrier_has_not_heard_which_splits_are_its_own() {
 }
 
 #[test]
+fn a_slot_that_a_barrier_strikes_out_is_taken_over_while_that_barrier_aligns() {
+    let mut j = job(2);
+    let (table, members) = (Assignment::even(SPACE, 1), [SlotId(0), SlotId(1)]);
+    (j.start.manifest.table, j.start.table) = ((&table).into(), table.clone());
+    j.journal = WorkerJournal::new(Run { term: 1, epoch: 0 }, (0..8).map(SlotId).collect());
+    members.iter().for_each(|s| j.journal.begun(*s, &table, &members));
+    let barrier = Arc::new(Barrier { epoch: 1, members: Some(vec![SlotId(0)]), ..Barrier::default() });
+    members.iter().for_each(|s| j.journal.note_command(&j.graph, *s, &Command::Barrier(barrier.clone())));
+    let (c, _) = j.adopt().expect("both slots are there: no run ends for it");
+    assert!(c.members().contains(&SlotId(1)), "it takes part until the barrier has aligned");
+}
+
+#[test]
 fn a_slot_that_has_not_heard_which_splits_are_its_own_does_not_leave_before_its_source_is_looked_through() {
     let mut graph = Graph::default();
     let node = graph.add("two", Role::Source { source: Arc::new(Two), event_time: None }, &[]);

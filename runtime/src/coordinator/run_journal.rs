@@ -258,7 +258,12 @@ impl<'a> RunJournal<'a> {
     }
 
     fn nobody_is_lost(&self) -> Result<()> {
-        let there = |s: &SlotId| self.journals.get(s).is_some_and(|d| d.takes_part(*s)) || self.starts.iter().any(|n| n.id == *s);
+        // A slot that a barrier strikes out takes part until that barrier has aligned.
+        let last = self.flights.last().filter(|f| f.aligned != f.expect).map(|f| f.epoch);
+        let aligning = |d: &SlotJournal| last.is_some_and(|epoch| d.passed(epoch).is_some());
+        let there = |s: &SlotId| {
+            self.journals.get(s).is_some_and(|d| d.takes_part(*s) || aligning(d)) || self.starts.iter().any(|n| n.id == *s)
+        };
         let gone = self.now.members.iter().chain(&self.current).find(|s| !there(s));
         match gone.filter(|_| self.rules.adopts_only_all()) {
             Some(slot) => Err(lost(*slot)),
