@@ -197,9 +197,37 @@ pub const UNDETECTED: &[(&str, &str)] = &[
          sender puts control on all its channels in one step; so a control item that waited for credits would wait for rows that are being taken",
     ),
     (
-        "highest_before_idle",
-        "rare among all jobs, since it takes two keyed stages with event time: `--job cascade --mutant highest_before_idle` has it with seed 99; a \
-         test of the slot holds it",
+        "stop_is_kept",
+        "another run of a job that was told to stop is exact, and is no breach of a law; a test of the manager holds it: \
+         `a_stop_is_not_forgotten_when_a_worker_dies_before_it_is_done`",
+    ),
+    (
+        "rests_and_retries",
+        "a coordinator that gives up is started again by its supervisor, so the job goes on all the same; a test of the manager holds it: \
+         `a_storage_that_is_away_ends_the_run_and_the_next_begins_when_it_is_back`",
+    ),
+    (
+        "drain_is_renewed",
+        "a drain that is lost with a run is asked for again by its client in most worlds; no test holds it alone yet",
+    ),
+    (
+        "journal_first",
+        "a run that begins over running slots is exact, and only slower: no law is broken; `running_slots_are_taken_over_as_they_are` holds the way \
+         with journals",
+    ),
+    (
+        "leaver_is_no_target",
+        "a worker that never goes does not keep a job from its end; a test of membership holds it: \
+         `a_worker_that_leaves_has_no_target_slots_and_no_missing_worker_is_waited_for_meanwhile`",
+    ),
+    (
+        "struck_out_first",
+        "rare: it takes a worker that is told to end between the request for its slot and the barrier at which that joins; no test holds it alone yet",
+    ),
+    (
+        "awaiting_slots_stay",
+        "simulated sources find all their splits at once; a test of the coordinator holds it: \
+         `a_slot_that_has_not_heard_which_splits_are_its_own_does_not_leave_before_its_source_is_looked_through`",
     ),
 ];
 

@@ -1,5 +1,5 @@
 //! Runs seeds: `--seeds A..B` on as many threads as there are cores, `--seed N --trace` for one with its record; `--job NAME` for one kind
-//! of job only, `--cluster` for jobs in many processes, `--mutant RULE` with one rule of the protocols removed, `--mutants` for the table of `docs/mutants.md`.
+//! of job only, `--fresh N` for N seeds from a number drawn anew and printed, `--cluster` for jobs in many processes, `--mutant RULE` with one rule of the protocols removed, `--mutants` for the table of `docs/mutants.md`.
 //!
 //! `--cost` asks instead what a live rescale costs in virtual time: of ten gigabytes from 4 slots to 8, or with `--cost workers` of a
 //! hundred slots to a hundred and ten; `--state GB`, `--load SHARE` and `--fence MILLIS` (latency between slots) change it.
@@ -31,6 +31,14 @@ fn say(text: &str) {
     let _closed = writeln!(std::io::stdout(), "{text}");
 }
 
+/// The number of a seed that nobody has run before, most likely: of the machine's own chance, in ten digits at most.
+fn drawn() -> Result<u64, String> {
+    let mut bytes = [0; 8];
+    let chance = std::fs::File::open("/dev/urandom").and_then(|mut file| std::io::Read::read_exact(&mut file, &mut bytes));
+    chance.map_err(|e| format!("no number can be drawn for `--fresh`: {e}"))?;
+    Ok(u64::from_le_bytes(bytes) % 10_000_000_000)
+}
+
 /// What the command line asks for.
 struct Asked {
     seeds: Range<u64>,
@@ -56,7 +64,12 @@ fn ask() -> Result<Asked, String> {
         }
         None => RuleSet::ALL,
     };
+    let fresh = value("--fresh").map(|n| number(&n)).transpose()?.map(|n| drawn().map(|from| from..from + n)).transpose()?;
+    if let Some(seeds) = &fresh {
+        say(&format!("seeds {}..{}, drawn anew", seeds.start, seeds.end));
+    }
     let seeds = match (value("--seed"), value("--seeds")) {
+        _ if fresh.is_some() => fresh.unwrap_or_default(),
         (Some(n), _) => number(&n)?..number(&n)? + 1,
         (None, Some(range)) => {
             let (from, to) = range.split_once("..").ok_or_else(|| format!("`{range}` is not a range of seeds like 0..1000"))?;
