@@ -70,8 +70,8 @@ sim-fresh: ## Seeds that nobody has run before, from a number drawn anew and pri
 	$(CARGO) run --locked --release -p watershed-sim -- --fresh $(FRESH)
 	$(CARGO) run --locked --release -p watershed-sim -- --cluster --fresh $(FRESH)
 
-model: ## The exhaustive models (cut-over, log, adoption, release, recovery), over the production step functions.
-	$(CARGO) test --locked --release -p watershed-sim --test model -- --nocapture
+model: ## The exhaustive models (cut-over, log, adoption, release, recovery) and the archive of seeds, over the production step functions.
+	$(CARGO) test --locked --release -p watershed-sim --test model --test cluster --test worlds -- --nocapture
 
 bench: ## The table of benchmarks; writes target/bench/summary.json. BENCH="--only words --reps 3", --big for the long input.
 	$(CARGO) build --locked --release -p watershed-bench --features watershed-bench/sql --bins

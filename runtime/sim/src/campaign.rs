@@ -218,7 +218,7 @@ pub const UNDETECTED: &[(&str, &str)] = &[
     (
         "leaver_is_no_target",
         "a worker that never goes does not keep a job from its end; a test of membership holds it: \
-         `a_worker_that_leaves_has_no_target_slots_and_no_missing_worker_is_waited_for_meanwhile`",
+         `who_leaves_is_not_to_have_anything_and_nobody_who_is_missing_is_waited_for_meanwhile`",
     ),
     (
         "struck_out_first",
