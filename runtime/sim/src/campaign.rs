@@ -136,6 +136,7 @@ pub const CLUSTER: &[&str] = &[
     "adopter_forgets",
     "adopts_readers",
     "unread_hold_time",
+    "awaiting_slots_stay",
     "discovery_first",
     "due_within_interval",
     "needed_till_over",

@@ -66,6 +66,7 @@ pub const NOT_MODELLED: &[&str] = &[
     "adopter_forgets",
     "adopts_readers",
     "unread_hold_time",
+    "awaiting_slots_stay",
     "discovery_first",
     "own_history_only",
     "replaced_for_good",
