@@ -28,7 +28,7 @@ const ROADS: &[(&str, &str, &[&str])] = &[
     (
         "WorkerJournal::new(",
         "a worker's journal: step a `TaskManager`",
-        &["runtime/src/", "runtime/cluster/src/", "worker/src/cluster/orders.rs"],
+        &["runtime/src/", "runtime/cluster/src/", "worker/src/cluster/orders.rs", CREW],
     ),
     ("merge_due(", "maintenance: call `protocol::maintenance::Maintenance`", &["runtime/src/"]),
     ("gc::collect(", "maintenance: call `protocol::maintenance::Collect`", &["runtime/src/"]),

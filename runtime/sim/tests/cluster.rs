@@ -16,8 +16,9 @@ fn no_seed_breaks_a_law_when_processes_die_one_by_one() {
     }
 }
 
-/// Faults that seeds found before the world stepped the job's machines, each with the lowest test that holds it now in brackets. The runs of these
-/// seeds are others since: what was found is kept as a scenario in [`SCENARIOS`] where a rule upholds it, and in the test in brackets.
+/// Faults that seeds found before the world stepped the job's machines, each with the lowest test that holds it now in brackets.
+/// The runs of these seeds are others since: a fault is kept as a scenario in [`SCENARIOS`] where a rule upholds what it broke, and in
+/// the test in brackets.
 const FOUND: &[(u64, &str)] = &[
     (101, "a split that had ended before its reader heard that it moves was begun again (coordinator::adopt)"),
     (
@@ -77,7 +78,8 @@ fn the_same_seed_gives_the_same_trace_in_many_processes() {
     }
 }
 
-/// Faults of [`FOUND`] as scenarios of this world: the rule that upholds what was broken, a seed that breaks a law without it, and the faults.
+/// Scenarios for faults of [`FOUND`] in this world: the rule that upholds what was broken, a seed that breaks a law without it, and the
+/// faults.
 const SCENARIOS: &[(&str, u64, &str)] = &[
     ("adopts_readers", 4, "101: a split is begun again by a slot that does not read it"),
     ("split_handed_over", 2, "45241, 59305: a split is read on from where the manifest has it"),

@@ -16,8 +16,9 @@ fn no_seed_breaks_a_law() {
     }
 }
 
-/// Faults that seeds found before the world stepped the job's machines, each with the lowest test that holds it now in brackets. The runs of these
-/// seeds are others since: what was found is kept as a scenario in [`SCENARIOS`] where a rule upholds it, and in the test in brackets.
+/// Faults that seeds found before the world stepped the job's machines, each with the lowest test that holds it now in brackets.
+/// The runs of these seeds are others since: a fault is kept as a scenario in [`SCENARIOS`] where a rule upholds what it broke, and in
+/// the test in brackets.
 const FOUND: &[(u64, &str)] = &[
     (42, "a channel that was quiet at its fence held a batch back below its target's promise (slot::tests)"),
     (252, "the same, with a window that lost a row"),
@@ -51,7 +52,8 @@ fn the_same_seed_gives_the_same_trace() {
     }
 }
 
-/// Faults of [`FOUND`] as scenarios of this world: the rule that upholds what was broken, a seed that breaks a law without it, and the faults.
+/// Scenarios for faults of [`FOUND`] in this world: the rule that upholds what was broken, a seed that breaks a law without it, and the
+/// faults.
 const SCENARIOS: &[(&str, u64, &str)] = &[
     ("idle_at_fence", 34, "42, 252, 4757: an idle channel holds a batch back below its target's promise"),
     ("highest_before_idle", 7, "1295: a stage goes idle below the promises that others have come to"),
