@@ -100,7 +100,8 @@ pub fn release_model(rule: &str, rules: Rules) -> AdoptModel {
 /// The model in which a rule of recovery matters.
 #[must_use]
 pub fn recover_model(rule: &str, rules: Rules) -> RecoverModel {
-    if rule == "survivor_forgets" { RecoverModel::warm(rules) } else { RecoverModel::cut(0, 1, rules) }
+    let warm = matches!(rule, "survivor_forgets" | "frozen_with_table");
+    if warm { RecoverModel::warm(rules) } else { RecoverModel::cut(0, 1, rules) }
 }
 
 /// Removes one rule and looks for a counterexample in these worlds.
