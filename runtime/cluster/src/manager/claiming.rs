@@ -17,6 +17,21 @@ use crate::capacity::{capacity, shortfall};
 /// The number of retries of a lost claim. Each loss means that another process wrote to the log in between.
 const CLAIMS: u32 = 1000;
 
+/// The progress of a scan with the answer to its last read; none if the answer is to something else.
+pub(super) fn scanned(scan: &mut LogScan, reply: IoReply) -> Option<Result<Scanned>> {
+    match reply {
+        IoReply::Got(bytes) => Some(scan.got(bytes.as_deref())),
+        IoReply::Failed(e) => Some(Err(e)),
+        IoReply::Put(_)
+        | IoReply::Committed
+        | IoReply::Discovered(..)
+        | IoReply::Merged(..)
+        | IoReply::Collected
+        | IoReply::ChoreFailed(_)
+        | IoReply::Named(..) => None,
+    }
+}
+
 impl JobManager {
     /// Begins to read the log.
     pub(super) fn read_log(&mut self, out: &mut Vec<Action>) {
@@ -34,18 +49,8 @@ impl JobManager {
     pub(super) fn log_read(&mut self, reply: IoReply, now: i64, out: &mut Vec<Action>) -> Result<()> {
         let Phase::Reading(reading) = &mut self.phase else { return Ok(()) };
         let tries = reading.tries;
-        let bytes = match reply {
-            IoReply::Got(bytes) => bytes,
-            IoReply::Failed(e) => return Err(e),
-            IoReply::Put(_)
-            | IoReply::Committed
-            | IoReply::Discovered(..)
-            | IoReply::Merged(..)
-            | IoReply::Collected
-            | IoReply::ChoreFailed(_)
-            | IoReply::Named(..) => return Ok(()),
-        };
-        match reading.scan.got(bytes.as_deref())? {
+        let Some(scanned) = scanned(&mut reading.scan, reply) else { return Ok(()) };
+        match scanned? {
             Scanned::More(Read(name)) => {
                 out.push(Action::Io(self.io, Io::Get(name)));
                 Ok(())

@@ -11,6 +11,7 @@
 use watershed_runtime::error::Result;
 use watershed_runtime::protocol::claim::{LogScan, Read, Scanned};
 
+use super::claiming::scanned;
 use super::interface::{Action, Io, IoReply};
 use super::machine::JobManager;
 
@@ -27,17 +28,7 @@ impl JobManager {
     /// A look has an answer.
     pub(super) fn looked(&mut self, reply: IoReply, now: i64, out: &mut Vec<Action>) -> Result<()> {
         let Some((id, scan)) = &mut self.newer.scan else { return Ok(()) };
-        let scanned = match reply {
-            IoReply::Got(bytes) => scan.got(bytes.as_deref()),
-            IoReply::Failed(e) => Err(e),
-            IoReply::Put(_)
-            | IoReply::Committed
-            | IoReply::Discovered(..)
-            | IoReply::Merged(..)
-            | IoReply::Collected
-            | IoReply::ChoreFailed(_)
-            | IoReply::Named(..) => return Ok(()),
-        };
+        let Some(scanned) = scanned(scan, reply) else { return Ok(()) };
         let first = self.newer.due.is_none();
         match scanned {
             Ok(Scanned::More(Read(name))) => {

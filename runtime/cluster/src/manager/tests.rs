@@ -347,6 +347,22 @@ fn a_stop_is_not_forgotten_when_a_worker_dies_before_it_is_done() {
 }
 
 #[test]
+fn a_drain_is_asked_for_again_of_a_run_that_has_forgotten_it() {
+    let mut world = World::running(&Objects::default());
+    world.mute = true;
+    world.request(1, Request::Drain);
+    assert!(matches!(world.reply(1), Some(Reply::Draining)));
+    // The run is lost before the barrier at which sources end: no manifest knows of the drain.
+    world.happens(Event::Disconnected(0));
+    world.workers.clear();
+    world.pass(SECOND);
+    assert!(world.manager.running().is_none());
+    world.register(0, "j");
+    let coordinator = world.manager.coordinator().unwrap();
+    assert!(coordinator.draining(), "{:?}", coordinator.last());
+}
+
+#[test]
 fn a_stop_takes_a_last_snapshot_and_a_job_that_had_read_everything_is_finished_by_it() {
     let objects = Objects::default();
     let mut world = World::running(&objects);
