@@ -1,19 +1,11 @@
 //! Jobs in many processes, from seeds: exact when coordinators and workers die one by one.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
-use watershed_runtime::protocol::rules::{RuleSet, Rules};
-use watershed_sim::world::run::{Wanted, run};
-
-fn wanted(seed: u64) -> Wanted {
-    Wanted { seed, job: None, cluster: true, rules: RuleSet::ALL, text: false }
-}
+mod support;
 
 #[test]
 fn no_seed_breaks_a_law_when_processes_die_one_by_one() {
-    for seed in 0..60 {
-        let o = run(&wanted(seed));
-        assert!(o.breach.is_none(), "seed {seed} ({}): {}", o.job.name(), o.breach.unwrap_or_default());
-    }
+    support::seeds::no_seed_breaks_a_law(true);
 }
 
 /// Faults that seeds found before the world stepped the job's machines, each with the lowest test that holds it now in brackets.
@@ -64,18 +56,12 @@ const FOUND: &[(u64, &str)] = &[
 
 #[test]
 fn seeds_of_many_processes_that_found_something_find_nothing_any_more() {
-    for (seed, what) in FOUND {
-        let o = run(&wanted(*seed));
-        assert!(o.breach.is_none(), "seed {seed} ({what}): {}", o.breach.unwrap_or_default());
-    }
+    support::seeds::nothing_is_found(FOUND, true);
 }
 
 #[test]
 fn the_same_seed_gives_the_same_trace_in_many_processes() {
-    for seed in [3, 14, 159] {
-        let (a, b) = (run(&wanted(seed)), run(&wanted(seed)));
-        assert_eq!((a.hash, a.steps), (b.hash, b.steps), "seed {seed}");
-    }
+    support::seeds::a_seed_decides_everything(true);
 }
 
 /// Scenarios for faults of [`FOUND`] in this world: the rule that upholds what was broken, a seed that breaks a law without it, and the
@@ -95,10 +81,5 @@ const SCENARIOS: &[(&str, u64, &str)] = &[
 #[test]
 #[cfg_attr(debug_assertions, ignore = "many steps: run with --release")]
 fn a_rule_that_is_removed_brings_the_fault_back_that_it_was_made_for() {
-    for (rule, seed, what) in SCENARIOS {
-        let rules = RuleSet::new(Rules::without(rule).unwrap());
-        assert!(run(&Wanted { rules, ..wanted(*seed) }).breach.is_some(), "{rule}, seed {seed}: {what}");
-        let o = run(&wanted(*seed));
-        assert!(o.breach.is_none(), "seed {seed}: {}", o.breach.unwrap_or_default());
-    }
+    support::seeds::rules_are_needed(SCENARIOS, true);
 }

@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use watershed_runtime::protocol::rules::Rules;
+use watershed_sim::campaign::MANAGER;
 use watershed_sim::model::adopt::AdoptModel;
 use watershed_sim::model::cut::CutModel;
 use watershed_sim::model::run::check;
@@ -108,7 +109,7 @@ fn the_removal_of_each_rule_of_recovery_is_detected() {
 #[test]
 fn no_rule_is_left_out() {
     for (rule, _, _) in Rules::TABLE {
-        let known = [IN_CUT_MODEL, LOG_RULES, ADOPT_RULES, RELEASE_RULES, RECOVER_RULES, NOT_MODELLED, NOT_SHOWN]
+        let known = [IN_CUT_MODEL, LOG_RULES, ADOPT_RULES, RELEASE_RULES, RECOVER_RULES, MANAGER, NOT_MODELLED, NOT_SHOWN]
             .iter()
             .filter(|list| list.contains(rule))
             .count();

@@ -1,19 +1,11 @@
 //! Whole jobs from seeds: every kind is exact under crashes, lying storage and rescales, and a seed says all there is to know of a run.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
-use watershed_runtime::protocol::rules::{RuleSet, Rules};
-use watershed_sim::world::run::{Wanted, run};
-
-fn wanted(seed: u64) -> Wanted {
-    Wanted { seed, job: None, cluster: false, rules: RuleSet::ALL, text: false }
-}
+mod support;
 
 #[test]
 fn no_seed_breaks_a_law() {
-    for seed in 0..60 {
-        let o = run(&wanted(seed));
-        assert!(o.breach.is_none(), "seed {seed} ({}): {}", o.job.name(), o.breach.unwrap_or_default());
-    }
+    support::seeds::no_seed_breaks_a_law(false);
 }
 
 /// Faults that seeds found before the world stepped the job's machines, each with the lowest test that holds it now in brackets.
@@ -37,19 +29,12 @@ const FOUND: &[(u64, &str)] = &[
 
 #[test]
 fn seeds_that_found_something_find_nothing_any_more() {
-    for (seed, what) in FOUND {
-        let o = run(&wanted(*seed));
-        assert!(o.breach.is_none(), "seed {seed} ({what}): {}", o.breach.unwrap_or_default());
-    }
+    support::seeds::nothing_is_found(FOUND, false);
 }
 
 #[test]
 fn the_same_seed_gives_the_same_trace() {
-    for seed in [3, 14, 159] {
-        let (a, b) = (run(&wanted(seed)), run(&wanted(seed)));
-        assert_eq!((a.hash, a.steps), (b.hash, b.steps), "seed {seed}");
-        assert_ne!(a.hash, run(&wanted(seed + 1)).hash);
-    }
+    support::seeds::a_seed_decides_everything(false);
 }
 
 /// Scenarios for faults of [`FOUND`] in this world: the rule that upholds what was broken, a seed that breaks a law without it, and the
@@ -64,17 +49,11 @@ const SCENARIOS: &[(&str, u64, &str)] = &[
 #[test]
 #[cfg_attr(debug_assertions, ignore = "many steps: run with --release")]
 fn a_rule_that_is_removed_brings_the_fault_back_that_it_was_made_for() {
-    for (rule, seed, what) in SCENARIOS {
-        let rules = RuleSet::new(Rules::without(rule).unwrap());
-        assert!(run(&Wanted { rules, ..wanted(*seed) }).breach.is_some(), "{rule}, seed {seed}: {what}");
-        let o = run(&wanted(*seed));
-        assert!(o.breach.is_none(), "seed {seed}: {}", o.breach.unwrap_or_default());
-    }
+    support::seeds::rules_are_needed(SCENARIOS, false);
 }
 
 /// A stop whose last manifest is in the log, while its coordinator does not know it, is a stop: the next start commits what is owed.
 #[test]
 fn a_job_that_was_stopped_while_the_storage_was_away_owes_its_output_to_the_next_start() {
-    let o = run(&wanted(1_000_481));
-    assert!(o.breach.is_none(), "{}", o.breach.unwrap_or_default());
+    support::seeds::nothing_is_found(&[(1_000_481, "a stop was judged as the end of the job")], false);
 }

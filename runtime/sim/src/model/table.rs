@@ -10,7 +10,7 @@ use super::cut::config::{BIG, Config, MEDIUM, SMALL};
 use super::log::LogModel;
 use super::recover::RecoverModel;
 use super::run::{Outcome, check};
-use crate::campaign::{Detection, UNDETECTED};
+use crate::campaign::{Detection, MANAGER, UNDETECTED};
 
 /// A state limit that no small world reaches.
 pub const LIMIT: usize = 20_000_000;
@@ -34,7 +34,7 @@ pub const RELEASE_RULES: &[&str] = &["needed_till_over", "joiner_is_needed"];
 pub const RECOVER_RULES: &[&str] = &["survivor_undoes", "survivor_forgets"];
 /// Rules that the cut model shows too.
 pub const RECOVER_TOO: &[&str] = &["undo_stays", "frozen_with_table", "dirty_moves"];
-/// Rules that no model has the parts for: the simulator and tables of (state, event) → effects hold them.
+/// Rules beside [`MANAGER`] that no model has the parts for: the simulator and tables of (state, event) → effects hold them.
 pub const NOT_MODELLED: &[&str] = &[
     "drain_at_barrier",
     "drain_in_manifest",
@@ -69,17 +69,13 @@ pub const NOT_MODELLED: &[&str] = &[
     "awaiting_slots_stay",
     "discovery_first",
     "own_history_only",
-    "replaced_for_good",
-    "excuses_silence",
-    "looks_for_newer_term",
-    "journal_first",
-    "reports_into_journal",
-    "stop_is_kept",
-    "drain_is_renewed",
-    "rests_and_retries",
-    "leaver_is_no_target",
-    "struck_out_first",
 ];
+
+/// True for a rule that no model has the parts for.
+fn not_modelled(rule: &str) -> bool {
+    MANAGER.contains(&rule) || NOT_MODELLED.contains(&rule)
+}
+
 /// Rules whose removal alone breaks nothing in any model.
 pub const NOT_SHOWN: &[&str] = &["control_bypass", "set_aside_credits"];
 /// Rules whose switch only the model consults: it shows what the rule is for; it does not check the engine's code that keeps it.
@@ -124,7 +120,7 @@ pub fn remove(rule: &'static (&'static str, &'static str, &'static str), worlds:
         let outcome = recover_model(rule.0, rules).check(LIMIT);
         return Line { rule, detected: outcome.failed.is_some().then_some(("recovery", outcome)) };
     }
-    if NOT_MODELLED.contains(&rule.0) || NOT_SHOWN.contains(&rule.0) {
+    if not_modelled(rule.0) || NOT_SHOWN.contains(&rule.0) {
         return Line { rule, detected: None };
     }
     for g in worlds.iter().copied().flatten() {
@@ -164,7 +160,7 @@ pub fn markdown(lines: &[Line], found: &[Detection], seeds: u64) -> String {
         let (name, says, _) = line.rule;
         let model = match &line.detected {
             Some((world, o)) => format!("{world}, {} | {}", o.states, o.failed.as_ref().map_or("", |(law, _)| law)),
-            None if NOT_MODELLED.contains(name) => "*not modelled* | ".into(),
+            None if not_modelled(name) => "*not modelled* | ".into(),
             None => "– | ".into(),
         };
         let sim = by(name).map_or_else(

@@ -1,0 +1,3 @@
+//! Parts of the tests of whole jobs.
+
+pub(crate) mod seeds;
