@@ -19,10 +19,10 @@ pub struct Broken {
     pub breach: String,
 }
 
-/// What some seeds gave.
+/// Results of some seeds, added up.
 #[derive(Clone, Debug, Default)]
 pub struct Tally {
-    /// How many.
+    /// Runs.
     pub runs: u64,
     /// Steps of the scheduler.
     pub steps: u64,
@@ -94,7 +94,7 @@ impl Tally {
         )
     }
 
-    /// What was come across, as a table.
+    /// A table of what the runs came across.
     #[must_use]
     pub fn coverage(&self, cluster: bool) -> String {
         let mut text = String::from("| what a run comes across | seeds in a thousand |\n|---|---:|\n");
@@ -105,7 +105,7 @@ impl Tally {
         text
     }
 
-    /// What no run came across.
+    /// Events that no run came across.
     #[must_use]
     pub fn unseen(&self, cluster: bool) -> Vec<&'static str> {
         let here = |c: Cover| if cluster { c.of_cluster() } else { c.of_process() };
@@ -250,11 +250,11 @@ pub struct Detection {
 /// The seed that detected that a rule was removed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Detected {
-    /// How many seeds it took.
+    /// The number of seeds until a run broke a law.
     pub seeds: u64,
-    /// Whether the job ran in many processes.
+    /// True if that job ran in many processes.
     pub cluster: bool,
-    /// What it broke.
+    /// The law that the run broke.
     pub broken: Broken,
 }
 

@@ -1,4 +1,5 @@
-//! Runs the models outside of tests: `small` and `big` with all rules, `log` with the sizes of the log model, `crew` with those of adoption and release, `recover` with those of recovery, `rule <name>` with one rule removed in every world, with the steps that lead to the failure.
+//! Models, run outside of tests: `small` and `big` with all rules, `log` with the sizes of the log model, `crew` with those of adoption and
+//! release, `recover` with those of recovery, `rule <name>` with one rule removed in every world, with the steps that lead to the failure.
 
 use std::io::Write;
 
@@ -11,11 +12,11 @@ use watershed_sim::model::recover::RecoverModel;
 use watershed_sim::model::run::{Outcome, check};
 use watershed_sim::model::table::{LIMIT, LOG_RULES, log_model};
 
-/// How many steps a big world may take before it is given up as "no failure so far".
+/// The most steps of a big world before it is given up as "no failure so far".
 const BIG_LIMIT: usize = 400_000_000;
 
 fn say(text: &str) {
-    // Nobody to tell if the pipe is closed.
+    // A closed pipe has no reader to tell.
     let _ = writeln!(std::io::stdout(), "{text}");
 }
 

@@ -1,5 +1,6 @@
 //! Runs seeds: `--seeds A..B` on as many threads as there are cores, `--seed N --trace` for one with its record; `--job NAME` for one kind
-//! of job only, `--fresh N` for N seeds from a number drawn anew and printed, `--cluster` for jobs in many processes, `--mutant RULE` with one rule of the protocols removed, `--mutants` for the table of `docs/mutants.md`.
+//! of job only, `--fresh N` for N seeds from a number drawn anew and printed, `--cluster` for jobs in many processes, `--mutant RULE` with
+//! one rule of the protocols removed, `--mutants` for the table of `docs/mutants.md`.
 //!
 //! `--cost` asks instead what a live rescale costs in virtual time: of ten gigabytes from 4 slots to 8, or with `--cost workers` of a
 //! hundred slots to a hundred and ten; `--state GB`, `--load SHARE` and `--fence MILLIS` (latency between slots) change it.
@@ -27,7 +28,7 @@ const HUNT: u64 = 2000;
 const COVERING: u64 = 1000;
 
 fn say(text: &str) {
-    // Nobody is left to be told when standard output is gone.
+    // A closed standard output has no reader to tell.
     let _closed = writeln!(std::io::stdout(), "{text}");
 }
 
@@ -39,7 +40,7 @@ fn drawn() -> Result<u64, String> {
     Ok(u64::from_le_bytes(bytes) % 10_000_000_000)
 }
 
-/// What the command line asks for.
+/// The request of the command line.
 struct Asked {
     seeds: Range<u64>,
     job: Option<JobKind>,
@@ -89,7 +90,7 @@ fn ask() -> Result<Asked, String> {
     })
 }
 
-/// What a rescale costs in virtual time.
+/// The cost of a rescale in virtual time.
 fn cost() -> Result<String, String> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let value = |name: &str| args.iter().position(|a| a == name).and_then(|i| args.get(i + 1));
@@ -152,7 +153,7 @@ fn hunt() -> (Vec<Line>, Vec<Detection>) {
         while let Some(rule) = Rules::TABLE.get(next.fetch_add(1, Ordering::Relaxed)) {
             let (line, found_by) = (table::remove(rule, &[SMALL, MEDIUM]), remove(rule.0, HUNT));
             let seeds = found_by.by.as_ref().map_or_else(|| "no seed".into(), |d| format!("{} seeds", d.seeds));
-            // Nobody is left to be told when standard error is gone.
+            // A closed standard error has no reader to tell.
             let _closed = writeln!(std::io::stderr(), "{}: model {}, {seeds}", rule.0, line.detected.is_some());
             found.push((line, found_by));
         }

@@ -1,4 +1,4 @@
-//! What happens when: the earliest first, and of those at one time the one that was said first.
+//! A queue of events by virtual time: the earliest first, and of those at one time the one that was pushed first.
 
 use watershed_cluster::{Envelope, IoReply, Request, ToCoordinator, ToWorker, WorkerEvent};
 use watershed_runtime::key::SlotId;

@@ -42,14 +42,14 @@ struct Server {
     slot: Slot,
     flag: Arc<Flag>,
     free: i64,
-    /// When it runs next, if it is to.
+    /// The time of the slot's next step, if there is to be one.
     next: Option<i64>,
     /// Rows counted so far, and state that came and is not paid for.
     rows: (u64, u64),
     owed: i64,
 }
 
-/// What a step of a slot sent.
+/// Events and reports that a step of a slot sent.
 #[derive(Default)]
 struct Sent {
     events: Vec<(SlotId, Event)>,
@@ -109,7 +109,7 @@ fn bytes_of(event: &Event) -> f64 {
     }
 }
 
-/// What the manager is told before it begins.
+/// Settings of the manager, which takes neither a silent worker nor a silent store for lost.
 fn settings(graph: &Arc<Graph>, set: &Setting) -> Settings {
     let waits = Patience { silent: FOREVER, away: FOREVER, ..Patience::default() };
     Settings {
@@ -183,7 +183,7 @@ impl Simulation {
         self.manager.coordinator()
     }
 
-    /// Whether every wish is met.
+    /// True if the coordinator has no rescale left to do.
     fn settled(&self) -> bool {
         self.coordinator().is_some_and(Coordinator::settled)
     }
@@ -342,7 +342,8 @@ impl Simulation {
             if bulk && self.paid {
                 let scale = if matches!(event, Event::Bulk(Bulk::Warm { .. })) { self.scale } else { 1.0 };
                 let free = self.network.entry(from).or_default();
-                // What a slot sends of one batch goes before the warm-up of the next only if it is sent first.
+                // Bulk state leaves a slot in the order in which it was sent: one batch goes before the warm-up of the next only if it was
+                // sent first.
                 *free = (*free).max(at) + nanos(bytes_of(&event) * scale, self.set.network);
                 arrives = *free + latency;
             }
@@ -411,8 +412,8 @@ pub fn rescale(set: Setting) -> Result<Told> {
     Ok(simulation.done())
 }
 
-/// The same with everything stopped: what was written since the last snapshot is stored, each new slot reads its share, and all go on with as many slots
-/// as are wanted. No barrier, no start of processes, no reading of sources again is charged.
+/// The same with everything stopped: what was written since the last snapshot is stored, each new slot reads its share, and all go on with
+/// as many slots as are wanted. No barrier, no start of processes, no reading of sources again is charged.
 ///
 /// # Errors
 /// What the engine says, if it cannot go on.

@@ -1,4 +1,5 @@
-//! Carries out what the job's two machines want, in virtual time: messages take the latency of the network, questions that of the object store.
+//! Actions of the job's two machines, carried out in virtual time: messages take the latency of the network, questions that of the object
+//! store.
 
 use watershed_cluster::{
     Action, Envelope, Event, Io, IoReply, Refusal, Registration, ToCoordinator, ToWorker, WorkerAction, WorkerEnd, WorkerEvent,
@@ -41,7 +42,7 @@ impl Simulation {
         if self.paid { self.set.answer } else { 0 }
     }
 
-    /// How long the store takes for so many bytes of one slot.
+    /// The store's time in nanoseconds for so many bytes of one slot.
     fn stored(&self, bytes: usize) -> i64 {
         self.answer() + if self.paid { nanos(bytes as f64, self.set.store) } else { 0 }
     }
@@ -60,7 +61,7 @@ impl Simulation {
         self.carry_out(actions);
     }
 
-    /// What the manager wants is done.
+    /// Actions of the manager are carried out.
     pub(super) fn carry_out(&mut self, actions: Vec<Action>) {
         for action in actions {
             match action {

@@ -23,12 +23,12 @@ pub(super) struct Row {
     at: i64,
 }
 
-/// What the job and the clock share.
+/// State that the job and the clock share.
 #[derive(Debug, Default)]
 pub(super) struct Shared {
     /// Now, in nanoseconds.
     pub(super) now: AtomicI64,
-    /// When rows began to arrive; nothing has yet, if 0.
+    /// The time at which rows began to arrive; 0 before that.
     pub(super) open: AtomicI64,
     /// Rows that fill the state are no longer given.
     pub(super) full: AtomicBool,
@@ -49,7 +49,7 @@ impl Shared {
         all.into_iter().for_each(Waker::wake);
     }
 
-    /// What came out since the last look.
+    /// Rows that came out since the last call.
     pub(super) fn take(&self) -> Vec<(u64, i64, i64)> {
         std::mem::take(&mut *self.out.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -58,7 +58,7 @@ impl Shared {
 /// Splits of the input.
 pub(super) const SPLITS: usize = 32;
 
-/// How rows come.
+/// Keys and rate of arriving rows.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Arrivals {
     /// Keys there are.

@@ -13,7 +13,7 @@ fn line(what: &str, rows: &mut [i64]) -> String {
     format!("| {what} | {n} | {half:.2} | {most:.2} | {max:.2} |\n")
 }
 
-/// What a rescale and a stop did to rows, as a table.
+/// A table of what a rescale and a stop did to rows.
 #[must_use]
 pub fn table(set: &Setting, live: &mut Told, stopped: Option<&mut Told>) -> String {
     let (from, to) = set.slots;

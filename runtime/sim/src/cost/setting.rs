@@ -1,9 +1,9 @@
-//! What is rescaled, what things cost, and what a run tells.
+//! Settings of a run (the rescale, the prices) and its results.
 
 pub(super) const MILLI: i64 = 1_000_000;
 pub(super) const SECOND: i64 = 1000 * MILLI;
 
-/// What is rescaled, and what things cost.
+/// The rescale, and the price of each piece of work.
 #[derive(Clone, Copy, Debug)]
 pub struct Setting {
     /// Slots before and after.
@@ -65,7 +65,7 @@ pub struct Told {
     pub stayed: Vec<i64>,
     /// After it.
     pub after: Vec<i64>,
-    /// How long it took.
+    /// The duration of the rescale.
     pub took: i64,
     /// The longest time in which no row came out, before and while it went on.
     pub silence: (i64, i64),

@@ -1,5 +1,5 @@
-//! A coordinator that dies at any step between two slots, one cut and some epochs, and a successor that takes the slots over; and slots that
-//! are let go, against output that is not committed yet and against wishes that change. [`super::crew`] is their world and its laws.
+//! A coordinator that dies at any step between two slots, one cut and some epochs, and a successor that takes the slots over; and slots
+//! that are let go, against output that is not committed yet and against wishes that change. [`super::crew`] is their world and its laws.
 
 use watershed_runtime::protocol::rules::{RuleSet, Rules};
 
@@ -10,7 +10,7 @@ use super::replay::{Game, Replay};
 /// Two slots, so many epochs and so many deaths of a coordinator.
 pub type AdoptModel = Replay<Crew>;
 
-/// How they begin, and under which rules.
+/// The initial state of a crew, and the rules.
 #[derive(Clone, Debug)]
 pub struct Crew {
     set: RuleSet,

@@ -1,11 +1,11 @@
 //! Two slots, the coordinators that come and go over them, a log and a sink: the world of [`super::adopt`].
 //!
-//! The coordinators are the production's own, journals and log included; the slots are dolls that hear words in order, align when all who take
-//! part have a barrier, and end a cut when all have heard it. Each slot has a worker of its own, which may be let go.
+//! The coordinators are the production's own, journals and log included; the slots are dolls that hear words in order, align when all who
+//! take part have a barrier, and end a cut when all have heard it. Each slot has a worker of its own, which may be let go.
 //!
-//! Laws: barrier and cut never overlap (I9), each slot hears each word once and in its order (I4), a manifest carries the table that its barrier
-//! found and the part of every slot (I2), nobody is let go whom the last manifest names as owner, whose output is not committed, or who is to
-//! join (I8), and in the end nothing is open and every wish is met (I12).
+//! Laws: barrier and cut never overlap (I9), each slot hears each word once and in its order (I4), a manifest carries the table that its
+//! barrier found and the part of every slot (I2), nobody is let go whom the last manifest names as owner, whose output is not committed, or
+//! who is to join (I8), and in the end nothing is open and every wish is met (I12).
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -31,15 +31,15 @@ const INTERVAL: u64 = 1000;
 /// Barriers that come due when nothing else can go on: time passes, whatever happens.
 const PATIENCE: u64 = 4;
 
-/// What a run of the model has in it.
+/// The size of a world, and the faults that may happen in it.
 #[derive(Clone, Debug)]
 pub(super) struct Setting {
     /// Slots that take part at the beginning, the first ones; and over how many of them the groups are spread.
     pub(super) there: u16,
     pub(super) owners: u16,
-    /// How many slots are wanted, one wish after the other; none: those who are there.
+    /// The targets, in slots, one after the other; none: the slots that are there.
     pub(super) wishes: &'static [u16],
-    /// Whether slots stage output.
+    /// True if slots stage output.
     pub(super) sinks: bool,
     /// Barriers that may come due at any step, and deaths of a coordinator.
     pub(super) epochs: u64,
@@ -67,7 +67,7 @@ pub enum Step {
     Death(bool),
 }
 
-/// What a worker hears.
+/// A message to a worker.
 #[derive(Debug)]
 enum Word {
     Start(Box<NewSlot>),
@@ -176,7 +176,7 @@ impl World {
         self.tell(if self.setting.wishes.is_empty() { Input::Tick } else { Input::want(wanted) });
     }
 
-    /// Whoever is wanted is there before a coordinator hears of the wish.
+    /// Workers of a target are there before a coordinator hears of it.
     fn workers_come(&mut self) {
         for i in 0..self.wanted() {
             let journal = || WorkerJournal::new(Run { term: 1, epoch: 0 }, BTreeSet::from([SlotId(i)]));
@@ -353,7 +353,7 @@ impl World {
                 self.obey(effects);
                 self.wish();
             }
-            // Nobody can know any more at which barrier it was to join: a new run begins, which is another model's matter.
+            // The barrier at which it was to join is known to nobody any more: a new run begins, which is another model's matter.
             Err(_) if self.crew.iter().any(|i| self.dolls[*i].is_none()) => (self.coordinator, self.gone) = (None, true),
             Err(e) => self.breaks(format!("the slots cannot be taken over: {e}")),
         }

@@ -1,7 +1,7 @@
 //! The manifest log with two coordinators that take each other for dead, over a store that loses requests, loses answers, and
 //! lets a put land long after everybody gave up on it.
 //!
-//! What must hold, in the log as stored: every manifest is written under the term claimed last before it, terms only rise, each manifest's
+//! Laws of the log as stored: every manifest is written under the term claimed last before it, terms only rise, each manifest's
 //! parent is the manifest before it (I10: no fork). And in each coordinator: what it takes for published is its own entry (I7).
 
 use std::collections::BTreeMap;
@@ -19,11 +19,11 @@ use super::run::Checked;
 #[derive(Clone, Debug)]
 pub struct LogModel {
     set: RuleSet,
-    /// How often each coordinator starts.
+    /// Starts of each coordinator.
     pub starts: u8,
-    /// How many manifests each publishes a start.
+    /// Manifests that each publishes a start.
     pub manifests: u8,
-    /// How many puts go wrong.
+    /// Puts that go wrong.
     pub faults: u8,
 }
 
@@ -44,7 +44,7 @@ pub struct Coordinator {
     effect: Option<LogEffect>,
     /// The uid of the entry being put.
     uid: String,
-    /// What it takes for published: slot and uid.
+    /// Entries that it takes for published: slot and uid.
     believed: Vec<(u64, String)>,
 }
 
@@ -59,16 +59,16 @@ pub struct World {
     broken: Option<String>,
 }
 
-/// How a put goes.
+/// The outcome of a put.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
     /// As it should.
     Fine,
-    /// It happens, the answer is lost.
+    /// The put happens, its answer is lost.
     NoAnswer,
-    /// It does not happen.
+    /// The put does not happen.
     Lost,
-    /// It happens later, or never.
+    /// The put happens later, or never.
     Late,
 }
 
@@ -77,7 +77,7 @@ pub enum Fate {
 pub enum Step {
     /// A coordinator (starts again and) reads the log.
     Start(usize),
-    /// It claims its term, or publishes its next manifest.
+    /// A coordinator claims its term, or publishes its next manifest.
     Write(usize),
     /// The store takes its put.
     Store(usize, Fate),

@@ -1,12 +1,12 @@
 //! A slot that dies at any moment of a cut, before and after the manifest that carries it; the survivors go back by what they remember.
 //!
-//! Whole slots of the production, with their tables, files and sinks, and its coordinator: [`crate::world::Small`]. Every order of what is under way
-//! between them is tried. At every step somebody may die, one slot or the other or none (then only the run is over), with a put on its way that
-//! happens or does not. What follows takes its straight course: the next run begins from the log with whoever is left, survivors with their
-//! tables, and must come to its end with the oracle's answer.
+//! Whole slots of the production, with their tables, files and sinks, and its coordinator: [`crate::world::Small`]. Every order of what is
+//! under way between them is tried. At every step somebody may die, one slot or the other or none (then only the run is over), with a put
+//! on its way that happens or does not. What follows takes its straight course: the next run begins from the log with whoever is left,
+//! survivors with their tables, and must come to its end with the oracle's answer.
 //!
-//! Laws: a group is active in one slot at most (I1), every row takes effect once (I2), a manifest names what is there (I5), what was given away stays until
-//! a manifest carries the cut (I2, I11), and every run comes to its end (I12).
+//! Laws: a group is active in one slot at most (I1), every row takes effect once (I2), a manifest names what is there (I5), what was given
+//! away stays until a manifest carries the cut (I2, I11), and every run comes to its end (I12).
 
 use watershed_runtime::protocol::rules::{RuleSet, Rules};
 
@@ -17,7 +17,7 @@ use crate::world::{Opening, Small, Turn, small_plan};
 /// Two slots and one cut.
 pub type RecoverModel = Replay<Rescue>;
 
-/// How it begins.
+/// The initial state of a recovery, and the rules.
 #[derive(Clone, Debug)]
 pub struct Rescue {
     plan: Plan,

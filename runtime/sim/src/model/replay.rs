@@ -1,8 +1,8 @@
-//! A model whose world cannot be compared or copied, as the production's own coordinators and slots cannot: a state is the steps that lead to
-//! it, and two states are the same if what they look like is.
+//! A model whose world cannot be compared or copied, as the production's own coordinators and slots cannot: a state is the steps that lead
+//! to it, and two states are the same if what they look like is.
 //!
-//! All states are visited, those with the shortest ways first. A step after which nothing is chosen any more is tried once for all states from which it
-//! leads to the same end.
+//! All states are visited, those with the shortest ways first. A step after which nothing is chosen any more is tried once for all states
+//! from which it leads to the same end.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::fmt::Debug;
@@ -12,9 +12,9 @@ use super::run::Outcome;
 
 /// A world under way.
 pub trait Played {
-    /// What may happen.
+    /// A step that may be taken.
     type Step: Copy + Debug + PartialEq + Send + Sync;
-    /// Something happens.
+    /// Takes a step.
     fn take(&mut self, step: Self::Step);
     /// All that can happen next.
     fn next(&mut self) -> Vec<Self::Step>;
@@ -28,11 +28,11 @@ pub trait Played {
     }
 }
 
-/// How a world begins.
+/// A kind of world, and how one begins.
 pub trait Game: Clone + Debug + Send + Sync + 'static {
-    /// It.
+    /// The world.
     type World: Played;
-    /// Anew.
+    /// A new world.
     fn begin(&self) -> Self::World;
 }
 

@@ -4,14 +4,14 @@ use std::time::Instant;
 
 use stateright::{Checker, HasDiscoveries, Model, Path};
 
-/// What a run found.
+/// The result of a check.
 #[derive(Clone, Debug)]
 pub struct Outcome {
     /// Different states seen.
     pub states: usize,
     /// The law that failed and the shortest way there; `None` if every state was fine.
     pub failed: Option<(String, Vec<String>)>,
-    /// Whether all states were seen: neither a limit nor a failure ended the run.
+    /// True if all states were seen: neither a limit nor a failure ended the run.
     pub complete: bool,
     /// Seconds.
     pub seconds: f32,

@@ -18,7 +18,7 @@ pub const LIMIT: usize = 20_000_000;
 /// A rule that was removed.
 #[derive(Clone, Debug)]
 pub struct Line {
-    /// Its name, its text, what is said to fail.
+    /// The rule's name, its text, what is said to fail.
     pub rule: &'static (&'static str, &'static str, &'static str),
     /// The world that shows it, and how; `None` if no model does.
     pub detected: Option<(&'static str, Outcome)>,

@@ -87,7 +87,7 @@ impl Sinks {
         self.lock().breach.clone()
     }
 
-    /// What is staged, named and visible, as text.
+    /// A text of what is staged, named and visible.
     #[must_use]
     pub fn shown(&self) -> String {
         let all = self.lock();

@@ -60,7 +60,7 @@ pub enum Turn {
 /// Two slots and one cut.
 pub struct Small {
     world: ClusterWorld,
-    /// Whether the choices go on to the manifest that carries the cut; otherwise they end at the barrier before it.
+    /// True if the choices go on to the manifest that carries the cut; otherwise they end at the barrier before it.
     barriers: bool,
     /// The version of the table that the last manifest carried when the choices began.
     carried: u64,
@@ -123,7 +123,7 @@ impl Small {
         let setting = Setting { shared: false, each: 1, workers: 1, wishes: Vec::new(), faults: Vec::new(), patience, memory: 0 };
         let mut world = ClusterWorld::new(SimEnv::new(plan.clone(), rules, false), setting);
         world.env.clocks.clear();
-        // How long a way to a state was is no part of it.
+        // The length of the way to a state is no part of the state.
         world.env.still = true;
         world.start_manager();
         let mut small = Self {
@@ -250,7 +250,8 @@ impl Small {
         look.digest()
     }
 
-    /// How a run that is over ends: from the log, the output, and what the survivors have heard. The coordinator and the dead have no part in it.
+    /// The end of a run that is over: from the log, the output, and what the survivors have heard. The coordinator and the dead have no
+    /// part in it.
     #[must_use]
     pub fn end(&self, turn: Turn) -> Option<u64> {
         let Turn::Over { dies, put } = turn else { return None };

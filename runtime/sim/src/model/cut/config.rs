@@ -1,6 +1,6 @@
-//! What one run of the cut model has in it.
+//! The configuration of a world of the cut model.
 
-/// What an upstream sends.
+/// An item that an upstream sends.
 #[derive(Clone, Copy, Debug)]
 pub enum Item {
     /// The record with this number.
@@ -38,13 +38,13 @@ pub struct Config {
     pub rekey: &'static [u8],
     /// The first owner of each key.
     pub home: &'static [u8],
-    /// What each upstream sends.
+    /// The items of each upstream.
     pub scripts: &'static [&'static [Item]],
-    /// Which stages have a timer.
+    /// Stages with a timer.
     pub timers: [bool; 2],
     /// The cuts, made in this order.
     pub cuts: &'static [Cut],
-    /// How many cuts may be open at once.
+    /// The most cuts that may be open at once.
     pub open: usize,
     /// Barriers.
     pub epochs: u8,

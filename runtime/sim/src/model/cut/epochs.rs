@@ -120,7 +120,7 @@ impl CutModel {
         w.co().turns.aligned(epoch.into(), SlotId(CONSUMER + x as u16));
     }
 
-    /// Whether the oldest epoch has all its parts.
+    /// True if the oldest epoch has all its parts.
     pub(super) fn publishable(&self, w: &World) -> bool {
         let want = w.live().into_iter().chain((0..self.g.consumers).map(|x| self.g.slots + x)).fold(0, |n, i| n | 1 << i);
         w.co.flights.first().is_some_and(|f| f.got & want == want)

@@ -14,13 +14,13 @@ impl CutModel {
         0x80 >> s
     }
 
-    /// Whether `mask` has a timer at stage `s` that has not fired.
+    /// True if `mask` has a timer at stage `s` that has not fired.
     pub(super) fn due(&self, s: usize, mask: u8) -> bool {
         let mut records = self.g.records.iter().enumerate();
         self.g.timers[s] && mask & Self::timer(s) == 0 && records.any(|(r, (_, ts))| mask >> r & 1 == 1 && *ts <= TIMER_TS)
     }
 
-    /// Where a row of `key` goes that leaves stage `s` of slot `k`: edge, receiver, key there.
+    /// The destination of a row of `key` that leaves stage `s` of slot `k`: edge, receiver, key there.
     pub(super) fn onward(&self, w: &World, k: usize, s: usize, key: u8) -> (usize, usize, u8) {
         if s + 1 == self.g.stages {
             return (s + 1, usize::from(key) % self.g.consumers, key);

@@ -1,4 +1,4 @@
-//! What a slot does when the roles of a cut say so.
+//! Steps of a slot that the roles of a cut ask for.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ impl CutModel {
         GroupSet::of(space(), self.g.cuts[cut].keys.iter().map(|k| KeyGroup((*k).into())))
     }
 
-    /// What the source would answer to a warm-up of this cut now.
+    /// The source's answer to a warm-up of this cut, if it were asked now.
     pub(super) fn warm(&self, w: &World, cut: usize) -> WarmStart {
         let source = &w.slots[usize::from(self.g.cuts[cut].from)];
         let now = u64::from(source.stages[0].epoch);
@@ -172,7 +172,7 @@ impl CutModel {
         }
     }
 
-    /// Whether the batch's gates are empty: then the role is told.
+    /// Tells the role if the batch's gates are empty.
     fn drained_gate(&self, w: &mut World, k: usize, cut: u8) {
         let empty = self.gate_empty(w, k, cut);
         let own: Vec<u8> = (0..self.g.stages).map(|s| w.own(k, s)).collect();

@@ -16,7 +16,7 @@ use watershed_runtime::time::Time;
 
 use super::Config;
 
-/// How many keys a world may have.
+/// The most keys of a world.
 pub(super) const KEYS: usize = 2;
 /// "No undo image": no mask has this bit alone above the records.
 pub(super) const NO: u8 = 0xff;
@@ -59,7 +59,7 @@ impl Channel {
     }
 }
 
-/// Who has a key, at one slot.
+/// Ownership of a key, as one slot sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub(super) enum Own {
     #[default]
@@ -110,7 +110,7 @@ pub(super) struct RetainedState {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Stage {
     pub(super) wm: Vec<u8>,
-    /// Which channels wait behind a barrier.
+    /// Channels that wait behind a barrier, a bit each.
     pub(super) barred: u8,
     pub(super) epoch: u8,
     pub(super) vals: [Val; KEYS],
@@ -146,7 +146,7 @@ pub(super) struct Up {
     pub(super) route: [u8; KEYS],
 }
 
-/// What a Final carries: a value and whether it is dirty, by stage and key.
+/// The content of a Final: a value and whether it is dirty, by stage and key.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Final {
     pub(super) cut: u8,
@@ -225,7 +225,7 @@ impl World {
         self.co.cuts[usize::from(cut)].clone().expect("a cut that is spoken of has been made")
     }
 
-    /// Who sends to stage `s`: upstreams, or the slots that live.
+    /// Senders to stage `s`: upstreams, or the slots that live.
     pub(super) fn senders(&self, s: usize) -> Vec<usize> {
         if s == 0 { (0..self.ups.len()).collect() } else { self.live() }
     }
@@ -234,7 +234,7 @@ impl World {
         (0..self.slots.len()).filter(|k| !self.slots[*k].dead).collect()
     }
 
-    /// Who receives on an edge.
+    /// Receivers on an edge.
     pub(super) fn receivers(&self, edge: usize, g: &Config) -> Vec<usize> {
         if edge == g.stages { (0..g.consumers).collect() } else { self.live() }
     }

@@ -1,4 +1,4 @@
-//! Which step is possible when, and the model as the checker sees it.
+//! Conditions of each step, and the model as the checker sees it.
 
 use stateright::{Model, Property};
 use watershed_runtime::protocol::cut::target::TargetPhase;
@@ -96,7 +96,7 @@ impl CutModel {
         self.rules.control_bypass || to.iter().all(|t| !w.channels[edge][from][*t].full())
     }
 
-    /// Whether a row of `key` may leave stage `s` of slot `k`.
+    /// True if a row of `key` may leave stage `s` of slot `k`.
     fn room(&self, w: &World, k: usize, s: usize, key: u8) -> bool {
         let (edge, to, _) = self.onward(w, k, s, key);
         !w.channels[edge][k][to].full()
@@ -106,7 +106,7 @@ impl CutModel {
         (0..self.g.home.len() as u8).all(|key| self.room(w, k, s, key))
     }
 
-    /// Whether a row may be worked on at a stage now: gating emits nothing.
+    /// True if a row may be worked on at a stage now: gating emits nothing.
     fn workable(&self, w: &World, k: usize, s: usize, key: u8) -> bool {
         w.moving(k, key).1.is_some_and(|t| t.gates()) || self.room(w, k, s, key)
     }
@@ -171,7 +171,7 @@ impl CutModel {
             && warm()
     }
 
-    /// Whether the step can be taken.
+    /// True if the step can be taken.
     fn can(&self, w: &World, step: Step) -> bool {
         match step {
             Step::Next(u) => self.can_next(w, u),
@@ -249,7 +249,7 @@ impl CutModel {
         }
     }
 
-    /// What the last stage's consumers must have seen at the end, by key.
+    /// Masks that the last stage's consumers must have seen at the end, by key.
     fn want(&self) -> [u8; KEYS] {
         let mut masks = [0; KEYS];
         for (r, (key, _)) in self.g.records.iter().enumerate() {
