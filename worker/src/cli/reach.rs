@@ -47,18 +47,22 @@ pub(super) fn reach_args() -> Vec<Arg> {
     args
 }
 
+/// The variable of a flag.
+fn variable(flag: &str) -> String {
+    format!("WATERSHED_{}", flag.to_uppercase().replace('-', "_"))
+}
+
 /// A flag, or its variable.
 pub(super) fn given(typed: &ArgMatches, name: &str) -> Option<String> {
-    let variable = format!("WATERSHED_{}", name.to_uppercase().replace('-', "_"));
     let flag = typed.try_get_one::<String>(name).ok().flatten().cloned();
-    flag.or_else(|| std::env::var(variable).ok().filter(|v| !v.is_empty()))
+    flag.or_else(|| std::env::var(variable(name)).ok().filter(|v| !v.is_empty()))
 }
 
 pub(super) fn number<N: std::str::FromStr + Copy + Send + Sync + 'static>(typed: &ArgMatches, name: &str) -> Result<Option<N>> {
     if let Some(n) = typed.try_get_one::<N>(name).ok().flatten() {
         return Ok(Some(*n));
     }
-    let variable = format!("WATERSHED_{}", name.to_uppercase().replace('-', "_"));
+    let variable = variable(name);
     let Ok(text) = std::env::var(&variable) else { return Ok(None) };
     text.parse().map(Some).map_err(|_| Error::new(Kind::Invalid, format!("`{text}` is not a number")).at(variable))
 }

@@ -121,22 +121,18 @@ fn by_slot(now: &StatusReply) -> BTreeMap<u32, u32> {
 }
 
 fn progress_of_slots(now: &StatusReply) -> String {
-    let slots = by_slot(now);
-    let groups: Vec<String> = slots.values().map(u32::to_string).collect();
-    let mut text = format!("{} slots, key groups {}", slots.len(), groups.join("/"));
-    if let Some(first) = now.waiting.first() {
-        text.push_str(&format!(", waiting {first}"));
-    }
-    text
+    progress_of("slots", &by_slot(now).into_values().collect::<Vec<_>>(), now)
 }
 
 fn progress(now: &StatusReply) -> String {
-    let groups: Vec<String> = now.workers.iter().map(|w| w.key_groups.to_string()).collect();
-    let mut text = format!("{} workers, key groups {}", now.workers.len(), groups.join("/"));
-    if let Some(first) = now.waiting.first() {
-        text.push_str(&format!(", waiting {first}"));
-    }
-    text
+    progress_of("workers", &now.workers.iter().map(|w| w.key_groups).collect::<Vec<_>>(), now)
+}
+
+/// A line with the number of key groups that each of these has, and the first thing that the job waits for.
+fn progress_of(these: &str, groups: &[u32], now: &StatusReply) -> String {
+    let each: Vec<String> = groups.iter().map(u32::to_string).collect();
+    let waiting = now.waiting.first().map(|first| format!(", waiting {first}")).unwrap_or_default();
+    format!("{} {these}, key groups {}{waiting}", groups.len(), each.join("/"))
 }
 
 /// `snapshot`.
