@@ -47,8 +47,9 @@ chaos-tools: ## The S3 server those runs use, built once with Go where Go is ins
 	    echo "versitygw could not be built: the storage of those runs will be a directory" >&2
 	fi
 
-lint: ## Clippy over everything, warnings denied.
+lint: ## Clippy over everything, and over the library without its command line, warnings denied.
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	$(CARGO) clippy --locked -p watershed-bench --features grpc --bins -- -D warnings
 
 fmt: ## Formats the code.
 	$(CARGO) fmt --all

@@ -30,7 +30,7 @@ mod executor;
 pub mod http;
 pub mod io;
 pub mod local;
-#[cfg(feature = "http")]
+#[cfg(all(feature = "http", any(feature = "cli", feature = "grpc")))]
 mod metrics;
 mod pool;
 mod requests;

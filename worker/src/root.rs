@@ -4,10 +4,10 @@ use serde::{Deserialize, Serialize};
 use watershed_cluster::Settings;
 use watershed_runtime::error::{Error, Kind, Result};
 use watershed_runtime::key::KeySpace;
-#[cfg(feature = "grpc")]
+#[cfg(all(feature = "cli", feature = "grpc"))]
 use watershed_runtime::protocol::claim::LogScan;
 use watershed_runtime::protocol::entry::LATEST;
-#[cfg(feature = "grpc")]
+#[cfg(all(feature = "cli", feature = "grpc"))]
 use watershed_runtime::protocol::log::Tail;
 use watershed_runtime::protocol::named::is_named;
 
@@ -30,7 +30,7 @@ pub(crate) fn open(settings: &mut Settings, fresh: bool, url: &str) -> Result<St
 }
 
 /// Reads the log to its end.
-#[cfg(feature = "grpc")]
+#[cfg(all(feature = "cli", feature = "grpc"))]
 pub(crate) fn read_log(store: &Store) -> Result<Tail> {
     LogScan::read(|name| store.get(name))
 }

@@ -77,6 +77,9 @@ impl Inlet for Ear {
 }
 
 /// One end: its links, its port, what it hears.
+/// The reason why an event was not sent.
+const ENDED: &str = "the link to the other process has ended";
+
 struct End {
     peers: Peers,
     listener: Listener,
@@ -110,7 +113,7 @@ fn receive(rows: u64) -> Result<()> {
         if let Event::Frame(Frame { edge, item: Item::Data(batch, _), .. }) = end.heard.recv()? {
             left -= batch.len() as u64;
             let rows = u32::try_from(batch.len())?;
-            outlet.send(SlotId(1), Event::Credit { edge, from: SlotId(0), rows, window: rows });
+            outlet.send(SlotId(1), Event::Credit { edge, from: SlotId(0), rows, window: rows }).map_err(|_| ENDED)?;
         }
     }
     writeln!(std::io::stdout(), "{}", on_cores()?)?;
@@ -143,7 +146,7 @@ fn send(rows: u64, length: usize, count: Option<&Arc<AtomicU64>>) -> Result<(f64
     while left > 0 || credits < WINDOW * FRAME {
         while left > 0 && credits >= FRAME {
             let item = Item::Data(batch.copy(), None);
-            outlet.send(SlotId(0), Event::Frame(Frame { edge: end.edge, from: SlotId(1), item }));
+            outlet.send(SlotId(0), Event::Frame(Frame { edge: end.edge, from: SlotId(1), item })).map_err(|_| ENDED)?;
             (left, credits) = (left - FRAME, credits - FRAME);
         }
         if let Event::Credit { rows, .. } = end.heard.recv()? {
@@ -153,7 +156,9 @@ fn send(rows: u64, length: usize, count: Option<&Arc<AtomicU64>>) -> Result<(f64
             // Rows are sent in full frames; the rest, so that the receiver ends.
             let mut rest = batch.copy();
             drop(rest.split_off(usize::try_from(rows - made as u64)?));
-            outlet.send(SlotId(0), Event::Frame(Frame { edge: end.edge, from: SlotId(1), item: Item::Data(rest, None) }));
+            outlet
+                .send(SlotId(0), Event::Frame(Frame { edge: end.edge, from: SlotId(1), item: Item::Data(rest, None) }))
+                .map_err(|_| ENDED)?;
             break;
         }
     }

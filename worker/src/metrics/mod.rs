@@ -8,11 +8,12 @@
 //! |---|---|
 //! | `page` | the text format |
 //! | `slots` | what slots say: nodes, and key groups on the move |
-//! | `local` | a job in one process |
+//! | `local` (feature `cli`) | a job in one process |
 //! | `coordinator`, `worker` (feature `grpc`) | a job in many |
 
 #[cfg(feature = "grpc")]
 mod coordinator;
+#[cfg(feature = "cli")]
 mod local;
 mod page;
 mod slots;
@@ -21,6 +22,7 @@ mod worker;
 
 #[cfg(feature = "grpc")]
 pub(crate) use coordinator::{Numbers, coordinator};
+#[cfg(feature = "cli")]
 pub(crate) use local::LocalWatch;
 #[cfg(feature = "grpc")]
 pub(crate) use worker::{WorkerNumbers, worker};

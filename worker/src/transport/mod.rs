@@ -23,7 +23,7 @@
 //! | `items` | what slots and coordinator say, as items of a session |
 //! | `sessions`, `dialer` | the control session: the coordinator's end and the worker's |
 //! | `server`, `socket` | listening and dialling: one place for windows, keepalive, TLS |
-//! | `unix` | the `Job` service of a job in one process |
+//! | `unix`, `unix_server` | the `Job` service of a job in one process |
 //! | `threads` | what all of it runs on |
 //! | `tls`, `token`, `jwt` | who may talk: certificates, a bearer token or a cluster's tokens; files are read again when they change |
 
@@ -42,6 +42,8 @@ mod threads;
 mod tls;
 mod token;
 mod unix;
+#[cfg(feature = "cli")]
+mod unix_server;
 
 pub use dialer::{ControlHandler, Session, SessionConfig, Speaker};
 pub use events::{decode_event, encode_event};
@@ -58,7 +60,7 @@ pub use token::{Auth, Token};
 pub use tokio::runtime::{Handle, Runtime};
 pub(crate) use unix::dial_unix;
 #[cfg(feature = "cli")]
-pub(crate) use unix::serve_unix;
+pub(crate) use unix_server::serve_unix;
 pub use watershed_wire as wire;
 pub use watershed_wire::frame::{Era, Lane};
 

@@ -1,39 +1,18 @@
-//! The `Job` service of a job in one process: the same gRPC over a Unix socket.
+//! The client's end of a Unix socket at which a job in one process offers the `Job` service.
 
 use std::io;
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::net::UnixStream;
 use std::pin::Pin;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::task::{Context, Poll};
 
-use futures_util::stream;
 use hyper_util::rt::TokioIo;
-use tokio::runtime::Handle;
-use tokio::task::JoinHandle;
 use tonic::codegen::Service;
 use tonic::codegen::http::Uri;
-use tonic::transport::{Channel, Endpoint, Server};
+use tonic::transport::{Channel, Endpoint};
 use watershed_runtime::error::{Error, Kind, Result};
 use watershed_wire::tonic;
-
-use super::Services;
-
-/// Offers services at a socket that does not block, until the task is aborted.
-pub(crate) fn serve_unix(runtime: &Handle, listener: UnixListener, services: Services) -> io::Result<JoinHandle<()>> {
-    listener.set_nonblocking(true)?;
-    let listener = {
-        let _inside = runtime.enter();
-        tokio::net::UnixListener::from_std(listener)?
-    };
-    Ok(runtime.spawn(async move {
-        let accepted = stream::unfold(listener, |listener| async {
-            let socket = listener.accept().await.map(|(socket, _)| socket);
-            Some((socket, listener))
-        });
-        let _over = Server::builder().serve_with_incoming(services, accepted).await;
-    }))
-}
 
 /// A channel over a connection that there is, which does not block.
 pub(crate) async fn dial_unix(stream: UnixStream) -> Result<Channel> {
